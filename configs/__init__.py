@@ -1,0 +1,1 @@
+"""Starting points: `base.py` lists every key, the others change a few."""

@@ -1,0 +1,77 @@
+"""Every key that a run has, with its default: the quick start on the UCI digits.
+
+The other files call this one and change a few keys. Any key can be set on the command line:
+`--config.objective.beta=4.0`. Lengths in epochs may be fractions; a length of 0.0 means none.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    config = ConfigDict()
+    config.seed = 0  # weights, data order and every noise follow from it
+
+    config.data = data = ConfigDict()
+    data.name = "digits"  # a row of vae/data/table.py, or "files" for your own
+    data.dir = ""  # TFDS data directory; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets
+    data.path = ""  # for "files": an .npz, an .npy, or a folder of PNG or JPEG images
+    data.binarization = "dynamic"  # dynamic: fresh at every step; static: once; none
+    data.validation_size = -1  # examples held out of the training set; -1: the table's choice
+    data.size = 0  # a seeded subset of this many examples; 0: all
+    data.image_size = 0  # resize images to this many pixels a side; 0: as they are
+    data.stream = False  # read batches from disk through Grain instead of holding all on the device
+
+    config.model = model = ConfigDict()
+    model.latent_size = 10
+    model.encoder = "mlp"  # mlp, conv, resnet
+    model.decoder = "mlp"
+    model.posterior = "diagonal"
+    model.prior = "normal"
+    model.likelihood = "bernoulli"  # gaussian_fixed, gaussian_learned, gaussian_per_pixel
+    model.sigma = 1.0  # Gaussian likelihoods: the standard deviation, or where it starts
+    model.hidden = (200, 200)  # mlp: widths, from the data to the latents; the decoder mirrors them
+    model.filters = (32, 64)  # conv, resnet: channels of each level; a level halves the resolution
+    model.blocks = 1  # resnet: residual blocks a level
+    model.dense = 256  # conv, resnet: width of the layer between the image and the latents; 0: none
+    model.activation = "tanh"
+    model.dropout = 0.0
+    model.dtype = "float32"  # of the networks' products: float32 or bfloat16; the rest is float32
+
+    config.objective = objective = ConfigDict()
+    objective.name = "elbo"  # elbo: distortion + beta rate; capacity: distortion + gamma |rate - C|
+    objective.beta = 1.0
+    objective.beta_schedule = "constant"  # linear: warm-up from 0; cyclical: repeated warm-ups
+    objective.beta_epochs = 0.0  # length of the warm-up, or of one cycle
+    objective.gamma = 1000.0
+    objective.capacity = 25.0  # nats at the end of the ramp from 0
+    objective.capacity_epochs = 0.0  # length of the ramp; 0.0: at the end from the start
+
+    config.optimizer = optimizer = ConfigDict()
+    optimizer.name = "adam"  # adam, adamw, adamax, nadam, rmsprop, sgd, lion
+    optimizer.learning_rate = 2e-3
+    optimizer.schedule = "cosine"  # constant; cosine: to 0 at the end; iwae: 8 stages of 3^i epochs
+    optimizer.warmup_epochs = 0.0
+    optimizer.b1 = 0.9  # momentum
+    optimizer.b2 = 0.999  # of the squares; rmsprop's decay
+    optimizer.eps = 1e-8
+    optimizer.weight_decay = 0.0  # decoupled: subtracted from the weights, not added to the gradient
+    optimizer.clip_norm = 0.0  # bound on the gradient's norm; 0.0: none
+
+    config.train = train = ConfigDict()
+    train.epochs = 200
+    train.batch_size = 100
+    train.parallel = "auto"  # jit: one device; pmap: all of them; auto: pmap where there are several
+    train.ema = 0.0  # decay of the averaged weights that are evaluated; 0.0: none
+    train.eval_epochs = 10.0  # between validations; each is also a checkpoint
+    train.patience = 0  # early stopping: validations without a better ELBO; 0: never
+    train.skip_nonfinite = 0  # non-finite steps in a row that are skipped before the run gives up
+    train.wandb = ""  # Weights & Biases project; "": none
+
+    config.eval = evaluation = ConfigDict()
+    evaluation.split = "test"
+    evaluation.checkpoint = "best"  # by validation ELBO at beta = 1; or last
+    evaluation.batch_size = 200
+    evaluation.iwae_samples = (100,)  # one nll_iwae_K metric for each K
+    evaluation.elbo_samples = 10  # draws of z an example for elbo and distortion
+    evaluation.active_threshold = 0.01  # variance over data of a posterior mean (Burda et al. 2015)
+    return config.lock()

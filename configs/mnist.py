@@ -1,0 +1,17 @@
+"""MNIST, dynamically binarised: MLP 784-200-200 with tanh, 50 latents (Burda et al. 2015, L1, k = 1).
+
+    ./launch.sh train --config=configs/mnist.py --config.data.dir=DATA --workdir=runs/mnist
+"""
+
+from configs import base
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.data.name = "mnist"
+    config.model.latent_size = 50
+    config.train.epochs = 100
+    config.train.eval_epochs = 1.0
+    config.eval.iwae_samples = (1000,)
+    return config

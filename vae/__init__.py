@@ -1,0 +1,39 @@
+"""Variational autoencoders in JAX: configs in, trained, evaluated and reported runs out.
+
+    run = vae.train(config, "runs/mine")   # a run directory
+    vae.evaluate("runs/mine")              # evaluation.json
+    model = vae.load("runs/mine")          # encode, decode, sample, reconstruct, log_likelihood
+
+The functions import JAX when they are called, so that `import vae` and `--help` answer at once.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+    from vae.model import Trained
+
+__version__ = "0.1.0"
+__all__ = ["evaluate", "load", "train"]
+
+
+def train(config: "ConfigDict", workdir: str | None = None) -> str:
+    """Trains the config, resuming what `workdir` already holds; returns the run directory."""
+    from vae.training.loop import train
+
+    return train(config, workdir)
+
+
+def evaluate(workdir: str, split: str | None = None) -> dict[str, Any]:
+    """Computes every metric that the run's config names; writes and returns `evaluation.json`."""
+    from vae.evaluation.evaluate import evaluate
+
+    return evaluate(workdir, split)
+
+
+def load(workdir: str) -> "Trained":
+    """Loads a trained run: `encode`, `decode`, `sample`, `reconstruct`, `log_likelihood`."""
+    from vae.evaluation.trained import load
+
+    return load(workdir)

@@ -1,0 +1,271 @@
+"""The command line: the only place with flags. A verb is one function call."""
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from vae.choices import nearest
+from vae.errors import RunError, UserError
+
+ROOT = Path(__file__).resolve().parent.parent  # config files import `configs` from here
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """One flag of a verb."""
+
+    name: str
+    help: str
+    default: Any = None
+    required: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """One verb: what it does, its flags, and the call that does it."""
+
+    summary: str
+    flags: tuple[Flag, ...]
+    call: Callable[[Any], None]
+    argument: str = ""  # a positional argument, by name
+    config: bool = False  # takes --config=FILE[:arg] and --config.a.b=value
+
+
+def train(values: Any) -> None:
+    import vae
+    from vae.distributed import initialize
+
+    initialize(values.coordinator, values.num_processes, values.process_id)
+    vae.train(values.config, values.workdir)
+
+
+def evaluate(values: Any) -> None:
+    import vae
+    from vae.reports.tables import metrics_table
+
+    result = vae.evaluate(values.workdir, values.split)
+    print(metrics_table(result))
+
+
+def sample(values: Any) -> None:
+    from vae.reports.page import sample
+
+    for path in sample(values.workdir, values.num, values.seed):
+        print(path)
+
+
+def report(values: Any) -> None:
+    from vae.reports.page import report
+
+    print(report(values.workdir))
+
+
+def prepare(values: Any) -> None:
+    from vae.data import prepare
+
+    print(prepare(values.name, values.data_dir, values["from"].value))
+
+
+def quickstart(values: Any) -> None:
+    from vae.reports.quickstart import quickstart
+
+    quickstart(values.workdir)
+
+
+WORKDIR = Flag("workdir", "run directory", required=True)
+VERBS = {
+    "prepare": Verb(
+        "write a data set in TFDS's own format, from the internet or from local original files",
+        (
+            Flag("data_dir", "TFDS data directory to write to", required=True),
+            Flag("from", "folder with the original files; without it they are downloaded"),
+        ),
+        prepare,
+        argument="name",
+    ),
+    "train": Verb(
+        "train a config, resuming if the run directory holds the same config",
+        (
+            Flag("workdir", "run directory; by default runs/ and a name made from the config"),
+            Flag("coordinator", "host:port of process 0, for several processes outside Slurm"),
+            Flag("num_processes", "number of processes, with --coordinator", 0),
+            Flag("process_id", "number of this process, with --coordinator", -1),
+        ),
+        train,
+        config=True,
+    ),
+    "evaluate": Verb(
+        "compute every metric that the run's config names",
+        (WORKDIR, Flag("split", "validation or test; by default the config's eval.split")),
+        evaluate,
+    ),
+    "sample": Verb(
+        "draw from the prior: a grid and an .npz",
+        (WORKDIR, Flag("num", "number of samples", 64), Flag("seed", "seed of the draws", 0)),
+        sample,
+    ),
+    "report": Verb("draw the figures and write report.html", (WORKDIR,), report),
+    "quickstart": Verb(
+        "train, evaluate and report on the UCI digits: no download, under a minute",
+        (Flag("workdir", "run directory", "runs/quickstart"),),
+        quickstart,
+    ),
+}
+
+
+def usage() -> str:
+    """What `--help` prints."""
+    lines = ["usage: python -m vae VERB [flags]      (or ./launch.sh VERB [flags])", ""]
+    for name, verb in VERBS.items():
+        lines.append(f"  {_call(name, verb)}\n      {verb.summary}")
+    lines += [
+        "",
+        "--debug shows the traceback of an error. VERB --help lists the flags of a verb.",
+        "Exit codes: 0 done, 1 failed, 2 the command or the config is wrong.",
+    ]
+    return "\n".join(lines)
+
+
+def _call(name: str, verb: Verb) -> str:
+    parts = [name] + ([verb.argument.upper()] if verb.argument else [])
+    if verb.config:
+        parts.append("--config=FILE[:arg] [--config.a.b=value]")
+    for flag in verb.flags:
+        text = f"--{flag.name}={flag.name.upper()}"
+        parts.append(text if flag.required else f"[{text}]")
+    return " ".join(parts)
+
+
+def verb_usage(name: str, verb: Verb) -> str:
+    """What `VERB --help` prints."""
+    lines = [f"usage: {_call(name, verb)}", "", f"  {verb.summary}", ""]
+    if verb.config:
+        lines.append("  --config        a file of configs/ or your own; ':arg' goes to get_config")
+        lines.append("  --config.a.b    any key of the config; configs/base.py explains each")
+    for flag in verb.flags:
+        default = f" (default: {flag.default})" if flag.default not in (None, -1) else ""
+        lines.append(f"  --{flag.name:<13} {flag.help}{default}")
+    return "\n".join(lines)
+
+
+def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
+    """Reads a verb's arguments.
+
+    Raises:
+      UserError: an unknown or missing flag, or a config that cannot be read.
+    """
+    values = flags.FlagValues()
+    for flag in verb.flags:
+        define = flags.DEFINE_integer if isinstance(flag.default, int) else flags.DEFINE_string
+        define(flag.name, flag.default, flag.help, flag_values=values)
+    argv = [name, *arguments]
+    if verb.config:
+        _define_config(values, argv)
+    try:
+        rest = values(argv)[1:]
+    except flags.UnrecognizedFlagError as error:
+        known = [flag.name for flag in verb.flags] + ["config"] * verb.config
+        raise UserError(
+            f"{name} has no flag --{error.flagname}{nearest(error.flagname, known)}: "
+            f"see {name} --help"
+        ) from None
+    except flags.Error as error:
+        raise UserError(str(error).strip().splitlines()[-1]) from None
+    if verb.argument:
+        if not rest:
+            raise UserError(f"{name} needs {verb.argument.upper()}: {_call(name, verb)}")
+        flags.DEFINE_string(verb.argument, rest.pop(0), "", flag_values=values)
+    if rest:
+        raise UserError(f"{name} does not take {rest[0]!r}: see {name} --help")
+    for flag in verb.flags:
+        if flag.required and not values[flag.name].value:
+            raise UserError(f"{name} needs --{flag.name}: {flag.help}")
+    return values
+
+
+def _define_config(values: flags.FlagValues, argv: list[str]) -> None:
+    """Defines --config and its overrides, and loads the file."""
+    from ml_collections import config_flags
+
+    from vae.config import RULES
+
+    given = [a for a in argv if a.lstrip("-").startswith("config=") or a.lstrip("-") == "config"]
+    if not given:
+        raise UserError("train needs --config=FILE, for instance --config=configs/digits.py")
+    for argument in argv:
+        key = argument.lstrip("-").split("=")[0]
+        if argument.startswith("-") and key.startswith("config."):
+            key = key.removeprefix("config.")
+            if key not in RULES:
+                raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
+    sys.path.insert(0, str(ROOT))
+    try:
+        config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+        values(list(argv), known_only=True)
+        loaded = values.config
+    except flags.Error as error:
+        raise UserError(_config_reason(error)) from None
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{given[0]}: {_config_reason(error)}") from None
+    if loaded is None:
+        raise UserError(f"{given[0]}: no such config file")
+
+
+def _config_reason(error: Exception) -> str:
+    """The last line of config_flags' message, which may hold a whole traceback."""
+    if isinstance(error, OSError):
+        return "no such config file"
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command line; returns the exit code."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(usage())
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    try:
+        if name not in VERBS:
+            raise UserError(
+                f"no verb {name!r}{nearest(name, VERBS)}: one of {', '.join(VERBS)} (see --help)"
+            )
+        if {"--help", "-h"} & set(rest):
+            print(verb_usage(name, VERBS[name]))
+            return 0
+        values = parse(name, VERBS[name], rest)
+        VERBS[name].call(values)
+        return 0
+    except (UserError, RunError, OSError) as error:
+        if debug:
+            raise
+        print(f"error: {_message(error)}", file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 1
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("error: interrupted; run the same command to go on", file=sys.stderr)
+        return 1
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{where}: nothing finished was lost; mend it and run again"
+    return str(error)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    warnings.showwarning = _show_warning
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""Choice by name: the names that a module exports are the valid values of a config key."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from vae.errors import UserError
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Returns " (did you mean 'x'?)" for the name closest to `name`, or "" where none is close."""
+    close = difflib.get_close_matches(str(name), list(names), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
+    """Returns what `options` exports under `name`.
+
+    Args:
+      options: a module, whose `__all__` lists the choices, or a mapping.
+      name: the value found in the config.
+      key: the config key it was found under, for the message.
+
+    Raises:
+      UserError: no such choice; the message lists them all.
+    """
+    names = sorted(options if isinstance(options, Mapping) else options.__all__)
+    if name not in names:
+        raise UserError(
+            f"{key}={name!r} is not one of: {', '.join(names)}{nearest(name, names)}"
+        )
+    return options[name] if isinstance(options, Mapping) else getattr(options, name)
+
+
+def build(options: ModuleType, name: str, key: str, values: Mapping[str, Any]) -> Any:
+    """Builds the chosen dataclass (or Flax module) from those of `values` that it has fields for."""
+    chosen = choose(options, name, key)
+    names = {field.name for field in dataclasses.fields(chosen) if field.init}
+    return chosen(**{name: value for name, value in values.items() if name in names})

@@ -1,0 +1,77 @@
+"""What a data set is once it is loaded: three disjoint splits of arrays."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class Lazy:
+    """Looks like an array along its first axis; rows are read when they are asked for.
+
+    Args:
+        read: function of an integer array of rows [n] that returns the rows [n, ...].
+        shape: shape of the whole, [N, ...].
+        dtype: type of the elements.
+    """
+
+    def __init__(self, read: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], dtype):
+        self.read, self.shape, self.dtype = read, tuple(shape), np.dtype(dtype)
+
+    ndim = property(lambda self: len(self.shape))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        rows = np.arange(len(self))[key]  # [n], or a scalar for one row
+        return self.read(np.atleast_1d(rows))[0 if np.ndim(rows) == 0 else slice(None)]
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Examples that are used for one purpose. With `data.stream` the arrays are `Lazy`."""
+
+    x: np.ndarray  # uint8 [N, H, W, C] or [N, D]; float32 for kind 'real'
+    labels: np.ndarray | None = None  # int32 [N]
+    factors: np.ndarray | None = None  # int32 [N, F]
+    binarized: bool = False  # x holds 0 and 1 although the data set is grey
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def map(self, function: Callable[[Any], Any]) -> "Split":
+        """Applies `function` to every array that is there."""
+        columns = {"x": self.x, "labels": self.labels, "factors": self.factors}
+        changed = {key: function(value) for key, value in columns.items() if value is not None}
+        return dataclasses.replace(self, **changed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A loaded data set; `splits` has 'train', 'validation' and 'test'."""
+
+    name: str
+    version: str
+    kind: str  # 'binary': 0 and 1; 'grey': 0..levels-1, in any number of channels; 'real'
+    levels: int  # 2 for binary, 0 for real
+    splits: dict[str, Split]
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example: (H, W, C) or (D,)."""
+        return tuple(next(iter(self.splits.values())).x.shape[1:])
+
+
+def describe(dataset: Dataset) -> str:
+    """One line: name, version, split sizes, shape and values."""
+    sizes = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
+    shape = "x".join(map(str, dataset.shape))
+    values = {"binary": "0 and 1", "grey": f"0..{dataset.levels - 1}", "real": "real numbers"}
+    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values[dataset.kind]}"

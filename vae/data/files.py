@@ -1,0 +1,175 @@
+"""The user's own data: an .npz or .npy file, or a folder of PNG and JPEG pictures.
+
+- `.npz`: `x`, or `train`, `validation` and `test` (also `x_train`, ...); labels in `labels` or `y`,
+  or `train_labels`, ... (also `y_train`, ...);
+- `.npy`: one array;
+- folder: pictures in it and below; sub-folders train, validation and test make the splits.
+
+Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, other whole numbers
+0..255 grey levels, and anything else real numbers.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae.data import images
+from vae.data.dataset import Dataset, Lazy, Split
+from vae.errors import UserError
+
+_SPLITS = ("train", "validation", "test")
+_PICTURES = (".png", ".jpg", ".jpeg")
+_CHUNK = 4096  # examples looked at together
+
+
+def load(path: str, image_size: int) -> Dataset:
+    """Returns what is at `path`, with the splits it has: 'train' at least.
+
+    Args:
+      path: `config.data.path`.
+      image_size: side that the pictures of a folder get; 0 for the size they have.
+
+    Raises:
+      UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...).
+    """
+    if not path:
+        raise UserError("data.name=files needs data.path: an .npz or .npy file, or a folder")
+    where = Path(path).expanduser()
+    if where.is_dir():
+        return _dataset(_pictures(where, image_size), "grey", 256)
+    if not where.is_file():
+        raise UserError(f"data.path={path}: no such file or folder")
+    if where.suffix not in (".npz", ".npy"):
+        raise UserError(f"data.path={path}: give an .npz or .npy file, or a folder of PNG or JPEG")
+    try:
+        content = np.load(where, mmap_mode="r")  # pickles are refused: they could run anything
+        if where.suffix == ".npy":
+            content = {"x": content}
+        arrays = _arrays(content, where)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{where} is damaged or not of numbers ({error}): write it again") from error
+    kind = _kind([x for x, _ in arrays.values()], where)
+    splits = {
+        split: Split(_examples(x, kind, where), _labels(labels, len(x), where))
+        for split, (x, labels) in arrays.items()
+    }
+    return _dataset(splits, kind, {"binary": 2, "grey": 256, "real": 0}[kind])
+
+
+def _dataset(splits: dict[str, Split], kind: str, levels: int) -> Dataset:
+    shapes = {split: examples.x.shape[1:] for split, examples in splits.items()}
+    if len(set(shapes.values())) > 1:
+        raise UserError(f"data.path: the splits differ in the shape of an example: {shapes}")
+    return Dataset("files", "local", kind, levels, splits)
+
+
+def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarray, Any]]:
+    """Returns, for each split there is, its examples and its labels (or None)."""
+
+    def first(*names: str) -> np.ndarray | None:
+        return next((content[name] for name in names if name in content), None)
+
+    found = {}
+    for split in _SPLITS:
+        x = first(split, f"x_{split}", f"X_{split}")
+        found[split] = (x, first(f"{split}_labels", f"y_{split}"))
+    if found["train"][0] is None:
+        found["train"] = (first("x", "X"), first("labels", "y", "Y"))
+    if found["train"][0] is None:
+        raise UserError(f"{path} holds {', '.join(content) or 'nothing'}: name the array x or train")
+    return {split: pair for split, pair in found.items() if pair[0] is not None}
+
+
+def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(array), _CHUNK):
+        yield start, np.asarray(array[start : start + _CHUNK])
+
+
+def _kind(arrays: list[np.ndarray], path: Path) -> str:
+    """Looks at every number once: 'binary', 'grey' or 'real'."""
+    binary, low, high = True, np.inf, -np.inf
+    for array in arrays:
+        if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or not array.size:
+            raise UserError(
+                f"{path} holds {array.dtype} of shape {array.shape}: give numbers, "
+                "[N, H, W, C], [N, H, W] or [N, D]"
+            )
+        for start, chunk in _chunks(array):
+            with np.errstate(over="ignore"):  # too large for float32: reported as infinity
+                finite = np.isfinite(chunk.astype(np.float32)).reshape(len(chunk), -1).all(axis=1)
+            if not finite.all():
+                raise UserError(
+                    f"{path} holds NaN or infinity, first in example {start + finite.argmin()}: "
+                    "fill or remove such values"
+                )
+            binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
+            low, high = min(low, chunk.min()), max(high, chunk.max())
+    if binary:
+        return "binary"
+    if any(array.dtype.kind == "f" for array in arrays):
+        return "real"
+    if low < 0 or high > 255:
+        raise UserError(
+            f"{path} holds whole numbers from {low} to {high}: give 0..255, or floating point"
+        )
+    return "grey"
+
+
+def _examples(array: np.ndarray, kind: str, path: Path) -> Lazy:
+    """Returns uint8 or float32, with a channel axis for images, read as it is indexed."""
+    shape = (*array.shape, 1) if array.ndim == 3 else array.shape
+    dtype = np.float32 if kind == "real" else np.uint8
+
+    def read(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(array[rows]).astype(dtype).reshape(len(rows), *shape[1:])
+
+    return Lazy(read, shape, dtype)
+
+
+def _labels(labels: np.ndarray | None, count: int, path: Path) -> np.ndarray | None:
+    if labels is None:
+        return None
+    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "buif":
+        raise UserError(f"{path}: labels of shape {labels.shape} do not fit {count} examples")
+    whole = labels.reshape(count).astype(np.int32)
+    if (whole != labels.reshape(count)).any():
+        raise UserError(f"{path}: labels have to be whole numbers")
+    return whole
+
+
+def _pictures(folder: Path, image_size: int) -> dict[str, Split]:
+    """Returns the splits of a folder; a picture is decoded when it is indexed."""
+    folders = {split: folder / split for split in _SPLITS if (folder / split).is_dir()}
+    if "train" not in folders:
+        folders = {"train": folder}
+    found = {split: _listing(each) for split, each in folders.items()}
+    headers = {path: images.header(path) for paths in found.values() for path in paths}
+    channels = max(channels for _, _, channels in headers.values())
+    sizes = {header[:2]: path for path, header in headers.items()}
+    if len(sizes) > 1 and not image_size:
+        (one, path), (two, other) = list(sizes.items())[:2]
+        raise UserError(
+            f"{path} is {one[0]}x{one[1]} and {other} is {two[0]}x{two[1]}: "
+            "set data.image_size to bring all pictures to one size"
+        )
+    height, width = (image_size, image_size) if image_size else next(iter(sizes))
+
+    def lazy(paths: list[Path]) -> Lazy:
+        def read(rows: np.ndarray) -> np.ndarray:
+            read_one = (images.read(paths[row], channels) for row in rows)
+            return np.stack([images.fit(image, image_size) for image in read_one])
+
+        return Lazy(read, (len(paths), height, width, channels), np.uint8)
+
+    return {split: Split(lazy(paths)) for split, paths in found.items()}
+
+
+def _listing(folder: Path) -> list[Path]:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
+    if not paths:
+        raise UserError(f"{folder} holds no PNG or JPEG picture")
+    return paths

@@ -1,0 +1,36 @@
+"""From raw examples to the likelihood's own space: {0, 1}, [0, 1] or real numbers."""
+
+import jax
+import numpy as np
+
+from vae.data import binarization
+from vae.data.dataset import Dataset, Lazy
+
+
+def observed_kind(kind: str, binarize: str) -> str:
+    """What the model sees: 'binary', 'grey' or 'real', for data of `kind` under
+    `data.binarization`."""
+    return "binary" if kind == "grey" and binarize != "none" else kind
+
+
+def scale(raw: jax.Array | np.ndarray, levels: int) -> jax.Array | np.ndarray:
+    """Raw values as float32: brightness in [0, 1] where there are levels, else as they are."""
+    return binarization.scale(raw, levels) if levels else raw.astype(np.float32)
+
+
+def observed(dataset: Dataset, split: str) -> Lazy:
+    """A split as the model sees it, float32 [N, *shape], converted when it is indexed."""
+    part = dataset.splits[split]
+    levels = 2 if part.binarized else dataset.levels
+    return Lazy(lambda rows: scale(part.x[rows], levels), part.x.shape, np.float32)
+
+
+def training_mean(dataset: Dataset, most: int = 20_000) -> np.ndarray:
+    """Mean of the training examples (the first `most`) in the likelihood's space: [*shape].
+
+    For dynamically binarised data it is the probability of a 1.
+    """
+    raw = np.asarray(dataset.splits["train"].x[:most])
+    mean = raw.mean(0, dtype=np.float64)
+    levels = 2 if dataset.splits["train"].binarized else dataset.levels
+    return mean / (levels - 1) if levels else mean

@@ -1,0 +1,79 @@
+"""Making a data set in TFDS's own format: from the internet, or from local original files."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from vae.data import idx
+from vae.data.records import data_dir
+from vae.data.table import Row, row
+from vae.errors import RunError, UserError
+
+
+def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Path:
+    """Makes `directory/NAME/VERSION` and returns it; does nothing where it is there already.
+
+    TFDS writes into a folder of another name and renames it at the end: what an interruption leaves
+    is never taken for the data set.
+
+    Args:
+      name: of a row whose source is TFDS.
+      directory: TFDS's data_dir; '' for $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      source_dir: folder of the original IDX files (the MNIST family), read without TensorFlow.
+
+    Raises:
+      UserError: nothing to prepare, TensorFlow is missing, or the original files are wrong.
+      RunError: the download or the writing failed.
+    """
+    entry = row(name)
+    if entry.source != "tfds":
+        raise UserError(f"{name} needs no preparing: train with data.name={name} right away")
+    if source_dir is not None and name not in idx.FAMILY:
+        raise UserError(f"prepare {name}: --from reads {', '.join(idx.FAMILY)}; leave it out")
+    if source_dir is None and importlib.util.find_spec("tensorflow") is None:
+        raise UserError(f"downloading {name} needs TensorFlow: pip install tensorflow-cpu")
+    import tensorflow_datasets as tfds
+
+    where = {"data_dir": data_dir(directory), "file_format": "array_record"}
+    try:
+        if source_dir is None:
+            builder = tfds.builder(entry.tfds, version=entry.version, **where)
+        else:
+            builder = _local_builder(name, entry, Path(source_dir).expanduser())(**where)
+        builder.download_and_prepare()
+    except OSError as error:  # the network's and the disk's
+        raise RunError(f"preparing {name} failed: {' '.join(str(error).split())}") from error
+    return Path(builder.data_path)
+
+
+def _local_builder(name: str, entry: Row, folder: Path) -> Any:
+    """Returns TFDS's own builder of that name, fed from local files and free of TensorFlow."""
+    import tensorflow_datasets as tfds
+    from PIL import Image
+    from tensorflow_datasets.image_classification import mnist
+
+    official = {
+        "mnist": mnist.MNIST,
+        "fashion_mnist": mnist.FashionMNIST,
+        "kmnist": mnist.KMNIST,
+        "emnist/letters": mnist.EMNIST,
+    }[name]
+    classes = 37 if name == "emnist/letters" else 10
+    # Read before TFDS makes a folder: wrong files are found while there is nothing to undo.
+    data = {
+        split: idx.read_split(name, folder, split, count, classes)
+        for split, count in entry.sizes.items()
+    }
+    with tfds.core.registered.skip_registration():
+
+        class Local(official):
+            def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+                return {split: self._generate_examples(*arrays) for split, arrays in data.items()}
+
+            def _generate_examples(self, images: Any, labels: Any) -> Any:
+                # Pillow's images become PNG without TensorFlow, numpy's arrays do not.
+                for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+                    yield index, {"image": Image.fromarray(image[..., 0]), "label": label}
+
+    Local.name = official.name
+    return Local

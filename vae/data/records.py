@@ -1,0 +1,196 @@
+"""Data sets in TFDS's format (array_record files), read without TensorFlow.
+
+The pictures are decoded once into a cache beside the data set, unless they are streamed: then each
+is decoded when it is asked for, and nothing is kept.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae.data import cache, images
+from vae.data.dataset import Dataset, Lazy, Split
+from vae.data.table import Row
+from vae.errors import UserError
+
+_DECODER = 1  # part of the cache's name: raise it when decoding changes
+_CHUNK = 256  # records decoded by one task of the thread pool
+
+
+def data_dir(directory: str) -> Path:
+    """TFDS's data_dir; '' stands for $TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(directory or default).expanduser()
+
+
+def load(name: str, row: Row, directory: str, image_size: int, stream: bool) -> Dataset:
+    """Returns the splits that TFDS has.
+
+    Args:
+      name: of the data set.
+      row: of the table.
+      directory: TFDS's data_dir, or ''.
+      image_size: side of the pictures; 0 for the row's.
+      stream: leave everything on the disk and return `Lazy` arrays.
+
+    Raises:
+      UserError: the data set is not there, in another file format, or damaged.
+    """
+    folder = data_dir(directory) / row.tfds / row.version
+    info = _info(folder, name, directory)
+    size = image_size or row.shape[0]
+    splits = {}
+    for split in row.sizes:
+        reader = _Reader(folder, split, row, size)
+        splits[split] = reader.lazy() if stream else _cached(reader, info)
+    return Dataset(
+        name,
+        row.version,
+        row.kind,
+        row.levels,
+        splits,
+        tuple(key.removeprefix("label_") for key, _ in row.factors),
+        tuple(count for _, count in row.factors),
+    )
+
+
+def _info(folder: Path, name: str, directory: str) -> bytes:
+    """Returns TFDS's description of the data set, after checking that it can be read."""
+    option = f" --data_dir {directory}" if directory else ""
+    try:
+        content = (folder / "dataset_info.json").read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{name} is not prepared: no {folder}\nRun: ./launch.sh prepare {name}{option}"
+        ) from error
+    try:
+        file_format = json.loads(content).get("fileFormat", "tfrecord")
+    except (ValueError, AttributeError) as error:
+        raise _damaged(folder, error) from error
+    if file_format != "array_record":
+        raise UserError(
+            f"{folder} holds {file_format} files, which only TensorFlow reads\n"
+            f"Prepare it in another folder: ./launch.sh prepare {name} --data_dir DIR"
+        )
+    return content
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    reason = str(error).split("\n")[0] or type(error).__name__
+    return UserError(
+        f"{folder} is damaged ({reason})\nDelete that folder and prepare the data set again."
+    )
+
+
+class _Reader:
+    """One split on the disk; opened when the first record is asked for."""
+
+    def __init__(self, folder: Path, split: str, row: Row, size: int):
+        self.folder, self.split, self.row, self.size = folder, split, row, size
+        self._source: Any = None
+
+    def source(self) -> Any:
+        """Returns TFDS's random-access source of serialised examples."""
+        if self._source is None:
+            import tensorflow_datasets as tfds
+
+            try:
+                builder = tfds.builder_from_directory(str(self.folder))
+                self._source = builder.as_data_source(
+                    self.split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+                )
+            except (OSError, ValueError, KeyError, RuntimeError) as error:
+                raise _damaged(self.folder, error) from error
+        return self._source
+
+    def columns(self, rows: np.ndarray, pictures: bool = True) -> dict[str, np.ndarray]:
+        """Reads records: x (unless `pictures` is False), and labels and factors where there are."""
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        try:
+            records = self.source().__getitems__(rows.tolist())
+            examples = [tf_example_pb2.Example.FromString(record) for record in records]
+            features = [example.features.feature for example in examples]
+            columns = {}
+            if pictures:
+                columns["x"] = np.stack([self.picture(each) for each in features])
+            if self.row.label:
+                columns["labels"] = _integers(features, (self.row.label,))[:, 0]
+            if self.row.factors:
+                columns["factors"] = _integers(features, [key for key, _ in self.row.factors])
+        except (OSError, ValueError, IndexError, SyntaxError, RuntimeError) as error:
+            raise _damaged(self.folder, error) from error
+        return columns
+
+    def picture(self, features: Any) -> np.ndarray:
+        """Decodes one picture and brings it into the row's form: uint8 [size, size, C]."""
+        from PIL import Image
+
+        encoded = features[self.row.image].bytes_list.value[0]
+        image = np.asarray(Image.open(io.BytesIO(encoded)))
+        image = image.reshape(*image.shape[:2], -1)
+        if self.row.crop:
+            image = images.centre(image, self.row.crop)
+        if self.row.transpose:
+            image = image.transpose(1, 0, 2)
+        if self.row.ink:
+            image = 255 - image[..., :1]
+        return images.fit(image, self.size, self.row.levels)
+
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], type]]:
+        """Shape and type of each column there is, without reading a record."""
+        count = len(self.source())
+        found = {"x": ((count, self.size, self.size, self.row.shape[2]), np.uint8)}
+        if self.row.label:
+            found["labels"] = ((count,), np.int32)
+        if self.row.factors:
+            found["factors"] = ((count, len(self.row.factors)), np.int32)
+        return found
+
+    def lazy(self) -> Split:
+        """Returns arrays whose rows are read and decoded when they are indexed."""
+
+        def column(key: str) -> Callable[[np.ndarray], np.ndarray]:
+            return lambda rows: self.columns(rows, pictures=key == "x")[key]
+
+        return Split(**{key: Lazy(column(key), *what) for key, what in self.shapes().items()})
+
+    def decode_all(self, folder: Path) -> None:
+        """Writes every column as a .npy file into `folder`."""
+        shapes = self.shapes()
+        arrays = {
+            key: np.lib.format.open_memmap(folder / f"{key}.npy", "w+", dtype, shape)
+            for key, (shape, dtype) in shapes.items()
+        }
+        count = len(self.source())
+        chunks = [np.arange(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for rows, columns in zip(chunks, pool.map(self.columns, chunks), strict=True):
+                for key, values in columns.items():
+                    arrays[key][rows[0] : rows[-1] + 1] = values
+        for array in arrays.values():
+            array.flush()
+
+
+def _integers(features: list[Any], keys: Any) -> np.ndarray:
+    """Returns int32 [N, len(keys)]."""
+    return np.array(
+        [[each[key].int64_list.value[0] for key in keys] for each in features], np.int32
+    )
+
+
+def _cached(reader: _Reader, info: bytes) -> Split:
+    """Returns the decoded split; the cache's name changes with all that its contents depend on."""
+    what = [info.hex(), _DECODER, reader.size, repr(reader.row)]
+    key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+    folder = reader.folder / f"decoded-{key}" / reader.split
+    if not os.access(reader.folder, os.W_OK):
+        folder = cache.root() / reader.row.tfds.replace("/", "-") / key / reader.split
+    return Split(**cache.arrays(folder, reader.decode_all))

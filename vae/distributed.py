@@ -1,0 +1,28 @@
+"""Several processes as one run: under Slurm by themselves, elsewhere by flags."""
+
+import os
+
+from vae.errors import UserError
+
+
+def initialize(coordinator: str | None, num_processes: int, process_id: int) -> None:
+    """Joins the processes of a run, before JAX is first used; does nothing for a single one.
+
+    Args:
+      coordinator: host:port of process 0; None to ask Slurm (`srun` with several tasks).
+      num_processes, process_id: with a coordinator; how many there are, and which this one is.
+
+    Raises:
+      UserError: a coordinator without valid numbers.
+    """
+    import jax
+
+    if coordinator:
+        if not 0 <= process_id < num_processes:
+            raise UserError(
+                f"--coordinator needs --num_processes of at least 1 (got {num_processes}) and "
+                f"--process_id below it (got {process_id})"
+            )
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    elif int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
+        jax.distributed.initialize()

@@ -1,0 +1,1 @@
+"""Evaluation: per-example arrays in nats, and the metrics made of them."""

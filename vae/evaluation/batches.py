@@ -1,0 +1,73 @@
+"""Every example exactly once: padded, compiled batches, cut back to the examples there are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae.errors import RunError
+from vae.probability import noise
+
+
+class PerExample:
+    """Applies a per-example function to whole data sets; compiled once, over all local devices.
+
+    Args:
+      function: `(params, x [b, ...], keys [b]) -> pytree of [b, ...]`. A key is derived from the
+        example's position in the whole set, so that no result depends on the batch size or on the
+        number of devices.
+    """
+
+    def __init__(self, function: Callable[[Any, jax.Array, jax.Array], Any]):
+        def with_keys(params: Any, x: jax.Array, key: jax.Array, index: jax.Array) -> Any:
+            return function(params, x, noise.example_keys(key, index))
+
+        self.devices = jax.local_device_count()
+        if self.devices == 1:
+            self.compiled = jax.jit(with_keys)
+        else:
+            self.compiled = jax.pmap(with_keys, in_axes=(None, 0, None, 0))
+
+    def __call__(self, params: Any, x: np.ndarray, key: jax.Array, batch_size: int) -> Any:
+        """Returns the pytree with numpy leaves [N, ...], in the order of x [N, ...].
+
+        Args:
+          batch_size: examples that one device holds at a time.
+        """
+        batch_size = min(batch_size, -(-len(x) // self.devices))
+        rows = batch_size * self.devices
+        parts = []
+        for start in range(0, len(x), rows):
+            index = np.arange(start, start + rows, dtype=np.int32)
+            batch = np.asarray(x[start : start + rows])
+            if len(batch) < rows:  # repeat the last example: finite, and cut off below
+                batch = np.concatenate([batch, np.repeat(batch[-1:], rows - len(batch), 0)])
+            parts.append(self.compiled(params, self._split(batch), key, self._split(index)))
+        return jax.tree.map(lambda *leaves: self._join(leaves)[: len(x)], *parts)
+
+    def _split(self, array: np.ndarray) -> np.ndarray:
+        return array if self.devices == 1 else array.reshape(self.devices, -1, *array.shape[1:])
+
+    def _join(self, leaves: tuple[jax.Array, ...]) -> np.ndarray:
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        if self.devices > 1:
+            arrays = [array.reshape(-1, *array.shape[2:]) for array in arrays]
+        return np.concatenate(arrays)
+
+
+def mean_and_stderr(values: np.ndarray, name: str) -> tuple[float, float]:
+    """Mean over examples and its standard error, in float64.
+
+    Raises:
+      RunError: a value is not finite. None is ever left out.
+    """
+    values = np.asarray(values, np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        raise RunError(
+            f"{name} is not finite for {len(wrong)} of {len(values)} examples (first: number "
+            f"{wrong[0]}): the model has diverged or the data is damaged"
+        )
+    spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return float(values.mean()), float(spread)

@@ -1,0 +1,80 @@
+"""Every metric that a run's config names, of one split, in `evaluation.json`."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from vae import runs
+from vae.errors import UserError
+from vae.evaluation import bounds, latents
+from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.trained import Trained, load
+from vae.probability import noise
+
+SEED = 0  # of the draws of z: the same for all runs, so that their numbers are paired
+
+
+def evaluate(workdir: str | Path, split: str | None = None) -> dict[str, Any]:
+    """Evaluates a run on all examples of a split, each exactly once.
+
+    Args:
+      split: "validation" or "test"; by default the run's `eval.split`.
+
+    Returns:
+      What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples;
+      None where it has none) and unit.
+
+    Raises:
+      UserError: no trained run there.
+      RunError: a value is not finite.
+    """
+    run = load(workdir)
+    split = split or run.config.eval.split
+    if split not in ("validation", "test"):
+        raise UserError(f"split={split!r} is not one of: test, validation")
+    x = run.examples(split)
+    metrics, arrays = compute(run, x)
+    result = {
+        "split": split,
+        "num_examples": len(x),
+        "step": run.step,
+        "seed": SEED,
+        "checkpoint": run.config.eval.checkpoint,
+        "metrics": metrics,
+        "arrays": arrays,
+        "environment": runs.environment(),
+    }
+    runs.write_json(Path(workdir) / "evaluation.json", result)
+    return result
+
+
+def compute(run: Trained, x: Any) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Metrics and per-latent arrays of a trained model on x [N, *shape]."""
+    settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
+    evaluator = bounds.elbo(run.model, settings.elbo_samples)
+    per_example = evaluator(run.params, x, key, settings.batch_size)
+    metrics = {
+        name: _metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
+    }
+    threshold = settings.active_threshold
+    active, variance = latents.active_units(per_example["posterior_mean"], threshold)
+    metrics["active_units"] = {
+        "value": active,
+        "stderr": None,
+        "unit": f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}",
+    }
+    best = -per_example["elbo"]
+    for samples in sorted(settings.iwae_samples):
+        name = f"nll_iwae_{samples}"
+        best = -bounds.iwae(run.model, samples)(run.params, x, key, settings.batch_size)
+        metrics[name] = _metric(best, name, "nats")
+    if run.model.likelihood.discrete:
+        bits = best / (math.log(2.0) * math.prod(run.shape))
+        metrics["bpd"] = _metric(bits, "bpd", "bits per dimension, of the tightest bound above")
+    kl = per_example["kl_per_latent"].mean(0)
+    return metrics, {"kl_per_latent": kl.tolist(), "posterior_mean_variance": variance.tolist()}
+
+
+def _metric(values: Any, name: str, unit: str) -> dict[str, Any]:
+    value, stderr = mean_and_stderr(values, name)
+    return {"value": value, "stderr": stderr, "unit": unit}

@@ -1,0 +1,164 @@
+"""A trained run as a model to use: numpy arrays in, numpy arrays out."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae import data, runs
+from vae import model as models
+from vae.checkpoint import Checkpoints
+from vae.data.dataset import Dataset
+from vae.data.observe import observed
+from vae.errors import UserError
+from vae.evaluation import bounds
+from vae.evaluation.batches import PerExample
+from vae.probability import noise
+
+BATCH = 500  # examples a device holds at a time
+
+
+def load(workdir: str | Path, checkpoint: str | None = None) -> "Trained":
+    """Loads the run in `workdir`.
+
+    Args:
+      checkpoint: "best" or "last"; by default what the run's `eval.checkpoint` says.
+
+    Raises:
+      UserError: no run there, or no checkpoint yet.
+      RunError: no checkpoint of it can be read.
+    """
+    workdir = Path(workdir)
+    config = runs.read_config(workdir)
+    described = runs.read_json(workdir / "data.json")
+    model = models.from_config(config.model, tuple(described["shape"]))
+    weights = "ema" if config.train.ema else "params"
+    template = {weights: jax.eval_shape(lambda: models.initialise(model, described["shape"]))}
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        wanted = checkpoint or config.eval.checkpoint
+        step = checkpoints.best_step() if wanted == "best" else None
+        found = checkpoints.restore(template, step)
+    if found is None:
+        raise UserError(f"{workdir} holds no checkpoint yet: train it first")
+    step, state = found
+    return Trained(workdir, config, described, model, state[weights], step)
+
+
+class Trained:
+    """A trained model.
+
+    Arrays of examples are [N, *shape] in the space that the likelihood models: zeros and ones for
+    a Bernoulli, [0, 1] for grey images, real numbers otherwise (`examples` gives the data so).
+    Wrong shapes and values raise UserError.
+    """
+
+    def __init__(
+        self,
+        workdir: Path,
+        config: Any,
+        described: dict[str, Any],
+        model: models.VAE,
+        params: Any,
+        step: int,
+    ):
+        self.workdir, self.config, self.described = workdir, config, described
+        self.model, self.params, self.step = model, params, step
+        self.shape = tuple(described["shape"])
+        self._encode = PerExample(self._encode_batch)
+        self._decode = PerExample(self._decode_batch)
+        self._draw = PerExample(self._draw_batch)
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The data that the run was trained on, loaded when first asked for."""
+        return data.load(self.config.data)
+
+    def examples(self, split: str = "test", num: int | None = None) -> np.ndarray:
+        """The first `num` examples of a split (all by default) as the model sees them."""
+        if split == "train" and self.described["observed"] == "binary":
+            raise UserError("the training split is binarised afresh at every step: use `dataset`")
+        return observed(self.dataset, split)[:num]
+
+    def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of q(z|x): two arrays [N, latent_size]."""
+        return self._encode(self.params, self._examples(x), _key(0), BATCH)
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """The mean of p(x|z): [N, *shape] for z [N, latent_size]."""
+        return self._images(self._decode(self.params, self._latents(z), _key(0), BATCH))
+
+    def sample(
+        self, num: int, seed: int = 0, temperature: float = 1.0, draw: bool = False
+    ) -> np.ndarray:
+        """New examples [num, *shape] with z from the prior.
+
+        Args:
+          temperature: scales the prior's draws.
+          draw: draw x from p(x|z) rather than give its mean.
+        """
+        keys = noise.example_keys(_key(seed), jnp.arange(num))
+        z = np.asarray(self.model.prior.sample(keys)) * np.float32(temperature)
+        function = self._draw if draw else self._decode
+        return self._images(function(self.params, z, jax.random.fold_in(_key(seed), 1), BATCH))
+
+    def reconstruct(self, x: np.ndarray) -> np.ndarray:
+        """The mean of p(x|z) at the mean of q(z|x): [N, *shape]."""
+        return self.decode(self.encode(x)[0])
+
+    def log_likelihood(self, x: np.ndarray, samples: int = 100, seed: int = 0) -> np.ndarray:
+        """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
+        return self._bound(samples)(self.params, self._examples(x), _key(seed), 100)
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019  (a model lives as long as its process)
+    def _bound(self, samples: int) -> PerExample:
+        return bounds.iwae(self.model, samples)
+
+    def _encode_batch(self, params: Any, x: jax.Array, keys: jax.Array) -> Any:
+        q = self.model.bind({"params": params}).encode(x)
+        return q.mean, q.std
+
+    def _decode_batch(self, params: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind({"params": params}).mean(z)
+
+    def _draw_batch(self, params: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
+        theta = self.model.bind({"params": params}).decode(z)
+        return jax.vmap(self.model.likelihood.sample)(keys, theta)
+
+    def _images(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(len(values), *self.shape)
+
+    def _latents(self, z: np.ndarray) -> np.ndarray:
+        z = np.asarray(z, np.float32)
+        size = self.config.model.latent_size
+        if z.ndim != 2 or z.shape[1] != size:
+            raise UserError(f"z has shape {z.shape}; this model takes [N, {size}]")
+        return z
+
+    def _examples(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x)
+        if x.ndim == 3 and self.shape[-1] == 1 and x.shape[1:] == self.shape[:-1]:
+            x = x[..., None]  # grey images without a channel axis
+        if x.shape[1:] != self.shape or len(x) == 0:
+            wanted = ", ".join(map(str, self.shape))
+            raise UserError(f"x has shape {x.shape}; this model takes [N, {wanted}] with N > 0")
+        x = x.astype(np.float32)
+        observed_as = self.described["observed"]
+        if observed_as == "binary" and not np.isin(x, (0.0, 1.0)).all():
+            raise UserError(
+                "x holds other values than 0 and 1 and this model has a Bernoulli likelihood: "
+                "binarise it, for instance x > 0.5"
+            )
+        if observed_as == "grey" and not ((x >= 0) & (x <= 1)).all():
+            raise UserError(
+                "x holds values outside [0, 1]: divide by the largest grey level first"
+            )
+        if not np.isfinite(x).all():
+            raise UserError("x holds values that are not finite")
+        return x
+
+
+def _key(seed: int) -> jax.Array:
+    return noise.key_for(seed, "sample")

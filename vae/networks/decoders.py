@@ -1,0 +1,109 @@
+"""Decoders: z [B, L] float32 -> the likelihood's parameters [B, H, W, channels] float32.
+
+Each mirrors the encoder of the same name and options. Vectors of shape (D,) give [B, D, channels].
+`bias_init(key, shape, dtype)` makes the last layer's bias: one number an output where the layer is
+dense (shape [H, W, channels]), one a channel where it is a convolution (shape [channels]).
+`keys` [B] carry dropout's noise, one key an example; None turns dropout off.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from vae.networks.convolutions import ConvTranspose
+from vae.networks.layers import Residual, activation, check_image, dense_init, dropout, gain
+
+__all__ = ["conv", "mlp", "resnet"]
+
+
+class mlp(nn.Module):  # noqa: N801  (the name is the config value)
+    """Dense layers of widths `hidden`, last to first, then one onto every output."""
+
+    shape: tuple[int, ...]  # one example's: (H, W, C) or (D,)
+    channels: int  # outputs a pixel
+    hidden: tuple[int, ...] = (200, 200)
+    activation: str = "tanh"
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        act, init = activation(self.activation), dense_init(self.activation)
+        for layer, width in enumerate(reversed(self.hidden)):
+            z = act(nn.Dense(width, dtype=self.dtype, kernel_init=init)(z))
+            z = dropout(z, keys, self.dropout, (layer,))
+        pixels = self.shape[:2] if len(self.shape) == 3 else self.shape
+        outputs = (*pixels, self.channels)
+
+        def bias_init(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
+            return self.bias_init(key, outputs, dtype).reshape(shape)
+
+        last = nn.Dense(
+            math.prod(outputs),
+            dtype=self.dtype,
+            kernel_init=nn.initializers.glorot_uniform(),
+            bias_init=bias_init,
+        )
+        return last(z).astype(jnp.float32).reshape(-1, *outputs)
+
+
+class conv(nn.Module):  # noqa: N801
+    """A dense layer, one onto the coarsest grid, and transposed convolutions 4x4 of stride 2.
+
+    Sizes are those of the encoder: where one is odd, the doubled grid is cropped.
+    """
+
+    blocks = 0  # residual blocks a level
+    shape: tuple[int, ...]  # one example's: (H, W, C)
+    channels: int  # outputs a pixel
+    filters: tuple[int, ...] = (32, 64)
+    dense: int = 256
+    activation: str = "relu"
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        check_image(type(self).__name__, self.shape)
+        act, init = activation(self.activation), dense_init(self.activation)
+        if self.dense:
+            z = act(nn.Dense(self.dense, dtype=self.dtype, kernel_init=init)(z))
+            z = dropout(z, keys, self.dropout, (len(self.filters),))
+        sizes = self.sizes()
+        grid = (*sizes[-1], self.filters[-1])
+        x = nn.Dense(math.prod(grid), dtype=self.dtype, kernel_init=init)(z).reshape(-1, *grid)
+        for level in reversed(range(len(self.filters))):
+            for block in range(self.blocks):
+                x = Residual(self.activation, self.dropout, self.dtype)(x, keys, (level, block))
+            x = dropout(act(x), keys, self.dropout, (level,))
+            if level:
+                width, weight_gain, bias_init = (
+                    self.filters[level - 1],
+                    gain(self.activation),
+                    nn.initializers.zeros,
+                )
+            else:
+                width, weight_gain, bias_init = self.channels, 1.0, self.bias_init
+            x = ConvTranspose(
+                width, sizes[level], gain=weight_gain, dtype=self.dtype, bias_init=bias_init
+            )(x)
+        return x.astype(jnp.float32)
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width before each level and after the last; halves are rounded up."""
+        height, width = self.shape[:2]
+        return [
+            (-(-height // 2**level), -(-width // 2**level))
+            for level in range(len(self.filters) + 1)
+        ]
+
+
+class resnet(conv):  # noqa: N801
+    """As `conv`, with `blocks` residual blocks before each doubling."""
+
+    blocks: int = 1

@@ -1,0 +1,68 @@
+"""Encoders: x [B, *shape] float32 -> features [B, F]; the model adds the head that reads them.
+
+`keys` [B] carry dropout's noise, one key an example; None turns dropout off.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from vae.networks.convolutions import Conv
+from vae.networks.layers import Residual, activation, check_image, dense_init, dropout, gain
+
+__all__ = ["conv", "mlp", "resnet"]
+
+
+class mlp(nn.Module):  # noqa: N801  (the name is the config value)
+    """Dense layers of widths `hidden` over the flattened example: any shape."""
+
+    hidden: tuple[int, ...] = (200, 200)
+    activation: str = "tanh"
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        act, init = activation(self.activation), dense_init(self.activation)
+        x = x.reshape(x.shape[0], -1)
+        for layer, width in enumerate(self.hidden):
+            x = act(nn.Dense(width, dtype=self.dtype, kernel_init=init)(x))
+            x = dropout(x, keys, self.dropout, (layer,))
+        return x
+
+
+class conv(nn.Module):  # noqa: N801
+    """Convolutions 4x4 of stride 2, one for each entry of `filters`, then a dense layer.
+
+    Sizes are halved and rounded up, so any height and width will do. `dense` = 0: no dense layer.
+    """
+
+    blocks = 0  # residual blocks a level
+    filters: tuple[int, ...] = (32, 64)
+    dense: int = 256
+    activation: str = "relu"
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        check_image(type(self).__name__, x.shape[1:])
+        act = activation(self.activation)
+        for level, width in enumerate(self.filters):
+            x = Conv(width, gain=gain(self.activation), dtype=self.dtype)(x)
+            for block in range(self.blocks):
+                x = Residual(self.activation, self.dropout, self.dtype)(x, keys, (level, block))
+            x = dropout(act(x), keys, self.dropout, (level,))
+        x = x.reshape(x.shape[0], -1)
+        if self.dense:
+            init = dense_init(self.activation)
+            x = act(nn.Dense(self.dense, dtype=self.dtype, kernel_init=init)(x))
+            x = dropout(x, keys, self.dropout, (len(self.filters),))
+        return x
+
+
+class resnet(conv):  # noqa: N801
+    """As `conv`, with `blocks` residual blocks after each halving."""
+
+    blocks: int = 1

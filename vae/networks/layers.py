@@ -1,0 +1,85 @@
+"""What encoders and decoders share: activations, initialisers, dropout, residual blocks."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from vae.choices import choose
+from vae.errors import UserError
+from vae.networks.convolutions import Conv
+
+ACTIVATIONS = {
+    "elu": jax.nn.elu,
+    "gelu": jax.nn.gelu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "relu": jax.nn.relu,
+    "sigmoid": jax.nn.sigmoid,
+    "silu": jax.nn.silu,
+    "softplus": jax.nn.softplus,
+    "tanh": jnp.tanh,
+}
+
+
+def activation(name: str) -> Callable[[jax.Array], jax.Array]:
+    """The function that the config's `model.activation` names."""
+    return choose(ACTIVATIONS, name, "model.activation")
+
+
+def gain(name: str) -> float:
+    """Weight variance times fan-in that keeps the signal's size through this activation: 1 for
+    the saturating ones (Glorot & Bengio 2010), 2 for those that halve it (He et al. 2015)."""
+    return 1.0 if name in ("sigmoid", "tanh") else 2.0
+
+
+def dense_init(name: str) -> nn.initializers.Initializer:
+    """Kernel initialiser of a dense layer: Glorot uniform at gain 1, as in Burda et al. 2015."""
+    average = "fan_avg" if gain(name) == 1.0 else "fan_in"
+    return nn.initializers.variance_scaling(gain(name), average, "uniform")
+
+
+def dropout(
+    x: jax.Array, keys: jax.Array | None, rate: float, layer: tuple[int, ...]
+) -> jax.Array:
+    """Zeroes a share `rate` of each example's values and scales the rest up by 1 / (1 - rate).
+
+    Args:
+      x: [B, ...].
+      keys: one key an example [B], so that the noise follows the example; None: no dropout.
+      layer: the layer's place in the network; each place draws its own noise.
+    """
+    if keys is None or rate == 0.0:
+        return x
+
+    def kept(key: jax.Array) -> jax.Array:
+        for number in layer:
+            key = jax.random.fold_in(key, number)
+        return jax.random.bernoulli(key, 1.0 - rate, x.shape[1:])
+
+    return jnp.where(jax.vmap(kept)(keys), x / (1.0 - rate), 0.0).astype(x.dtype)
+
+
+def check_image(network: str, shape: tuple[int, ...]) -> None:
+    """Refuses data that is not an image: convolutions need neighbours."""
+    if len(shape) != 3:
+        raise UserError(
+            f"the {network} network needs images [H, W, C], but an example's shape is "
+            f"{tuple(shape)}; use model.encoder='mlp' and model.decoder='mlp'"
+        )
+
+
+class Residual(nn.Module):
+    """x + conv3x3(act(conv3x3(act(x)))), which starts as the identity (He et al. 2016)."""
+
+    activation: str
+    dropout: float
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: jax.Array, keys: jax.Array | None, layer: tuple[int, ...]) -> jax.Array:
+        act, width = activation(self.activation), x.shape[-1]
+        inner = Conv(width, size=3, stride=1, gain=gain(self.activation), dtype=self.dtype)(act(x))
+        inner = dropout(act(inner), keys, self.dropout, layer)
+        return x + Conv(width, size=3, stride=1, gain=0.0, dtype=self.dtype)(inner)

@@ -1,0 +1,40 @@
+"""Per-example randomness.
+
+The noise that an example sees depends on (key, its position in the global batch) and on nothing
+else, so one device and many draw the same numbers. Keys are threefry keys, derived and never stored.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
+    """Keys [B], one an example: `key` with each entry of `index` [B] folded in."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+
+
+def fold(keys: jax.Array, number: jax.Array | int) -> jax.Array:
+    """Keys [B] with one number folded into each: the k-th of several independent uses."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+
+
+def normal(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Standard normal noise [B, *shape] from keys [B]."""
+    return jax.vmap(lambda key: jax.random.normal(key, shape, jnp.float32))(keys)
+
+
+def normals(keys: jax.Array, first: jax.Array | int, count: int, size: int) -> jax.Array:
+    """Draws number `first` to `first + count - 1` of each example: [count, B, size].
+
+    A draw is a function of its own number, so cutting K draws into chunks changes none of them.
+    """
+    numbers = first + jnp.arange(count)
+    return jax.vmap(lambda number: normal(fold(keys, number), (size,)))(numbers)
+
+
+PURPOSES = ("init", "train", "validate", "evaluate", "sample")
+
+
+def key_for(seed: jax.Array | int, purpose: str) -> jax.Array:
+    """The root key of one purpose; the seed may be traced."""
+    return jax.random.fold_in(jax.random.key(seed), PURPOSES.index(purpose))

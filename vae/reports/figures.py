@@ -1,0 +1,185 @@
+"""Figures from plain arrays: training curves and KL per latent. Pictures of data: images.py."""
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+DPI = 200
+TRAIN, VALIDATION = "#0072b2", "#d55e00"  # of the palette of Okabe and Ito: safe for all eyes
+ACTIVE, INACTIVE, THRESHOLD = "#0072b2", "#b8bcc2", "#d55e00"
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # the one that comes with matplotlib
+    "mathtext.fontset": "dejavusans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#8a8f98",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8eb",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#8a8f98",
+    "ytick.color": "#8a8f98",
+    "xtick.labelcolor": "#333333",
+    "ytick.labelcolor": "#333333",
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.3,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+# metrics.jsonl key -> title; the unit is in the title, as every panel has its own.
+PANELS = {
+    "elbo": "ELBO (nats)",
+    "loss": "Loss (nats)",
+    "distortion": "Distortion $-E_q\\,\\log\\,p(x|z)$ (nats)",
+    "rate": "Rate $\\mathrm{KL}(q(z|x)\\,\\|\\,p(z))$ (nats)",
+    "beta": "$\\beta$",
+    "learning_rate": "Learning rate",
+}
+
+
+def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws in the house style, and leaves matplotlib's settings as they were."""
+
+    @functools.wraps(function)
+    def draw(*args: Any, **kwargs: Any) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return function(*args, **kwargs)
+
+    return draw
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a PNG, whole or not at all; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with matplotlib.rc_context(STYLE):
+            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+@styled
+def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
+    """Small multiples of what metrics.jsonl holds, over epochs (steps where there are none).
+
+    Args:
+      records: its lines, in order. "train" lines are means since the line before; "validation"
+        lines are means over the validation set.
+    """
+    x_key = "epoch" if all("epoch" in record for record in records) else "step"
+    series = {
+        (key, split): np.array(
+            [(r[x_key], r[key]) for r in records if r["split"] == split and _is_number(r.get(key))],
+            float,
+        ).reshape(-1, 2)
+        for key in PANELS
+        for split in ("train", "validation")
+    }
+    keys = [key for key in PANELS if any(len(series[key, s]) for s in ("train", "validation"))]
+    num_rows = max(1, -(-len(keys) // 2))
+    figure = Figure(figsize=(5.6, 0.35 + 1.5 * num_rows), layout="constrained")
+    grid = figure.subplots(num_rows, 2, sharex=True, squeeze=False)
+    for key, axes in zip(keys, grid.flat, strict=False):
+        _curve(axes, PANELS[key], series[key, "train"], series[key, "validation"])
+    for axes in grid.flat[len(keys) :]:
+        axes.set_axis_off()
+    for axes in grid[-1]:
+        axes.set_xlabel(x_key)
+    handles = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper right", ncols=2, handlelength=1.4
+    )
+    return figure
+
+
+def _curve(axes: Axes, title: str, train: np.ndarray, validation: np.ndarray) -> None:
+    axes.set_title(title)
+    for points, label, colour in ((train, "train", TRAIN), (validation, "validation", VALIDATION)):
+        if len(points):
+            few = {"marker": "o", "markersize": 2.2} if len(points) < 40 else {}
+            axes.plot(*points.T, color=colour, label=label, **few)
+    axes.set_ylim(_limits(np.concatenate([train, validation])))
+    axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _limits(points: np.ndarray) -> tuple[float, float]:
+    """Limits that show all but the first tenth, whose fall would flatten everything after it."""
+    x, y = points.T
+    later = y[x >= x.min() + 0.1 * (x.max() - x.min())]
+    low, high = later.min(), later.max()
+    margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+@styled
+def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Figure:
+    """KL of each latent, largest first, above the activity that decides whether it is in use.
+
+    Args:
+      kl: [L] mean over examples of KL(q(z_j|x) || p(z_j)), nats.
+      variance: [L] variance over examples of the posterior means.
+      threshold: a unit is active where its variance is above it (Burda et al. 2015, section 5.2).
+    """
+    order = np.argsort(-kl, kind="stable")
+    kl, variance = kl[order], variance[order]
+    active = variance > threshold
+    place = np.arange(1, len(kl) + 1)
+    colours = np.where(active, ACTIVE, INACTIVE)
+
+    figure = Figure(figsize=(5.6, 3.3), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    top.bar(place, kl, color=colours, width=0.8 if len(kl) <= 100 else 1.0)
+    top.set_title("KL$(q(z_j|x)\\,\\|\\,p(z_j))$ (nats)")
+    top.set_ylim(0.0, max(1.08 * kl.max(), 1e-3))
+    text = f"{active.sum()} of {len(kl)} active"
+    top.text(1, 1, text, transform=top.transAxes, ha="right", va="top", fontsize=8)
+
+    floor = max(min(variance.min(), threshold) / 3, 1e-10)
+    size = np.clip(400 / len(kl), 2, 16)
+    bottom.scatter(place, np.maximum(variance, floor), c=colours, s=size, linewidths=0, zorder=3)
+    bottom.axhline(threshold, color=THRESHOLD, linewidth=0.9, linestyle=(0, (4, 2)))
+    label = f"active above {threshold:g}"
+    bottom.annotate(
+        label, (1, threshold), (0, 2), bottom.get_yaxis_transform(), "offset points",
+        ha="right", va="bottom", color=THRESHOLD,
+    )  # fmt: skip
+    bottom.set_yscale("log")
+    bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), threshold))
+    bottom.set_title("Variance over $x$ of the posterior mean $E_q[z_j]$")
+    bottom.set_xlabel("latent $j$, sorted by KL")
+    bottom.set_xlim(0.25, len(kl) + 0.75)
+    bottom.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    return figure
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))

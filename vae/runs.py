@@ -1,0 +1,155 @@
+"""The run directory: everything that is known of a run, and the lock that keeps it single."""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vae import config as configs
+from vae.errors import UserError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Writes a whole file or nothing, by renaming a finished neighbour into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file of a run; a missing or damaged one is a UserError that names it."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config that a run directory holds.
+
+    Raises:
+      UserError: `workdir` is no run directory, or its config is damaged.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"{workdir} is not a run directory (no config.json): train one first")
+    try:
+        config = configs.from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
+    configs.check(config)
+    return config
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Writes `config` into a new run directory, or checks it against the one that is there.
+
+    Raises:
+      UserError: the directory holds another config (the difference is shown), or files that are
+        no run's, or cannot be written.
+    """
+    path = workdir / "config.json"
+    if path.exists():
+        lines = configs.difference(config, read_config(workdir))
+        if lines:
+            raise UserError(
+                f"{workdir} holds a run with another config: {'; '.join(lines)}\n"
+                "use another --workdir, or delete that one to start afresh"
+            )
+    elif any(item.name != "lock" for item in workdir.iterdir()):
+        raise UserError(f"{workdir} holds other files and no config.json: use another --workdir")
+    write_atomic(path, configs.to_json(config))
+
+
+@contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Holds the run directory for this process; the system lets go of it when the process ends.
+
+    Raises:
+      UserError: another process holds it, or it cannot be made.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        handle = open(workdir / "lock", "a+")
+    except OSError as error:
+        raise UserError(f"cannot write to {workdir}: {error.strerror}") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{workdir} is in use by another process: wait for it, or use another --workdir"
+            ) from None
+        yield
+
+
+def git_revision() -> str:
+    """The revision of this code, "-dirty" behind it where files differ, or "unknown"."""
+    root = Path(__file__).parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, devices, git revision, command and time: what a result needs to be repeated."""
+    import jax
+
+    devices = jax.devices()
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": " ".join(sys.argv),
+        "git_revision": git_revision(),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "devices": [device.device_kind for device in devices],
+        "processes": jax.process_count(),
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, oldest first; a last line cut short by a kill is left out."""
+    path = workdir / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    records = []
+    for number, line in enumerate(lines):
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            if number < len(lines) - 1:
+                raise UserError(f"{path} is damaged at line {number + 1}: delete that line") from None
+    return records
+
+
+def rewind_metrics(workdir: Path, step: int) -> None:
+    """Drops the lines after `step`, which a resumed run is about to write again."""
+    records = [record for record in read_metrics(workdir) if record["step"] <= step]
+    write_atomic(workdir / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in records))

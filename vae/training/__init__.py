@@ -1,0 +1,1 @@
+"""Training: state, one step, its compiled loop, schedules, optimisers, checkpoints."""

@@ -1,0 +1,89 @@
+"""From a checked config and its data to everything that the loop needs, before anything is written."""
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from vae import model as models
+from vae import objectives
+from vae.choices import choose
+from vae.data.dataset import Dataset
+from vae.data.observe import observed_kind, training_mean
+from vae.errors import UserError
+from vae.probability import likelihoods
+from vae.training import optimizers, schedules
+from vae.training.step import Hyper, Program
+
+
+def resolve_parallel(config: ConfigDict) -> str:
+    """'jit' or 'pmap': what train.parallel means on the devices at hand.
+
+    Raises:
+      UserError: the batch does not divide over the devices, or jit is asked of several processes.
+    """
+    devices, processes = jax.device_count(), jax.process_count()
+    chosen = config.train.parallel
+    if chosen == "auto":
+        chosen = "pmap" if devices > 1 else "jit"
+    if chosen == "jit" and processes > 1:
+        raise UserError(f"train.parallel=jit is for one process, there are {processes}: use pmap")
+    if chosen == "pmap" and config.train.batch_size % devices:
+        raise UserError(
+            f"train.batch_size={config.train.batch_size} does not divide over {devices} devices: "
+            f"take a multiple of {devices}, or train.parallel=jit"
+        )
+    return chosen
+
+
+def check_data(config: ConfigDict, dataset: Dataset) -> None:
+    """Raises UserError where the likelihood is not one for this data."""
+    kind = observed_kind(dataset.kind, config.data.binarization)
+    chosen = choose(likelihoods, config.model.likelihood, "model.likelihood")
+    if kind in chosen.kinds:
+        return
+    fitting = [name for name in likelihoods.__all__ if kind in getattr(likelihoods, name).kinds]
+    remedy = f"set model.likelihood to one of: {', '.join(fitting)}"
+    if kind == "grey" and "binary" in chosen.kinds:
+        remedy = f"set data.binarization to dynamic or static, or {remedy}"
+    if kind == "binary" and dataset.kind == "grey":
+        remedy = f"set data.binarization=none, or {remedy}"
+    raise UserError(
+        f"model.likelihood={config.model.likelihood!r} is for {' or '.join(chosen.kinds)} data, and "
+        f"{dataset.name} with data.binarization={config.data.binarization!r} is {kind}:\n{remedy}"
+    )
+
+
+def hyperparameters(config: ConfigDict) -> Hyper:
+    """The traced scalars of a run: every number of `objective` and `optimizer`, and the seed."""
+    values = {**config.objective, **config.optimizer, "ema": config.train.ema}
+    numbers = {k: jnp.float32(v) for k, v in values.items() if isinstance(v, int | float)}
+    return numbers | {"seed": jnp.asarray(config.seed, jnp.uint32)}
+
+
+def program(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> Program:
+    """Everything static of a run: model, objective, optimiser, schedules.
+
+    Raises:
+      UserError: a name that is no choice, or a likelihood that does not fit the data.
+    """
+    check_data(config, dataset)
+    train = dataset.splits["train"]
+    shape = tuple(train.x.shape[1:])
+    optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")
+    if config.optimizer.name == "adam" and config.optimizer.weight_decay > 0:
+        raise UserError("optimizer.weight_decay with adam is adamw: set optimizer.name=adamw")
+    choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
+    return Program(
+        model=models.from_config(config.model, shape, training_mean(dataset)),
+        objective=choose(objectives, config.objective.name, "objective.name"),
+        optimizer=optimizer,
+        beta_schedule=config.objective.beta_schedule,
+        learning_rate_schedule=config.optimizer.schedule,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.train.epochs,
+        binarize=observed_kind(dataset.kind, config.data.binarization) == "binary"
+        and dataset.kind == "grey",
+        levels=dataset.levels,
+        ema=config.train.ema > 0,
+        skip_nonfinite=config.train.skip_nonfinite,
+    )
