@@ -29,7 +29,7 @@ def get_config() -> ConfigDict:
     model.prior = "normal"
     model.likelihood = "bernoulli"  # gaussian_fixed, gaussian_learned, gaussian_per_pixel
     model.sigma = 1.0  # Gaussian likelihoods: the standard deviation, or where it starts
-    model.hidden = (200, 200)  # mlp: widths, from the data to the latents; the decoder mirrors them
+    model.hidden = (200, 200)  # mlp: widths from data to latents, mirrored back; (): linear
     model.filters = (32, 64)  # conv, resnet: channels of each level; a level halves the resolution
     model.blocks = 1  # resnet: residual blocks a level
     model.dense = 256  # conv, resnet: width of the layer between the image and the latents; 0: none

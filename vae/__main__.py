@@ -224,8 +224,10 @@ def _config_reason(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs one command line; returns the exit code."""
+    warnings.showwarning = _show_warning
+    arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     if not arguments or arguments[0] in ("--help", "-h", "help"):
@@ -267,5 +269,4 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
 
 
 if __name__ == "__main__":
-    warnings.showwarning = _show_warning
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -38,8 +38,12 @@ def _number(low: float, high: float = math.inf, open_low: bool = False) -> Rule:
 
 def _wholes(value: Any) -> str | None:
     items = value if isinstance(value, tuple | list) else ()
-    fits = len(items) > 0 and all(_whole(1)(item) is None for item in items)
+    fits = isinstance(value, tuple | list) and all(_whole(1)(item) is None for item in items)
     return None if fits else "a list of whole numbers of at least 1, such as (200, 200)"
+
+
+def _some_wholes(value: Any) -> str | None:
+    return _wholes(value) if value != () else "a list of at least one whole number"
 
 
 def _text(value: Any) -> str | None:
@@ -79,7 +83,7 @@ RULES: dict[str, Rule] = {
     "model.likelihood": _text,
     "model.sigma": _above_zero,
     "model.hidden": _wholes,
-    "model.filters": _wholes,
+    "model.filters": _some_wholes,
     "model.blocks": _whole(1),
     "model.dense": _whole(0),
     "model.activation": _text,
@@ -112,7 +116,7 @@ RULES: dict[str, Rule] = {
     "eval.split": _one_of("validation", "test"),
     "eval.checkpoint": _one_of("best", "last"),
     "eval.batch_size": _whole(1),
-    "eval.iwae_samples": _wholes,
+    "eval.iwae_samples": _some_wholes,
     "eval.elbo_samples": _whole(1),
     "eval.active_threshold": _number(0.0),
 }

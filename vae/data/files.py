@@ -51,7 +51,9 @@ def load(path: str, image_size: int) -> Dataset:
             content = {"x": content}
         arrays = _arrays(content, where)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{where} is damaged or not of numbers ({error}): write it again") from error
+        raise UserError(
+            f"{where} is damaged or not of numbers ({error}): write it again"
+        ) from error
     kind = _kind([x for x, _ in arrays.values()], where)
     splits = {
         split: Split(_examples(x, kind, where), _labels(labels, len(x), where))
@@ -80,7 +82,9 @@ def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarra
     if found["train"][0] is None:
         found["train"] = (first("x", "X"), first("labels", "y", "Y"))
     if found["train"][0] is None:
-        raise UserError(f"{path} holds {', '.join(content) or 'nothing'}: name the array x or train")
+        raise UserError(
+            f"{path} holds {', '.join(content) or 'nothing'}: name the array x or train"
+        )
     return {split: pair for split, pair in found.items() if pair[0] is not None}
 
 

@@ -42,7 +42,9 @@ def read_split(
     images = _read(name, folder, f"{prefix}-images", (count, 28, 28))
     labels = _read(name, folder, f"{prefix}-labels", (count,))
     if labels.max() >= classes:
-        raise UserError(f"{folder}: {prefix}-labels holds {labels.max()}, {name} has 0..{classes - 1}")
+        raise UserError(
+            f"{folder}: {prefix}-labels holds {labels.max()}, {name} has 0..{classes - 1}"
+        )
     return images[..., None], labels.astype(np.int64)
 
 
@@ -69,7 +71,9 @@ def _find(folder: Path, name: str) -> Path:
     for candidate in (name, f"{name}.gz"):
         if (folder / candidate).is_file():
             return folder / candidate
-    raise UserError(f"{folder} holds no {name} or {name}.gz: give --from the original files' folder")
+    raise UserError(
+        f"{folder} holds no {name} or {name}.gz: give --from the original files' folder"
+    )
 
 
 def _unpacked(path: Path) -> bytes:

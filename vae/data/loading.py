@@ -7,7 +7,7 @@ import numpy as np
 
 from vae.choices import choose
 from vae.data import binarization, digits, files, images, records, sprites
-from vae.data.dataset import Dataset, Lazy, Split
+from vae.data.dataset import Dataset, Lazy
 from vae.data.splits import partition
 from vae.data.table import SEED, Row, row
 from vae.errors import UserError
@@ -31,15 +31,15 @@ def load(data: Any) -> Dataset:
     entry = row(data.name)
     choose(dict.fromkeys(("none", "static", "dynamic")), data.binarization, "data.binarization")
     if data.image_size < 0:
-        raise UserError(f"data.image_size={data.image_size}: give 0 for the size as it is, or a side")
+        raise UserError(
+            f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
+        )
     whole = _source(entry, data)
     sizes = {split: len(examples) for split, examples in whole.splits.items()}
     validation, test = entry.validation, entry.test
     if entry.source == "files":
         validation = test = max(1, sizes["train"] // 10)
-    parts = partition(
-        sizes, validation, test, entry.shuffle, data.validation_size, data.size
-    )
+    parts = partition(sizes, validation, test, entry.shuffle, data.validation_size, data.size)
     if data.image_size and len(whole.shape) == 1:
         raise UserError(f"data.image_size={data.image_size}: {data.name} holds vectors, not images")
     binarize = _binarized_splits(data, whole)

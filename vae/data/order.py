@@ -10,7 +10,8 @@ from vae.errors import UserError
 @functools.lru_cache(maxsize=4)
 def permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     """The order of one epoch: int32 [num_examples], read-only."""
-    order = np.random.default_rng([seed, epoch]).permutation(np.arange(num_examples, dtype=np.int32))
+    rows = np.arange(num_examples, dtype=np.int32)
+    order = np.random.default_rng([seed, epoch]).permutation(rows)
     order.setflags(write=False)  # it is shared through the cache
     return order
 

@@ -4,8 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from vae.data import idx
-from vae.data.records import data_dir
+from vae.data import idx, records
 from vae.data.table import Row, row
 from vae.errors import RunError, UserError
 
@@ -30,20 +29,36 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
         raise UserError(f"{name} needs no preparing: train with data.name={name} right away")
     if source_dir is not None and name not in idx.FAMILY:
         raise UserError(f"prepare {name}: --from reads {', '.join(idx.FAMILY)}; leave it out")
+    folder = records.folder(entry, directory)
+    if folder.exists():
+        records.check(folder, name, directory)
+        return folder
     if source_dir is None and importlib.util.find_spec("tensorflow") is None:
         raise UserError(f"downloading {name} needs TensorFlow: pip install tensorflow-cpu")
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import download_manager, extractor, util
 
-    where = {"data_dir": data_dir(directory), "file_format": "array_record"}
+    where = {"data_dir": records.data_dir(directory), "file_format": "array_record"}
     try:
         if source_dir is None:
             builder = tfds.builder(entry.tfds, version=entry.version, **where)
         else:
             builder = _local_builder(name, entry, Path(source_dir).expanduser())(**where)
         builder.download_and_prepare()
-    except OSError as error:  # the network's and the disk's
-        raise RunError(f"preparing {name} failed: {' '.join(str(error).split())}") from error
-    return Path(builder.data_path)
+    except ImportError as error:  # a package that only this data set's original files need
+        raise UserError(f"preparing {name} needs another package: {_line(error)}") from error
+    except (
+        OSError,  # the network's and the disk's
+        util.DownloadError,
+        extractor.ExtractError,
+        download_manager.NonMatchingChecksumError,
+    ) as error:
+        raise RunError(f"preparing {name} failed: {_line(error)}") from error
+    return folder
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _local_builder(name: str, entry: Row, folder: Path) -> Any:

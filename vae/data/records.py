@@ -4,10 +4,12 @@ The pictures are decoded once into a cache beside the data set, unless they are 
 is decoded when it is asked for, and nothing is kept.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +32,11 @@ def data_dir(directory: str) -> Path:
     return Path(directory or default).expanduser()
 
 
+def folder(row: Row, directory: str) -> Path:
+    """Where the data set of that row is, or will be."""
+    return data_dir(directory) / row.tfds / row.version
+
+
 def load(name: str, row: Row, directory: str, image_size: int, stream: bool) -> Dataset:
     """Returns the splits that TFDS has.
 
@@ -43,12 +50,12 @@ def load(name: str, row: Row, directory: str, image_size: int, stream: bool) -> 
     Raises:
       UserError: the data set is not there, in another file format, or damaged.
     """
-    folder = data_dir(directory) / row.tfds / row.version
-    info = _info(folder, name, directory)
+    where = folder(row, directory)
+    info = check(where, name, directory)
     size = image_size or row.shape[0]
     splits = {}
     for split in row.sizes:
-        reader = _Reader(folder, split, row, size)
+        reader = _Reader(where, split, row, size)
         splits[split] = reader.lazy() if stream else _cached(reader, info)
     return Dataset(
         name,
@@ -61,22 +68,25 @@ def load(name: str, row: Row, directory: str, image_size: int, stream: bool) -> 
     )
 
 
-def _info(folder: Path, name: str, directory: str) -> bytes:
-    """Returns TFDS's description of the data set, after checking that it can be read."""
-    option = f" --data_dir {directory}" if directory else ""
-    try:
-        content = (folder / "dataset_info.json").read_bytes()
-    except OSError as error:
+def check(where: Path, name: str, directory: str) -> bytes:
+    """Returns TFDS's description of the data set, after checking that it can be read.
+
+    Raises:
+      UserError: it is not there, damaged, or in a format that only TensorFlow reads.
+    """
+    if not where.exists():
+        option = f" --data_dir {shlex.quote(directory)}" if directory else ""
         raise UserError(
-            f"{name} is not prepared: no {folder}\nRun: ./launch.sh prepare {name}{option}"
-        ) from error
+            f"{name} is not prepared: no {where}\nRun: ./launch.sh prepare {name}{option}"
+        )
     try:
+        content = (where / "dataset_info.json").read_bytes()
         file_format = json.loads(content).get("fileFormat", "tfrecord")
-    except (ValueError, AttributeError) as error:
-        raise _damaged(folder, error) from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise _damaged(where, error) from error
     if file_format != "array_record":
         raise UserError(
-            f"{folder} holds {file_format} files, which only TensorFlow reads\n"
+            f"{where} holds {file_format} files, which only TensorFlow reads\n"
             f"Prepare it in another folder: ./launch.sh prepare {name} --data_dir DIR"
         )
     return content
@@ -164,19 +174,18 @@ class _Reader:
 
     def decode_all(self, folder: Path) -> None:
         """Writes every column as a .npy file into `folder`."""
-        shapes = self.shapes()
-        arrays = {
-            key: np.lib.format.open_memmap(folder / f"{key}.npy", "w+", dtype, shape)
-            for key, (shape, dtype) in shapes.items()
-        }
         count = len(self.source())
         chunks = [np.arange(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for rows, columns in zip(chunks, pool.map(self.columns, chunks), strict=True):
+        with contextlib.ExitStack() as stack:
+            files = {}
+            for key, (shape, dtype) in self.shapes().items():
+                files[key] = stack.enter_context(open(folder / f"{key}.npy", "wb"))
+                header = {"shape": shape, "fortran_order": False, "descr": np.dtype(dtype).str}
+                np.lib.format.write_array_header_1_0(files[key], header)
+            pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
+            for columns in pool.map(self.columns, chunks):
                 for key, values in columns.items():
-                    arrays[key][rows[0] : rows[-1] + 1] = values
-        for array in arrays.values():
-            array.flush()
+                    files[key].write(values.tobytes())  # a full disk is an error here, not a signal
 
 
 def _integers(features: list[Any], keys: Any) -> np.ndarray:

@@ -43,9 +43,13 @@ def partition(
     if size:
         counts = _proportions({key: len(rows) for key, (_, rows) in result.items()}, size, exact)
         for key, (source, rows) in result.items():
-            drawn = np.random.default_rng([SEED, len(rows)]).permutation(len(rows))[: counts[key]]
-            result[key] = (source, rows[np.sort(drawn)])
+            result[key] = (source, np.sort(_shuffled(rows)[: counts[key]]))
     return {key: result[key] for key in ("train", "validation", "test")}
+
+
+def _shuffled(rows: np.ndarray) -> np.ndarray:
+    """The same shuffle in every run."""
+    return np.random.default_rng([SEED, len(rows)]).permutation(rows)
 
 
 def _carve(result: dict, split: str, count: int, shuffle: bool, what: str) -> None:
@@ -55,8 +59,7 @@ def _carve(result: dict, split: str, count: int, shuffle: bool, what: str) -> No
         raise UserError(
             f"{what}={count} does not leave a training set: there are {len(rows)} examples"
         )
-    order = np.random.default_rng([SEED, len(rows)]).permutation(len(rows)) if shuffle else slice(None)
-    rows = rows[order]
+    rows = _shuffled(rows) if shuffle else rows
     result["train"] = (source, np.sort(rows[:-count]))
     result[split] = (source, np.sort(rows[-count:]))
 

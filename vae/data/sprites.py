@@ -1,10 +1,11 @@
-"""Rendered sprites: squares, ellipses and hearts on the factor grid of dSprites, in black and white.
+"""Rendered sprites: squares, ellipses, hearts on the factor grid of dSprites, in black and white.
 
-Own rendering, after the data set of Matthey, Higgins, Hassabis and Lerchner (2017). A sprite lies in
-a window of 33x33 pixels that moves by whole pixels over 32x32 places: 33 + 31 = 64. So 720 windows
-hold all 737,280 images, and an image is a view of one of them inside a black border.
+Own rendering, after the data set of Matthey, Higgins, Hassabis and Lerchner (2017). A sprite lies
+in a window of 33x33 pixels that moves by whole pixels over 32x32 places: 33 + 31 = 64. So 720
+windows hold all 737,280 images, and an image is a view of one of them inside a black border.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,13 @@ def load(name: str, row: Row) -> Dataset:
     """Returns the whole grid as one split of `Lazy` arrays: only rows that are indexed are made."""
     names, sizes = zip(*row.factors, strict=True)
     count = row.sizes["train"]
-    windows: list[np.ndarray] = []
+    views = functools.cache(lambda: _views(_windows(sizes[:3], row.version)))
 
     def images(rows: np.ndarray) -> np.ndarray:
-        if not windows:
-            windows.append(_windows(sizes[:3], row.version))
-        return _place(windows[0], unrank(rows, sizes), sizes)
+        factors = unrank(rows, sizes)
+        top, left = _PLACES - 1 - factors[:, 4], _PLACES - 1 - factors[:, 3]
+        lines = views()[rank(factors[:, :3], sizes[:3]), top, left]  # [N, 64]
+        return lines.view(np.uint8).reshape(-1, *row.shape)
 
     x = Lazy(images, (count, *row.shape), np.uint8)
     factors = Lazy(lambda rows: unrank(rows, sizes), (count, len(sizes)), np.int32)
@@ -57,13 +59,13 @@ def _windows(sizes: tuple[int, ...], version: str) -> np.ndarray:
     return np.unpackbits(bits, count=count * _WINDOW**2).reshape(count, _WINDOW, _WINDOW)
 
 
-def _place(windows: np.ndarray, factors: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """Returns images, uint8 [N, 64, 64, 1]."""
-    border = _PLACES - 1
+def _views(windows: np.ndarray) -> np.ndarray:
+    """Returns every image there is without copying a pixel: [720, 32, 32, 64], an item a line."""
+    border, side = _PLACES - 1, _WINDOW + 2 * (_PLACES - 1)
     padded = np.pad(windows, ((0, 0), (border, border), (border, border)))  # [720, 95, 95]
-    views = np.lib.stride_tricks.sliding_window_view(padded, (_SIDE, _SIDE), axis=(1, 2))
-    pose = rank(factors[:, :3], sizes[:3])
-    return views[pose, border - factors[:, 4], border - factors[:, 3], :, :, None]
+    # Lines of 64 bytes as one item are copied 16 times faster than 64 items.
+    shape, strides = (len(windows), _PLACES, _PLACES, _SIDE), (side**2, side, 1, side)
+    return np.ndarray(shape, f"V{_SIDE}", padded, strides=strides)
 
 
 def render(num_shapes: int = 3, num_scales: int = 6, num_orientations: int = 40) -> np.ndarray:
@@ -98,5 +100,5 @@ def _ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The sextic (x^2 + y^2 - 1)^3 = x^2 y^3, with its tip below."""
-    x, y = 1.27 * u, -1.27 * v + 0.1
+    x, y = 1.3 * u, 0.3 - 1.3 * v  # the centre of its area at the origin
     return (x**2 + y**2 - 1) ** 3 <= x**2 * y**3

@@ -23,7 +23,7 @@ class PerExample:
         def with_keys(params: Any, x: jax.Array, key: jax.Array, index: jax.Array) -> Any:
             return function(params, x, noise.example_keys(key, index))
 
-        self.devices = jax.local_device_count()
+        self.function, self.devices = function, jax.local_device_count()
         if self.devices == 1:
             self.compiled = jax.jit(with_keys)
         else:

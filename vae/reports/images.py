@@ -27,13 +27,15 @@ def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -
     """
     num_rows, num_columns, height, width = images.shape[:4]
     colour = images if images.shape[-1] == 3 else np.repeat(images[..., :1], 3, axis=-1)
-    lefts = [k * (width + gap) + 3 * gap * sum(w < k for w in wide_after) for k in range(num_columns)]
+    extra = [3 * gap * sum(wide < k for wide in wide_after) for k in range(num_columns)]
+    lefts = [k * (width + gap) + extra[k] for k in range(num_columns)]
     canvas = np.zeros((num_rows * (height + gap) - gap, lefts[-1] + width, 4))
     for row in range(num_rows):
         for column, left in enumerate(lefts):
-            place = np.s_[row * (height + gap) :][:height], np.s_[left:][:width]
-            canvas[place[0], place[1], :3] = np.clip(colour[row, column], 0.0, 1.0)
-            canvas[place[0], place[1], 3] = 1.0
+            top = row * (height + gap)
+            tile = canvas[top : top + height, left : left + width]
+            tile[..., :3] = np.clip(colour[row, column], 0.0, 1.0)
+            tile[..., 3] = 1.0
     return canvas
 
 
@@ -80,19 +82,19 @@ def picture_rows(
 
 
 def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) -> Figure:
-    """Inputs [N, H, W, C], and under each its reconstruction, in as many double rows as it takes."""
-    count = len(inputs) // columns * columns or len(inputs)
-    columns = min(columns, count)
-    pairs = np.stack([part[:count].reshape(-1, columns, *part.shape[1:]) for part in (inputs, outputs)])
-    rows = pairs.swapaxes(0, 1).reshape(-1, *pairs.shape[2:])  # [2 R, columns, H, W, C]
+    """Inputs [N, H, W, C], and its reconstruction under each; a last row not full is cut."""
+    columns = min(columns, len(inputs))
+    count = len(inputs) // columns * columns
+    pairs = np.stack([inputs[:count], outputs[:count]])  # [2, N, H, W, C]
+    pairs = pairs.reshape(2, -1, columns, *inputs.shape[1:]).swapaxes(0, 1)
+    rows = pairs.reshape(-1, columns, *inputs.shape[1:])  # [2 R, columns, H, W, C]
     return picture_rows(rows, ("input", "recon.") * (len(rows) // 2))
 
 
 def grid(images: np.ndarray, columns: int = 10) -> Figure:
-    """Images [N, H, W, C] in reading order; the last row is filled up with nothing."""
+    """Images [N, H, W, C] in reading order; the last row is filled up with white."""
     columns = min(columns, len(images))
-    missing = -len(images) % columns
-    blank = np.ones((missing, *images.shape[1:]))
+    blank = np.ones((-len(images) % columns, *images.shape[1:]))
     full = np.concatenate([images, blank])
     return picture_rows(full.reshape(-1, columns, *images.shape[1:]))
 

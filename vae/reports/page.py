@@ -1,189 +1,228 @@
-"""One self-contained HTML page: figures inside it, nothing fetched, dark and light, any width."""
+"""The report of one run, read from its directory: figures/*.png and report.html."""
 
-import base64
-import dataclasses
-import html
+import math
 import os
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vae.config import flatten
-from vae.reports.tables import format_value
+import numpy as np
 
+from vae import runs
+from vae.errors import UserError
+from vae.reports import figures, images, markup
+from vae.reports.markup import Section
 
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A part of the page: a heading, and either figures with captions or a sentence why not."""
+if TYPE_CHECKING:
+    from vae.evaluation.trained import Trained
 
-    title: str
-    caption: str
-    figure: Path | None = None  # a PNG
-    is_chart: bool = False  # drawn on white: its lightness is turned over on a dark page
-
-
-CSS = """
-:root { color-scheme: light dark; --paper: #fbfbfa; --card: #fff; --ink: #1b1f24; --soft: #5d6570;
-  --line: #e3e5e8; --accent: #0072b2; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171a; --card: #1c2024; --ink: #e8eaed;
-  --soft: #9aa3ad; --line: #2f353b; --accent: #6cb8e6; }
-  .chart { filter: invert(0.89) hue-rotate(180deg); } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-main { max-width: 54rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 3rem 0 .3rem; }
-p { margin: .3rem 0 .9rem; }
-.soft, figcaption, dt small { color: var(--soft); }
-.note { border-left: 3px solid var(--accent); padding-left: .9rem; }
-.numbers { display: grid; gap: 1px; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr));
-  margin: 1.6rem 0 0; padding: 1px; background: var(--line); border-radius: .6rem;
-  overflow: hidden; }
-.numbers div { background: var(--card); padding: .85rem 1rem; }
-.numbers dt { font-size: .82rem; color: var(--soft); line-height: 1.35; }
-.numbers dd { margin: .15rem 0 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.numbers dd small { font-size: .85rem; color: var(--soft); white-space: nowrap; }
-figure { margin: .6rem 0 0; }
-figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #fff;
-  border-radius: .4rem; }
-figure a { display: block; background: #fff; padding: .8rem; border: 1px solid var(--line);
-  border-radius: .6rem; }
-.picture { image-rendering: auto; }
-figcaption, .soft { font-size: .9rem; }
-figcaption { margin-top: .5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; width: 100%; }
-th { text-align: left; font-weight: 600; padding: .9rem 0 .2rem; }
-td { padding: .22rem .9rem .22rem 0; border-top: 1px solid var(--line); vertical-align: top; }
-td:first-child { color: var(--soft); width: 14rem; }
-td, code, pre { overflow-wrap: anywhere; }
-code, pre { font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
-  padding: .7rem .9rem; margin: .4rem 0 1rem; white-space: pre-wrap; }
-@media (max-width: 36rem) { main { padding: 1.5rem .9rem 3rem; } figure a { padding: .4rem; }
-  td:first-child { width: 9rem; } .numbers { grid-template-columns: 1fr 1fr; }
-  .numbers dd { font-size: 1.15rem; } }
-@media print { main { max-width: none; } figure { break-inside: avoid; } }
-"""
+COLUMNS = 10
+NUM_TRAVERSED = 8  # latents
+STEPS = 11  # of a traversal or an interpolation
+REACH = 3.0  # a traversal runs from -REACH to REACH
+NUM_RANKED = 1000  # examples that rank the latents where the run has not been evaluated
+MOST_SHOWN = 400  # samples in one picture
 
 
-def render(
-    title: str,
-    summary: str,
-    evaluation: Mapping[str, Any] | None,
-    notes: Sequence[str],
-    sections: Sequence[Section],
-    config: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    workdir: str,
-) -> str:
-    """The page as text.
+def report(workdir: str | Path) -> Path:
+    """Writes the figures and the page of a trained run.
+
+    Returns:
+      The path of `report.html`.
+
+    Raises:
+      UserError: no trained run there, or a damaged file.
+    """
+    import vae
+
+    workdir = Path(workdir)
+    run = vae.load(workdir)
+    evaluation = _read(workdir / "evaluation.json")
+    split = evaluation["split"] if evaluation else run.config.eval.split
+    x = np.asarray(run.examples(split, NUM_RANKED))
+    sections = [
+        *_training(workdir),
+        *(_pictures(run, x, split, evaluation, workdir) if x.ndim == 4 else [_no_pictures(x)]),
+        *_latents(run, evaluation, workdir),
+    ]
+    text = markup.render(
+        title=workdir.resolve().name,
+        summary=_summary(run, x.shape[1:]),
+        evaluation=evaluation,
+        notes=_notes(run, evaluation),
+        sections=sections,
+        config=run.config,
+        environment=_read(workdir / "environment.json") or {},
+        workdir=str(workdir),
+    )
+    return markup.write(workdir / "report.html", text)
+
+
+def sample(workdir: str | Path, num: int = 64, seed: int = 0) -> list[Path]:
+    """Draws z from the prior and writes the means of p(x|z): an .npz, and a grid for images.
 
     Args:
-      summary: one line under the title.
-      evaluation: what evaluation.json holds; None where it has not been written.
-      notes: sentences that a reader must see before the figures.
-      config, environment: shown as tables, nested names dotted.
-      workdir: for the command that evaluates the run.
+      num: how many; the picture shows the first 400.
+
+    Returns:
+      The paths: `samples.npz` with `mean` [num, *shape], `seed` and `step`; and, where the data
+      are images, `figures/samples.png`.
+
+    Raises:
+      UserError: no trained run there, or `num` below 1.
     """
-    command = environment.get("command")
-    parts = [
-        f"<header><h1>{_text(title)}</h1><p class=soft>{_text(summary)}</p></header>",
-        _numbers(evaluation) if evaluation else _not_evaluated(workdir),
-        *(f"<p class=note>{_text(note)}</p>" for note in notes),
-        *map(_section, sections),
-        "<section><h2>Settings</h2>" + _table(dict(flatten(config))) + "</section>",
-        "<section><h2>Environment</h2>",
-        f"<pre>{_text(command)}</pre>" if command else "",
-        _table({k: v for k, v in flatten(environment) if k != "command"}) + "</section>",
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(title)}</title><style>{CSS}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main></body></html>\n"
-    )
+    import vae
 
-
-def write(path: Path, text: str) -> Path:
-    """Writes the page, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    if num < 1:
+        raise UserError(f"num={num} should be a whole number of at least 1")
+    workdir = Path(workdir)
+    run = vae.load(workdir)
+    mean = np.asarray(run.sample(num, seed=seed), np.float32)
+    path = workdir / "samples.npz"
+    temporary = workdir / f".samples.{os.getpid()}.npz"
     try:
-        temporary.write_text(text, encoding="utf-8")
+        np.savez_compressed(temporary, mean=mean, seed=seed, step=run.step)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
+    if mean.ndim != 4:
+        return [path]
+    low, high = _range(run, mean)
+    shown = (mean[:MOST_SHOWN] - low) / (high - low)
+    grid = images.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
+    return [path, figures.save(grid, workdir / "figures" / "samples.png")]
 
 
-def metric_label(name: str) -> str:
-    """What a metric's name stands for: "nll_iwae_100" -> "−log p(x), upper bound by IWAE, K = 100"."""
-    if name.startswith("nll_iwae_"):
-        return f"−log p(x), IWAE bound, K = {int(name.rsplit('_', 1)[1]):,}"
-    known = {
-        "elbo": "ELBO",
-        "distortion": "Distortion",
-        "rate": "Rate",
-        "active_units": "Active units",
-        "bpd": "Bits per dimension",
-    }
-    return known.get(name, name.replace("_", " "))
-
-
-def _numbers(evaluation: Mapping[str, Any]) -> str:
-    tiles = []
-    for name, metric in evaluation["metrics"].items():
-        value, _, error = format_value(metric["value"], metric.get("stderr")).partition(" ± ")
-        rest = " ".join(part for part in (f"± {error}" if error else "", metric.get("unit")) if part)
-        tiles.append(
-            f"<div><dt>{_text(metric_label(name))}</dt>"
-            f"<dd>{value.replace('-', '−')} <small>{_text(rest)}</small></dd></div>"
-        )
-    where = (
-        f"{evaluation['num_examples']:,} {evaluation['split']} examples, step "
-        f"{evaluation['step']:,}, seed {evaluation['seed']}; ± is the standard error of the mean "
-        "over examples."
+def _training(workdir: Path) -> list[Section]:
+    records = runs.read_metrics(workdir)
+    if not any(record.get("split") in ("train", "validation") for record in records):
+        return [Section("Training", "metrics.jsonl holds nothing to draw.")]
+    path = figures.save(figures.training_curves(records), workdir / "figures" / "training.png")
+    caption = (
+        "Means over examples. The loss is what was minimised; ELBO, distortion and rate are at "
+        "β = 1 whatever was. Axes are scaled to what follows the first tenth of training."
     )
-    return f"<dl class=numbers>{''.join(tiles)}</dl><p class=soft>{_text(where)}</p>"
+    return [Section("Training", caption, path, is_chart=True)]
 
 
-def _not_evaluated(workdir: str) -> str:
-    command = f"./launch.sh evaluate --workdir {shlex.quote(workdir)}"
+def _pictures(
+    run: "Trained", x: np.ndarray, split: str, evaluation: Mapping[str, Any] | None, workdir: Path
+) -> list[Section]:
+    """The sections that show images; x [N, H, W, C] are examples of `split`."""
+    low, high = _range(run, x)
+    mean = np.asarray(run.encode(x)[0])  # [N, L]
+
+    def shown(values: np.ndarray) -> np.ndarray:
+        return (np.asarray(values) - low) / (high - low)
+
+    def decode(z: np.ndarray) -> np.ndarray:  # [..., L] -> [..., H, W, C]
+        decoded = shown(run.decode(z.reshape(-1, z.shape[-1])))
+        return decoded.reshape(*z.shape[:-1], *x.shape[1:])
+
+    def section(title: str, name: str, figure: Any, caption: str) -> Section:
+        return Section(title, caption, figures.save(figure, workdir / "figures" / f"{name}.png"))
+
+    count = min(3 * COLUMNS, len(x))
+    starts, ends, paths = _pairs(mean)
+    order, scores, ranked_by = _ranking(mean, evaluation)
+    lines = np.repeat(mean[:1, None], STEPS, axis=1).repeat(len(order), axis=0)  # [R, K, L]
+    lines[np.arange(len(order)), :, order] = np.linspace(-REACH, REACH, STEPS)
+    labels = [f"$z_{{{j + 1}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
+    return [
+        section(
+            "Reconstructions", "reconstructions",
+            images.reconstructions(shown(x[:count]), decode(mean[:count]), COLUMNS),
+            f"The first {count} {split} examples, and under each the mean of p(x|z) at the mean of "
+            "q(z|x).",
+        ),
+        section(
+            "Samples", "samples", images.grid(shown(run.sample(COLUMNS**2, seed=0)), COLUMNS),
+            "Means of p(x|z) for z drawn from the prior, seed 0; not selected.",
+        ),
+        section(
+            "Interpolations", "interpolations",
+            images.interpolations(shown(x[starts]), decode(paths), shown(x[ends])),
+            f"Pairs of {split} examples, at the two ends; between them the mean of p(x|z) along "
+            "the straight line from one posterior mean to the other.",
+        ),
+        section(
+            "Latent traversals", "traversals", images.traversals(decode(lines), labels),
+            f"The first {split} example with one latent at a time set to values from {-REACH:g} to "
+            f"{REACH:g}, the others at their posterior mean. Latents by {ranked_by}, which stands "
+            "under each name.",
+        ),
+    ]  # fmt: skip
+
+
+def _pairs(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which examples are joined, [R] and [R], and the lines between their means [R, STEPS, L]."""
+    count = max(1, min(6, len(mean) // 2))
+    starts = np.arange(count)
+    ends = np.minimum(starts + count, len(mean) - 1)
+    weight = np.linspace(0.0, 1.0, STEPS)[:, None]
+    return starts, ends, mean[starts, None] * (1 - weight) + mean[ends, None] * weight
+
+
+def _ranking(
+    mean: np.ndarray, evaluation: Mapping[str, Any] | None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """The most active latents, the score that ranks them, and what the score is."""
+    kl = evaluation.get("arrays", {}).get("kl_per_latent") if evaluation else None
+    scores = mean.var(0) if kl is None else np.asarray(kl)
+    order = np.argsort(-scores, kind="stable")[:NUM_TRAVERSED]
+    name = "variance of the posterior mean" if kl is None else "KL (nats)"
+    return order, scores[order], name
+
+
+def _latents(run: "Trained", evaluation: Mapping[str, Any] | None, workdir: Path) -> list[Section]:
+    arrays = evaluation.get("arrays", {}) if evaluation else {}
+    if not {"kl_per_latent", "posterior_mean_variance"} <= arrays.keys():
+        return [] if evaluation is None else [Section("KL per latent", "Not in evaluation.json.")]
+    figure = figures.kl_per_latent(
+        np.asarray(arrays["kl_per_latent"]),
+        np.asarray(arrays["posterior_mean_variance"]),
+        run.config.eval.active_threshold,
+    )
+    path = figures.save(figure, workdir / "figures" / "kl_per_latent.png")
+    caption = (
+        f"Means over the {evaluation['num_examples']:,} {evaluation['split']} examples. A latent "
+        "is active where the variance of its posterior mean over the data is above the threshold "
+        "(Burda et al. 2015); the others are grey."
+    )
+    return [Section("KL per latent", caption, path, is_chart=True)]
+
+
+def _no_pictures(x: np.ndarray) -> Section:
+    text = f"The data are vectors of {x.shape[-1]} values: there are no images to show."
+    return Section("Reconstructions and samples", text)
+
+
+def _notes(run: "Trained", evaluation: Mapping[str, Any] | None) -> list[str]:
+    if evaluation is None or evaluation["step"] == run.step:
+        return []
+    return [
+        f"The numbers are of step {evaluation['step']:,} and the pictures of step {run.step:,}: "
+        "evaluate again, then report."
+    ]
+
+
+def _summary(run: "Trained", shape: tuple[int, ...]) -> str:
+    config = run.config
     return (
-        "<p class=note>This run has not been evaluated. For the numbers, and KL per latent, run "
-        f"this and then report again:</p><pre>{_text(command)}</pre>"
+        f"{config.data.name}, {'×'.join(map(str, shape))} · {config.model.encoder} encoder, "
+        f"{config.model.decoder} decoder, {config.model.latent_size} latents, "
+        f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
+        f"β = {config.objective.beta:g} · step {run.step:,}"
     )
 
 
-def _section(section: Section) -> str:
-    heading = f"<section><h2>{_text(section.title)}</h2>"
-    if section.figure is None:
-        return f"{heading}<p class=soft>{_text(section.caption)}</p></section>"
-    data = base64.b64encode(section.figure.read_bytes()).decode("ascii")
-    kind = "chart" if section.is_chart else "picture"
-    return (
-        f'{heading}<figure><a class={kind}><img alt="{_text(section.title)}" '
-        f'src="data:image/png;base64,{data}"></a>'
-        f"<figcaption>{_text(section.caption)}</figcaption></figure></section>"
-    )
+def _range(run: "Trained", values: np.ndarray) -> tuple[float, float]:
+    """What is drawn black and white: 0 and 1, or the extremes of data that are real numbers."""
+    if run.described["observed"] != "real":
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return low, high if high > low else low + 1.0
 
 
-def _table(values: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{_text(name)}</td><td><code>{_text(_shown(value))}</code></td></tr>"
-        for name, value in values.items()
-    )
-    return f"<div class=scroll><table>{rows}</table></div>"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return '""' if value == "" else str(value)
-
-
-def _text(value: Any) -> str:
-    return html.escape(str(value))
+def _read(path: Path) -> Any:
+    return runs.read_json(path) if path.exists() else None

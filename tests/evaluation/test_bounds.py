@@ -1,0 +1,139 @@
+"""Bounds against the closed form: a linear decoder with Gaussian noise is probabilistic PCA."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from configs import base
+from vae import model as models
+from vae.errors import RunError
+from vae.evaluation import bounds
+from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.latents import active_units
+from vae.probability import noise
+
+D, L, SIGMA = 6, 2, 0.5
+KEY = noise.key_for(0, "evaluate")
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """A linear-Gaussian model with random weights, its data, and log p(x) in closed form."""
+    config = base.get_config().model
+    config.hidden, config.latent_size = (), L
+    config.likelihood, config.sigma = "gaussian_fixed", SIGMA
+    model = models.from_config(config, (D,))
+    params = models.initialise(model, (D,))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape) * 0.5, jnp.float32), params)
+    (w, b) = (params["decoder"]["Dense_0"][k] for k in ("kernel", "bias"))
+    w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
+    x = rng.multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D), size=203)
+    log_p = multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D)).logpdf(x)
+    return model, params, x.astype(np.float32), log_p
+
+
+def with_exact_posterior(params):
+    """Sets the encoder to the true posterior, made diagonal by an orthogonal decoder."""
+    w = np.asarray(params["decoder"]["Dense_0"]["kernel"], np.float64)
+    b = np.asarray(params["decoder"]["Dense_0"]["bias"], np.float64)
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    w = s[:, None] * vt  # same p(x): the prior is isotropic
+    variance = 1 / (1 + s**2 / SIGMA**2)
+    to_mean = (w.T / SIGMA**2) * variance
+    kernel = np.concatenate([to_mean, np.zeros((D, L))], 1)
+    bias = np.concatenate([-b @ to_mean, np.log(variance)])
+    to_float = lambda a: jnp.asarray(a, jnp.float32)  # noqa: E731
+    return {
+        "decoder": {"Dense_0": {"kernel": to_float(w), "bias": to_float(b)}},
+        "posterior": {"kernel": to_float(kernel), "bias": to_float(bias)},
+    }
+
+
+def test_elbo_iwae_and_log_likelihood_are_in_order(linear):
+    model, params, x, log_p = linear
+    elbo = bounds.elbo(model, 50)(params, x, KEY, 50)["elbo"]
+    means = [elbo.mean()]
+    means += [bounds.iwae(model, k)(params, x, KEY, 50).mean() for k in (5, 50, 2000)]
+    assert all(low < high for low, high in zip(means, means[1:], strict=False))
+    assert means[-1] < log_p.mean() + 0.02
+
+
+def test_bounds_are_tight_at_the_exact_posterior(linear):
+    model, params, x, log_p = linear
+    exact = with_exact_posterior(params)
+    np.testing.assert_allclose(bounds.iwae(model, 3)(exact, x, KEY, 50), log_p, atol=2e-3)
+    elbo = bounds.elbo(model, 2000)(exact, x, KEY, 50)["elbo"]
+    np.testing.assert_allclose(elbo.mean(), log_p.mean(), atol=0.02)
+
+
+def test_elbo_is_minus_distortion_minus_rate(linear):
+    model, params, x, _ = linear
+    arrays = bounds.elbo(model)(params, x, KEY, 64)
+    np.testing.assert_allclose(arrays["elbo"], -arrays["distortion"] - arrays["rate"], rtol=1e-6)
+    np.testing.assert_allclose(arrays["kl_per_latent"].sum(1), arrays["rate"], rtol=1e-5)
+
+
+def test_iwae_of_one_draw_is_an_elbo_estimate(linear):
+    model, params, x, _ = linear
+    q = model.bind({"params": params}).encode(jnp.asarray(x))
+    z = q.sample(noise.example_keys(KEY, jnp.arange(len(x))))
+    bound = model.bind({"params": params})
+    log_w = bound.log_likelihood(bound.decode(z), x) + model.prior.log_prob(z) - q.log_prob(z)
+    np.testing.assert_allclose(bounds.iwae(model, 1)(params, x, KEY, 50), log_w[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 20])
+def test_iwae_counts_exactly_k_draws_whatever_the_chunk(linear, chunk):
+    """k = 7 with chunks that do not divide it, and chunks larger than it."""
+    model, params, x, _ = linear
+    keys = noise.example_keys(KEY, jnp.arange(len(x)))
+    bound = model.bind({"params": params})
+    q = bound.encode(jnp.asarray(x))
+    z = q.sample(keys, 0, 7)
+    log_w = bound.log_likelihood(bound.decode(z), x) + model.prior.log_prob(z) - q.log_prob(z)
+    expected = logsumexp(np.asarray(log_w, np.float64), axis=0) - np.log(7)
+    got = bounds.iwae(model, 7, chunk)(params, x, KEY, 50)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 203, 1000])
+def test_evaluation_does_not_depend_on_batch_size_or_devices(linear, batch_size):
+    """203 examples over 4 devices: the last batch is short, and no example counts twice."""
+    model, params, x, _ = linear
+    assert jax.local_device_count() == 4
+    reference = bounds.elbo(model)
+    reference.devices, reference.compiled = 1, jax.jit(_on_one_device(model))
+    expected = reference(params, x, KEY, 50)
+    got = bounds.elbo(model)(params, x, KEY, batch_size)
+    for name, value in expected.items():
+        assert got[name].shape == value.shape and len(value) == 203
+        np.testing.assert_allclose(got[name], value, rtol=1e-4, atol=1e-4)
+
+
+def _on_one_device(model):
+    function = bounds.elbo(model).function
+    return lambda params, x, key, index: function(params, x, noise.example_keys(key, index))
+
+
+def test_a_planted_nan_fails_loudly():
+    values = np.ones(10)
+    values[4] = np.nan
+    with pytest.raises(RunError, match="elbo is not finite for 1 of 10 examples .first: number 4"):
+        mean_and_stderr(values, "elbo")
+
+
+def test_mean_and_standard_error():
+    mean, stderr = mean_and_stderr(np.array([1.0, 2.0, 3.0, 4.0]), "elbo")
+    assert mean == 2.5
+    np.testing.assert_allclose(stderr, np.std([1, 2, 3, 4], ddof=1) / 2)
+
+
+def test_active_units_count_variances_above_the_threshold():
+    mean = np.random.default_rng(0).normal(size=(5000, 3)) * np.array([1.0, 0.2, 0.01])
+    count, variance = active_units(mean, 0.01)
+    assert count == 2
+    np.testing.assert_allclose(variance, [1.0, 0.04, 0.0001], rtol=0.1)

@@ -1,0 +1,168 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.helpers import build, grey_dataset, small_config
+from vae import objectives
+from vae.probability import noise
+from vae.training import step
+from vae.training.feed import Feed
+
+DEVICES = 4
+
+
+@pytest.fixture(scope="module")
+def run():
+    return build(small_config(), grey_dataset())
+
+
+def spread(array):
+    return array.reshape(DEVICES, -1, *array.shape[1:])
+
+
+def leaves_close(left, right, rtol):
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b) + 1e-12
+
+
+@pytest.mark.parametrize("objective", objectives.__all__)
+def test_gradient_on_four_devices_equals_one(run, objective):
+    """The gradient and not Adam's losses, which hide a wrong scale."""
+    program, hyper, first = run
+    program = dataclasses.replace(program, objective=getattr(objectives, objective))
+    hyper = hyper | {"capacity": jnp.float32(2.0)}
+    raw = jnp.asarray(grey_dataset().splits["train"].x[:40])
+    keys = noise.example_keys(jax.random.key(7), jnp.arange(40))
+
+    def on(axis):
+        return lambda raw, keys: step.gradients(first.params, program, hyper, raw, keys, axis)
+
+    one = jax.jit(on(None))(raw, keys)
+    mapped = jax.pmap(on("device"), axis_name="device", out_axes=None)
+    four = mapped(spread(raw), spread(keys))
+    leaves_close(four, one, 1e-5)
+
+
+def test_noise_differs_across_devices_and_equals_the_one_device_noise():
+    key = jax.random.key(3)
+
+    def draw(unused):
+        index = jnp.arange(2) + 2 * jax.lax.axis_index("device")
+        return noise.normal(noise.example_keys(key, index), (5,))
+
+    four = jax.pmap(draw, axis_name="device")(jnp.arange(DEVICES)).reshape(8, 5)
+    one = noise.normal(noise.example_keys(key, jnp.arange(8)), (5,))
+    np.testing.assert_array_equal(four, one)
+    assert len(np.unique(np.asarray(four), axis=0)) == 8
+
+
+def leaves_equal(left, right):
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def run_steps(parallel, config, count=5, streamed=False):
+    dataset = grey_dataset()
+    program, hyper, first = build(config, dataset)
+    feed = Feed(dataset.splits["train"], 0, config.train.batch_size, streamed, parallel)
+    loop = step.compile_loop(program, parallel)
+    done = loop(jax.device_get(first), hyper, feed.examples, feed.take(0, count), jnp.int32(count))
+    return jax.device_get(done)
+
+
+def test_many_steps_on_four_devices_equal_one():
+    config = small_config(optimizer__name="sgd", optimizer__learning_rate=1e-3)
+    one, four = run_steps("jit", config), run_steps("pmap", config)
+    leaves_close(four.params, one.params, 1e-5)
+    leaves_close(four.sums, one.sums, 1e-5)
+    assert int(one.step) == int(four.step) == 5
+
+
+def test_streamed_batches_train_the_same_weights():
+    config = small_config()
+    leaves_equal(run_steps("jit", config, streamed=True), run_steps("jit", config))
+
+
+def test_cutting_the_steps_into_calls_changes_no_bit():
+    config = small_config(train__ema=0.9)
+    dataset = grey_dataset()
+    program, hyper, first = build(config, dataset)
+    feed = Feed(dataset.splits["train"], 0, 40, False, "jit")
+    loop = step.compile_loop(program, "jit")
+    ends = []
+    for calls in ((6,), (1, 3, 2)):
+        state, at = jax.device_get(first), 0
+        for count in calls:
+            state = loop(state, hyper, feed.examples, feed.take(at, count), jnp.int32(count))
+            at += count
+        ends.append(jax.device_get(state))
+    leaves_equal(*ends)
+
+
+def test_a_new_value_of_a_hyperparameter_compiles_nothing(run):
+    program, hyper, first = run
+    feed = Feed(grey_dataset().splits["train"], 0, 40, False, "jit")
+    loop = step.compile_loop(program, "jit")
+    for beta in (0.5, 1.0, 4.0):
+        changed = hyper | {"beta": jnp.float32(beta), "learning_rate": jnp.float32(beta * 1e-3)}
+        state = jax.device_get(first)
+        loop(state, changed, feed.examples, feed.take(0, 2), jnp.int32(2))
+    assert loop._cache_size() == 1
+
+
+def test_ema_follows_its_recurrence():
+    config = small_config(train__ema=0.5)
+    _, _, first = build(config, grey_dataset())
+    average = jax.tree.leaves(first.ema)[0]
+    for count in (1, 2, 3):
+        done = run_steps("jit", config, count)
+        average = 0.5 * average + 0.5 * np.asarray(jax.tree.leaves(done.params)[0])
+    np.testing.assert_allclose(jax.tree.leaves(done.ema)[0], average, rtol=1e-5, atol=1e-7)
+
+
+def poisoned(config, bad_steps):
+    """Five steps in which the learning of `bad_steps` meets an infinite beta."""
+    dataset = grey_dataset()
+    program, hyper, first = build(config, dataset)
+    real = program.objective
+
+    def objective(model, x, keys, hyper, axis=None):
+        terms = real(model, x, keys, hyper, axis)
+        return terms | {"loss": terms["loss"] + hyper["poison"]}
+
+    program = dataclasses.replace(program, objective=objective)
+    feed = Feed(dataset.splits["train"], 0, 40, False, "jit")
+    loop = step.compile_loop(program, "jit")
+    state = jax.device_get(first)
+    for number in range(5):
+        poison = jnp.float32(jnp.nan if number in bad_steps else 0.0)
+        values = hyper | {"poison": poison}
+        state = loop(state, values, feed.examples, feed.take(number, 1), jnp.int32(1))
+    return jax.device_get(state)
+
+
+def test_nonfinite_steps_are_skipped_and_counted():
+    state = poisoned(small_config(train__skip_nonfinite=2), bad_steps=(1, 2))
+    assert int(state.nonfinite_total) == 2 and int(state.nonfinite_in_row) == 0
+    assert float(state.sums["steps"]) == 3
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+def test_a_nonfinite_step_halts_the_compiled_loop_and_is_blamed_on_its_term():
+    state = poisoned(small_config(), bad_steps=(3,))
+    assert int(state.step) == 4  # step 3 was tried, step 4 never was
+    assert step.TERMS[int(state.blamed)] == "loss"
+
+
+def test_kl_weight_zero_leaves_the_rate_out_of_the_loss(run):
+    program, hyper, first = run
+    raw = jnp.asarray(grey_dataset().splits["train"].x[:40])
+    keys = noise.example_keys(jax.random.key(7), jnp.arange(40))
+    values = hyper | {"beta": jnp.float32(0.0)}
+    _, means = step.batch_loss(first.params, program, values, raw, keys, None)
+    np.testing.assert_allclose(means["loss"], means["distortion"], rtol=1e-6)
+    np.testing.assert_allclose(means["elbo"], -means["distortion"] - means["rate"], rtol=1e-6)

@@ -1,0 +1,188 @@
+"""One self-contained HTML page: figures inside it, nothing fetched, dark and light, any width."""
+
+import base64
+import dataclasses
+import html
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vae.config import flatten
+from vae.reports.tables import format_value
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of the page: a heading, and either figures with captions or a sentence why not."""
+
+    title: str
+    caption: str
+    figure: Path | None = None  # a PNG
+    is_chart: bool = False  # drawn on white: its lightness is turned over on a dark page
+
+
+CSS = """
+:root { color-scheme: light dark; --paper: #fbfbfa; --card: #fff; --ink: #1b1f24; --soft: #5d6570;
+  --line: #e3e5e8; --accent: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171a; --card: #1c2024; --ink: #e8eaed;
+  --soft: #9aa3ad; --line: #2f353b; --accent: #6cb8e6; }
+  .chart { filter: invert(0.89) hue-rotate(180deg); } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+main { max-width: 54rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.1rem; margin: 3rem 0 .3rem; }
+p { margin: .3rem 0 .9rem; }
+.soft, figcaption, dt small { color: var(--soft); }
+.note { border-left: 3px solid var(--accent); padding-left: .9rem; }
+.numbers { display: grid; gap: 1px; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr));
+  margin: 1.6rem 0 0; padding: 1px; background: var(--line); border-radius: .6rem;
+  overflow: hidden; }
+.numbers div { background: var(--card); padding: .85rem 1rem; }
+.numbers dt { font-size: .82rem; color: var(--soft); line-height: 1.35; }
+.numbers dd { margin: .15rem 0 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+.numbers dd small { font-size: .85rem; color: var(--soft); }
+figure { margin: .6rem 0 0; }
+figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #fff;
+  border-radius: .4rem; }
+figure a { display: block; background: #fff; padding: .8rem; border: 1px solid var(--line);
+  border-radius: .6rem; }
+figcaption, .soft { font-size: .9rem; }
+figcaption { margin-top: .5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; width: 100%; }
+th { text-align: left; font-weight: 600; padding: .9rem 0 .2rem; }
+td { padding: .22rem .9rem .22rem 0; border-top: 1px solid var(--line); vertical-align: top; }
+td:first-child { color: var(--soft); width: 14rem; }
+td, code, pre { overflow-wrap: anywhere; }
+code, pre { font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .7rem .9rem; margin: .4rem 0 1rem; white-space: pre-wrap; }
+@media (max-width: 36rem) { main { padding: 1.5rem .9rem 3rem; } figure a { padding: .4rem; }
+  td:first-child { width: 9rem; } .numbers { grid-template-columns: 1fr 1fr; }
+  .numbers dd { font-size: 1.15rem; } }
+@media print { main { max-width: none; } figure { break-inside: avoid; } }
+"""
+
+
+def render(
+    title: str,
+    summary: str,
+    evaluation: Mapping[str, Any] | None,
+    notes: Sequence[str],
+    sections: Sequence[Section],
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    workdir: str,
+) -> str:
+    """The page as text.
+
+    Args:
+      summary: one line under the title.
+      evaluation: what evaluation.json holds; None where it has not been written.
+      notes: sentences that a reader must see before the figures.
+      config, environment: shown as tables, nested names dotted.
+      workdir: for the command that evaluates the run.
+    """
+    command = environment.get("command")
+    parts = [
+        f"<header><h1>{_text(title)}</h1><p class=soft>{_text(summary)}</p></header>",
+        _numbers(evaluation) if evaluation else _not_evaluated(workdir),
+        *(f"<p class=note>{_text(note)}</p>" for note in notes),
+        *map(_section, sections),
+        "<section><h2>Settings</h2>" + _table(dict(flatten(config))) + "</section>",
+        "<section><h2>Environment</h2>",
+        f"<pre>{_text(command)}</pre>" if command else "",
+        _table({k: v for k, v in flatten(environment) if k != "command"}) + "</section>",
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(title)}</title><style>{CSS}</style></head>\n<body><main>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</main></body></html>\n"
+    )
+
+
+def write(path: Path, text: str) -> Path:
+    """Writes the page, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def metric_label(name: str) -> str:
+    """What a metric's name stands for: "nll_iwae_100" -> "−log p(x), IWAE bound, K = 100"."""
+    if name.startswith("nll_iwae_"):
+        return f"−log p(x), IWAE bound, K = {int(name.rsplit('_', 1)[1]):,}"
+    known = {
+        "elbo": "ELBO",
+        "distortion": "Distortion",
+        "rate": "Rate",
+        "active_units": "Active units",
+        "bpd": "Bits per dimension",
+    }
+    return known.get(name, name.replace("_", " "))
+
+
+def _numbers(evaluation: Mapping[str, Any]) -> str:
+    tiles = []
+    for name, metric in evaluation["metrics"].items():
+        value, _, error = format_value(metric["value"], metric.get("stderr")).partition(" ± ")
+        rest = " ".join(filter(None, (f"± {error}" if error else "", metric.get("unit"))))
+        tiles.append(
+            f"<div><dt>{_text(metric_label(name))}</dt>"
+            f"<dd>{value.replace('-', '−')} <small>{_text(rest)}</small></dd></div>"
+        )
+    where = (
+        f"{evaluation['num_examples']:,} {evaluation['split']} examples, step "
+        f"{evaluation['step']:,}, seed {evaluation['seed']}; ± is the standard error of the mean "
+        "over examples."
+    )
+    return f"<dl class=numbers>{''.join(tiles)}</dl><p class=soft>{_text(where)}</p>"
+
+
+def _not_evaluated(workdir: str) -> str:
+    command = f"./launch.sh evaluate --workdir {shlex.quote(workdir)}"
+    return (
+        "<p class=note>This run has not been evaluated. For the numbers, and KL per latent, run "
+        f"this and then report again:</p><pre>{_text(command)}</pre>"
+    )
+
+
+def _section(section: Section) -> str:
+    heading = f"<section><h2>{_text(section.title)}</h2>"
+    if section.figure is None:
+        return f"{heading}<p class=soft>{_text(section.caption)}</p></section>"
+    data = base64.b64encode(section.figure.read_bytes()).decode("ascii")
+    kind = "chart" if section.is_chart else "picture"
+    return (
+        f'{heading}<figure><a class={kind}><img alt="{_text(section.title)}" '
+        f'src="data:image/png;base64,{data}"></a>'
+        f"<figcaption>{_text(section.caption)}</figcaption></figure></section>"
+    )
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td>{_text(name)}</td><td><code>{_text(_shown(value))}</code></td></tr>"
+        for name, value in values.items()
+    )
+    return f"<div class=scroll><table>{rows}</table></div>"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return '""' if value == "" else str(value)
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
