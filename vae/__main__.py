@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from vae.choices import nearest
 from vae.errors import RunError, UserError
@@ -165,7 +165,7 @@ def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
         define(flag.name, flag.default, flag.help, flag_values=values)
     argv = [name, *arguments]
     if verb.config:
-        _define_config(values, argv)
+        _define_config(name, values, argv)
     try:
         rest = values(argv)[1:]
     except flags.UnrecognizedFlagError as error:
@@ -175,7 +175,10 @@ def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
             f"see {name} --help"
         ) from None
     except flags.Error as error:
-        raise UserError(str(error).strip().splitlines()[-1]) from None
+        raise UserError(_last_line(error)) from None
+    except Exception as error:  # a config file is the user's program: it may raise anything
+        reason = str(error).replace("\\n", "\n").splitlines()[-1].strip("'")
+        raise UserError(f"--config cannot be read: {type(error).__name__}: {reason}") from error
     if verb.argument:
         if not rest:
             raise UserError(f"{name} needs {verb.argument.upper()}: {_call(name, verb)}")
@@ -188,40 +191,30 @@ def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
     return values
 
 
-def _define_config(values: flags.FlagValues, argv: list[str]) -> None:
-    """Defines --config and its overrides, and loads the file."""
+def _define_config(name: str, values: flags.FlagValues, argv: list[str]) -> None:
+    """Defines --config and its overrides; the file is read when the flags are parsed."""
     from ml_collections import config_flags
 
     from vae.config import RULES
 
-    given = [a for a in argv if a.lstrip("-").startswith("config=") or a.lstrip("-") == "config"]
-    if not given:
-        raise UserError("train needs --config=FILE, for instance --config=configs/digits.py")
-    for argument in argv:
-        key = argument.lstrip("-").split("=")[0]
-        if argument.startswith("-") and key.startswith("config."):
+    given = [argument.lstrip("-").split("=") for argument in argv if argument.startswith("-")]
+    files = [rest[0].split(":")[0] for key, *rest in given if key == "config" and rest]
+    if not files:
+        raise UserError(f"{name} needs --config=FILE, for instance --config=configs/digits.py")
+    if not Path(files[-1]).is_file():
+        raise UserError(f"--config={files[-1]}: there is no such file")
+    for key, *_ in given:
+        if key.startswith("config.") and key.removeprefix("config.") not in RULES:
             key = key.removeprefix("config.")
-            if key not in RULES:
-                raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
-    sys.path.insert(0, str(ROOT))
-    try:
-        config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-        values(list(argv), known_only=True)
-        loaded = values.config
-    except flags.Error as error:
-        raise UserError(_config_reason(error)) from None
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{given[0]}: {_config_reason(error)}") from None
-    if loaded is None:
-        raise UserError(f"{given[0]}: no such config file")
+            raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
+    sys.path.insert(0, str(ROOT))  # where a config file finds `configs`
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
 
 
-def _config_reason(error: Exception) -> str:
-    """The last line of config_flags' message, which may hold a whole traceback."""
-    if isinstance(error, OSError):
-        return "no such config file"
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _last_line(error: Exception) -> str:
+    """The last line of a message: config_flags' may hold a whole traceback."""
+    text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    return [line.strip() for line in text.splitlines() if line.strip()][-1]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -229,6 +222,8 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.showwarning = _show_warning
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    if not debug:  # Orbax logs the traceback of an error that it also raises
+        logging.set_verbosity(logging.FATAL)
     arguments = [argument for argument in arguments if argument != "--debug"]
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(usage())

@@ -5,7 +5,10 @@ no trace of devices, so what many devices wrote one restores, and the other way 
 """
 
 import hashlib
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from vae.errors import RunError, UserError
+
+_KEPT = "what was saved before is kept: make room and run the same command to go on"
 
 policies = ocp.training.preservation_policies
 
@@ -63,6 +68,7 @@ class Checkpoints:
     def __init__(self, workdir: Path | str, read_only: bool = False):
         self.directory = Path(workdir).resolve() / "checkpoints"
         self.read_only = read_only
+        self._newest = -1  # step of the last save or restore
         if read_only and not self.directory.exists():
             raise UserError(f"{workdir} holds no checkpoint yet: train it first")
         keep = [policies.LatestN(2), policies.BestN(get_metric_fn=_elbo, n=1)]
@@ -77,27 +83,57 @@ class Checkpoints:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._orbax.close()
+        with self._saving():
+            self._orbax.close()
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Turns what Orbax and TensorStore raise, of many types, into one RunError."""
+        try:
+            yield
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(
+                f"cannot save a checkpoint in {self.directory}: {reason}\n{_KEPT}"
+            ) from error
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, oldest first."""
         return [checkpoint.step for checkpoint in self._orbax.checkpoints]
 
     def save(self, step: int, state: Any, elbo: float | None) -> None:
-        """Starts saving `state`; returns once it is copied. `elbo` ranks it for `best`."""
+        """Starts saving `state`; returns once it is copied. `elbo` ranks it for `best`.
+
+        A step that is saved already, or being saved, is left as it is.
+        """
+        if step == self._newest:
+            return
+        self._newest = step
         arrays = flatten(state)
-        self._orbax.save_async(
-            step,
-            arrays,
-            force=True,
-            overwrite=True,
-            metrics=None if elbo is None else {"elbo": float(elbo)},
-            custom_metadata={"sha256": checksum(arrays)},
-        )
+        self.wait()
+        self._check_space(sum(array.nbytes for array in arrays.values()))
+        with self._saving():
+            self._orbax.save_async(
+                step,
+                arrays,
+                force=True,
+                metrics=None if elbo is None else {"elbo": float(elbo)},
+                custom_metadata={"sha256": checksum(arrays)},
+            )
+
+    def _check_space(self, size: int) -> None:
+        """Fails before a save that the disk cannot hold, rather than in its middle."""
+        free = shutil.disk_usage(self.directory).free
+        if free < 1.25 * size + 2**18:  # what Orbax writes beside the arrays
+            raise RunError(
+                f"no space left in {self.directory} for a checkpoint of {size / 2**20:.1f} MiB "
+                f"({free / 2**20:.1f} MiB free)\n{_KEPT}"
+            )
 
     def wait(self) -> None:
         """Blocks until every save has reached the disk."""
-        self._orbax.wait()
+        with self._saving():
+            self._orbax.wait()
 
     def best_step(self) -> int | None:
         """The step with the highest validation ELBO, or None."""
@@ -142,6 +178,7 @@ class Checkpoints:
                 continue
             for bad in [] if self.read_only else damaged:
                 self._orbax.delete(bad)
+            self._newest = candidate
             return candidate, unflatten(template, arrays)
         if steps:
             raise RunError(

@@ -67,11 +67,10 @@ def test_static_noise_belongs_to_the_row_whatever_is_read_with_it():
 
 def test_dynamic_noise_belongs_to_the_key_whatever_the_batch():
     raw = np.random.default_rng(0).integers(0, 256, (16, 5, 5, 3)).astype(np.uint8)
-    keys = _keys(16)
-    whole = np.asarray(binarization.dynamic(keys, jnp.asarray(raw), 256))
+    whole = np.asarray(binarization.dynamic(_keys(16), jnp.asarray(raw), 256))
     assert whole.dtype == np.float32 and whole.shape == raw.shape
     rows = jnp.asarray([3, 11, 4])
-    part = binarization.dynamic(keys[rows], jnp.asarray(raw)[rows], 256)
+    part = binarization.dynamic(_keys(16)[rows], jnp.asarray(raw)[rows], 256)
     np.testing.assert_array_equal(part, whole[np.asarray(rows)])
 
 

@@ -28,15 +28,16 @@ def arrays(folder: Path, build: Callable[[Path], None]) -> dict[str, np.ndarray]
     """
     try:
         return _read(folder)
-    except (OSError, ValueError):  # missing, or damaged after it was written
+    except FileNotFoundError:
         pass
+    except (OSError, ValueError):  # damaged after it was written
+        shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as temporary:
             new = Path(temporary) / "arrays"
             new.mkdir()
             build(new)
-            shutil.rmtree(folder, ignore_errors=True)
             try:
                 new.rename(folder)  # a reader sees all of it or nothing
             except OSError:

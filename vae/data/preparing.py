@@ -49,6 +49,7 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
         raise UserError(f"preparing {name} needs another package: {_line(error)}") from error
     except (
         OSError,  # the network's and the disk's
+        RuntimeError,  # the disk's, from the writer of array_record files
         util.DownloadError,
         extractor.ExtractError,
         download_manager.NonMatchingChecksumError,

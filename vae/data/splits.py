@@ -31,10 +31,10 @@ def partition(
         raise UserError(f"data.size={size}: give 0 for all examples, or how many to draw")
     result = {split: (split, np.arange(count)) for split, count in sizes.items()}
     if "test" not in result:
-        _carve(result, "test", test, shuffle, "the test set")
+        _carve(result, "test", test, shuffle, f"a test set of {test}")
     if "validation" not in result:
         wanted = validation if exact == -1 else exact
-        _carve(result, "validation", wanted, shuffle, "data.validation_size")
+        _carve(result, "validation", wanted, shuffle, f"data.validation_size={wanted}")
     elif exact != -1:
         source, rows = result["validation"]
         if exact > len(rows):
@@ -56,9 +56,7 @@ def _carve(result: dict, split: str, count: int, shuffle: bool, what: str) -> No
     """Moves `count` rows of the training set into a new split."""
     source, rows = result["train"]
     if not 1 <= count < len(rows):
-        raise UserError(
-            f"{what}={count} does not leave a training set: there are {len(rows)} examples"
-        )
+        raise UserError(f"{what} does not leave a training set: there are {len(rows)} examples")
     rows = _shuffled(rows) if shuffle else rows
     result["train"] = (source, np.sort(rows[:-count]))
     result[split] = (source, np.sort(rows[-count:]))

@@ -21,7 +21,7 @@ class Feed:
         self.split, self.seed, self.batch_size = split, seed, batch_size
         self.streamed, self.mapped = streamed, parallel == "pmap"
         self.steps_per_epoch = order.steps_per_epoch(len(split), batch_size)
-        self.most = MOST_STEPS
+        self.most = MOST_STEPS  # steps that one call can be fed
         self.examples = None
         if streamed:
             bytes_a_step = batch_size * int(np.prod(split.x.shape[1:])) * split.x.dtype.itemsize
@@ -63,6 +63,13 @@ class Feed:
         from vae.data import stream
 
         if self._next != step:
-            self._batches = stream.batches(self.split, self.seed, step, self.batch_size)
+            self._batches = stream.batches(
+                self.split,
+                self.seed,
+                step,
+                self.batch_size,
+                jax.process_index(),
+                jax.process_count(),
+            )
         self._next = step + count
         return np.stack([next(self._batches) for _ in range(count)])

@@ -26,6 +26,7 @@ from vae.training.feed import Feed
 from vae.training.state import TERMS, State
 from vae.training.writers import Progress, Writers
 
+LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
 CALL_SECONDS = 1.0  # of training between visits to the host: how soon a signal is seen
 
 
@@ -107,7 +108,8 @@ class Run:
         self.compiled = step.compile_loop(program, parallel)
         self.total = config.train.epochs * program.steps_per_epoch
         self.eval_steps = max(1, round(config.train.eval_epochs * program.steps_per_epoch))
-        self.log_steps = min(self.eval_steps, program.steps_per_epoch)
+        self.log_steps = min(self.eval_steps, max(program.steps_per_epoch, LEAST_LOG_STEPS))
+        feed.most = min(feed.most, self.log_steps)
         self.validation = observed(dataset, "validation")[:]
         self.evaluator = bounds.elbo(program.model)
         self.shape = tuple(dataset.splits["train"].x.shape[1:])

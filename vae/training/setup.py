@@ -73,8 +73,10 @@ def program(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> Progr
     if config.optimizer.name == "adam" and config.optimizer.weight_decay > 0:
         raise UserError("optimizer.weight_decay with adam is adamw: set optimizer.name=adamw")
     choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
+    model = models.from_config(config.model, shape, training_mean(dataset))
+    jax.eval_shape(lambda: models.initialise(model, shape))  # what cannot be built fails here
     return Program(
-        model=models.from_config(config.model, shape, training_mean(dataset)),
+        model=model,
         objective=choose(objectives, config.objective.name, "objective.name"),
         optimizer=optimizer,
         beta_schedule=config.objective.beta_schedule,

@@ -1,0 +1,16 @@
+"""MNIST, dynamically binarised: two 4x4 stride-2 convolutions (32, 64 channels), 50 latents.
+
+    ./launch.sh train --config=configs/conv_mnist.py --config.data.dir=DATA --workdir=runs/conv_mnist
+"""
+
+from configs import mnist
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    config = mnist.get_config()
+    config.model.encoder = config.model.decoder = "conv"
+    config.model.activation = "relu"
+    config.optimizer.learning_rate = 1e-3
+    config.train.epochs = 30
+    return config

@@ -1,0 +1,13 @@
+"""Fashion-MNIST, dynamically binarised, with the model and schedule of `mnist.py`.
+
+    ./launch.sh train --config=configs/fashion_mnist.py --config.data.dir=DATA
+"""
+
+from configs import mnist
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    config = mnist.get_config()
+    config.data.name = "fashion_mnist"
+    return config

@@ -1,0 +1,202 @@
+"""The user's own arrays and pictures: every layout that is read, and every refusal."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae.data import load
+from vae.errors import UserError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (40, 6, 5)).astype(np.uint8)
+REAL = RNG.normal(size=(40, 7))
+
+
+@pytest.fixture
+def load_files(config, tmp_path):
+    """Saves arrays as .npz (several) or .npy (one) and loads them."""
+
+    def run(arrays, **keys):
+        path = tmp_path / ("data.npz" if isinstance(arrays, dict) else "data.npy")
+        if isinstance(arrays, dict):
+            np.savez(path, **arrays)
+        else:
+            np.save(path, arrays)
+        return load(config(name="files", path=str(path), **keys))
+
+    return run
+
+
+def _sorted(split_arrays):
+    return np.sort(
+        np.concatenate([a.reshape(len(a), -1).sum(1, dtype=float) for a in split_arrays])
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("array", "kind", "levels", "shape"),
+    [
+        (GREY, "grey", 256, (6, 5, 1)),
+        (GREY.astype(np.int64)[..., None], "grey", 256, (6, 5, 1)),
+        (RNG.integers(0, 256, (40, 4, 4, 3)).astype(np.uint8), "grey", 256, (4, 4, 3)),
+        (GREY > 99, "binary", 2, (6, 5, 1)),
+        ((GREY > 99).astype(np.float64), "binary", 2, (6, 5, 1)),
+        (REAL, "real", 0, (7,)),
+        (REAL.reshape(40, 7, 1, 1).astype(np.float16), "real", 0, (7, 1, 1)),
+    ],
+)
+def test_an_array_is_what_its_values_say(load_files, array, kind, levels, shape, stream):
+    data = load_files(array, stream=stream)
+    assert (data.kind, data.levels, data.shape) == (kind, levels, shape)
+    assert [len(split) for split in data.splits.values()] == [32, 4, 4]
+    x = [np.asarray(split.x) for split in data.splits.values()]
+    assert x[0].dtype == (np.float32 if kind == "real" else np.uint8)
+    np.testing.assert_allclose(_sorted(x), _sorted([array]), rtol=1e-5)
+
+
+def test_labels_stay_with_their_examples(load_files):
+    x = np.arange(40 * 4).reshape(40, 2, 2).astype(np.uint8)
+    for key in ("labels", "y"):
+        data = load_files({"x": x, key: x[:, 0, 0].astype(float)})
+        for split in data.splits.values():
+            assert split.labels.dtype == np.int32
+            np.testing.assert_array_equal(split.labels, split.x[:, 0, 0, 0])
+
+
+@pytest.mark.parametrize("names", ["{}", "x_{}"])
+def test_given_splits_are_kept(load_files, names):
+    arrays = {names.format("train"): GREY[:30], names.format("test"): GREY[30:]}
+    data = load_files({**arrays, "test_labels": np.arange(10)})
+    np.testing.assert_array_equal(data.splits["test"].x[..., 0], GREY[30:])
+    np.testing.assert_array_equal(data.splits["test"].labels, np.arange(10))
+    assert data.splits["train"].labels is None
+    assert (len(data.splits["train"]), len(data.splits["validation"])) == (27, 3)
+    data = load_files({**arrays, names.format("validation"): GREY[:7]})
+    np.testing.assert_array_equal(data.splits["validation"].x[..., 0], GREY[:7])
+
+
+def test_real_numbers_are_not_binarised_and_ones_need_none(load_files):
+    with pytest.raises(UserError, match="data.binarization='dynamic'.*data.binarization=none"):
+        load_files(REAL, binarization="dynamic")
+    data = load_files(GREY > 99, binarization="dynamic")
+    assert data.kind == "binary" and not data.splits["test"].binarized
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (np.where(np.arange(280).reshape(40, 7) == 88, np.nan, REAL), "NaN.*example 12"),
+        (np.where(np.arange(280).reshape(40, 7) == 7, np.inf, REAL), "infinity.*example 1:"),
+        (np.full((40, 7), 1e300), "infinity"),
+        (GREY.astype(int) + 10, "whole numbers from 10 to 265"),
+        (GREY.astype(int) - 10, "whole numbers from -10"),
+        (np.arange(40.0), r"float64 of shape \(40,\)"),
+        (np.array(["a", "b"]), "<U1"),
+        (np.array([{}]), "damaged"),
+        (REAL[:0], r"shape \(0, 7\)"),
+        (REAL[:2], "does not leave a training set"),
+        ({"z": REAL}, "holds z: name the array x or train"),
+        ({"x": REAL, "y": np.arange(3)}, r"labels of shape \(3,\) do not fit 40"),
+        ({"x": REAL, "y": np.linspace(0, 1, 40)}, "labels have to be whole numbers"),
+        ({"train": REAL, "test": REAL[:, :3]}, "the splits differ"),
+    ],
+)
+def test_data_that_is_not_data_is_refused(load_files, arrays, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_files(arrays)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_vectors_have_no_image_size(load_files):
+    with pytest.raises(UserError, match="data.image_size=8.*vectors"):
+        load_files(REAL, image_size=8)
+
+
+@pytest.mark.parametrize("name", ["data.npz", "data.npy"])
+def test_damaged_and_missing_files_are_refused(config, tmp_path, name):
+    path = tmp_path / name
+    for keys in (dict(path=""), dict(path=str(path)), dict(path=str(tmp_path / "x.csv"))):
+        with pytest.raises(UserError, match="data.path"):
+            load(config(name="files", **keys))
+    (tmp_path / "x.csv").write_text("1,2")
+    with pytest.raises(UserError, match="give an .npz or .npy file"):
+        load(config(name="files", path=str(tmp_path / "x.csv")))
+    np.savez(path, x=REAL) if name == "data.npz" else np.save(path, REAL)
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"no array" * 50):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{name} is damaged"):
+            load(config(name="files", path=str(path)))
+
+
+def test_contents_damaged_inside_a_zip_are_refused(config, tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez_compressed(path, x=np.tile(REAL, (100, 1)))
+    content = bytearray(path.read_bytes())
+    content[2000:2100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        load(config(name="files", path=str(path)))
+
+
+def _save(folder, arrays, suffix="png"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, array in enumerate(arrays):
+        Image.fromarray(array).save(folder / f"{index:03}.{suffix}")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_folder_of_pictures(config, tmp_path, stream):
+    _save(tmp_path / "a", GREY[:20])
+    _save(tmp_path / "b", GREY[20:])
+    data = load(config(name="files", path=str(tmp_path), stream=stream))
+    assert (data.kind, data.levels, data.shape) == ("grey", 256, (6, 5, 1))
+    x = [np.asarray(split.x) for split in data.splits.values()]
+    assert [len(part) for part in x] == [32, 4, 4]
+    np.testing.assert_array_equal(_sorted(x), _sorted([GREY]))
+
+
+def test_folder_with_splits_of_colour_and_jpeg(config, tmp_path):
+    colour = np.full((30, 8, 8, 3), 90, np.uint8)
+    _save(tmp_path / "train", colour[:20])
+    _save(tmp_path / "test", colour[20:], "JPG")
+    _save(tmp_path / "validation", GREY[:4, :5, :5].repeat(2, 1)[:, :8].repeat(2, 2)[:, :, :8])
+    data = load(config(name="files", path=str(tmp_path), validation_size=3))
+    assert [len(split) for split in data.splits.values()] == [20, 3, 10]
+    assert data.shape == (8, 8, 3)  # grey among colours becomes colour
+    assert abs(data.splits["test"].x.astype(int) - 90).max() <= 2  # JPEG rounds
+
+
+def test_pictures_of_different_sizes_need_an_image_size(config, tmp_path):
+    _save(tmp_path, GREY)
+    Image.fromarray(np.full((20, 40), 200, np.uint8)).save(tmp_path / "wide.png")
+    with pytest.raises(UserError, match="6x5.*20x40.*data.image_size"):
+        load(config(name="files", path=str(tmp_path)))
+    data = load(config(name="files", path=str(tmp_path), image_size=10))
+    assert data.shape == (10, 10, 1)
+    assert sum(len(split) for split in data.splits.values()) == 41
+
+
+def test_resizing_keeps_the_middle(config, tmp_path):
+    wide = np.zeros((10, 30), np.uint8)
+    wide[:, 10:20] = 250
+    _save(tmp_path, [wide] * 10)
+    data = load(config(name="files", path=str(tmp_path), image_size=5))
+    assert (data.splits["train"].x[:, :, 1:4] == 250).all()
+
+
+def test_folder_refusals(config, tmp_path):
+    keys = dict(name="files", path=str(tmp_path))
+    with pytest.raises(UserError, match="holds no PNG or JPEG"):
+        load(config(**keys))
+    _save(tmp_path, GREY)
+    (tmp_path / "007.png").write_bytes((tmp_path / "007.png").read_bytes()[:70])
+    with pytest.raises(UserError, match="007.png is not a readable picture"):
+        load(config(**keys))
+    (tmp_path / "007.png").write_bytes(b"not a picture")
+    with pytest.raises(UserError, match="007.png is not a readable picture"):
+        load(config(**keys))
+    Image.fromarray(np.full((6, 5), 7000, np.uint16)).save(tmp_path / "007.png")
+    with pytest.raises(UserError, match="007.png has more than 8 bits"):
+        load(config(**keys))

@@ -1,0 +1,194 @@
+"""Bad input through the command line: exit code, one or two lines, nothing lost or half-written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae.__main__ import VERBS, main
+
+SMALL = [
+    "--config=configs/digits.py",
+    "--config.model.hidden=(16,)",
+    "--config.train.epochs=2",
+    "--config.train.eval_epochs=1.0",
+    "--config.eval.iwae_samples=(5,)",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", *SMALL, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+@pytest.fixture
+def fails(capsys, tmp_path):
+    """`fails(code, words, *arguments)`: the exit code, the words on stderr, no new directory."""
+
+    def check(code, words, *arguments):
+        capsys.readouterr()
+        assert main(list(map(str, arguments))) == code
+        err = capsys.readouterr().err.strip()
+        assert words in err, err
+        assert len([line for line in err.splitlines() if not line.startswith("warning")]) <= 2
+        assert "Traceback" not in err
+
+    return check
+
+
+def files(workdir):
+    return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in Path(workdir).rglob("*")}
+
+
+def test_help_lists_every_verb_within_a_second_and_without_jax():
+    code = "import sys, vae.__main__ as m; m.main(['--help']); assert 'jax' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {name} " in done.stdout for name in VERBS)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_each_verb_lists_its_flags(name, capsys):
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"--{flag.name}" in out for flag in VERBS[name].flags)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "did you mean 'train'"),
+        (["train"], "needs --config=FILE"),
+        (["train", "--config=configs/none.py"], "there is no such file"),
+        (["train", *SMALL, "--config.objective.bta=2.0"], "did you mean 'objective.beta'"),
+        (["train", *SMALL, "--config.train.epochs=ten"], "train.epochs=ten"),
+        (["train", *SMALL, "--config.model.latent_size=-3"], "at least 1"),
+        (["train", *SMALL, "--wrkdir=x"], "did you mean 'workdir'"),
+        (["train", *SMALL, "--config.model.encoder=mpl"], "did you mean 'mlp'"),
+        (["train", *SMALL, "--config.objective.name=elob"], "did you mean 'elbo'"),
+        (["train", *SMALL, "--config.optimizer.name=adan"], "did you mean"),
+        (["train", *SMALL, "--config.data.name=digit"], "did you mean 'digits'"),
+        (["train", *SMALL, "--config.train.batch_size=5000"], "train.batch_size=5000"),
+        (["train", *SMALL, "--config.data.binarization=none"], "data.binarization"),
+        (["train", *SMALL, "--config.model.likelihood=gaussian_fixed"], "data.binarization=none"),
+        (["train", *SMALL, "--config.model.activation=rleu"], "relu"),
+        (["train", *SMALL, "--config.data.name=mnist", "--config.data.dir=nowhere"], "prepare mnist"),
+        (["evaluate"], "needs --workdir"),
+        (["evaluate", "--workdir=nowhere"], "not a run directory"),
+        (["report", "--workdir=nowhere"], "not a run directory"),
+        (["sample", "--workdir=nowhere", "--num=4"], "not a run directory"),
+        (["prepare"], "needs NAME"),
+        (["prepare", "digits", "--data_dir=nowhere"], "digits"),
+    ],
+)
+def test_wrong_commands_exit_2_and_write_nothing(fails, tmp_path, monkeypatch, arguments, words):
+    root = Path(__file__).resolve().parent.parent
+    arguments = [a.replace("configs/", f"{root}/configs/") for a in arguments]
+    monkeypatch.chdir(tmp_path)
+    fails(2, words, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workdir_with_another_config_is_refused_with_the_difference(fails, trained):
+    before = files(trained)
+    fails(2, "objective.beta: 1.0 -> 4.0", "train", *SMALL, "--config.objective.beta=4.0",
+          f"--workdir={trained}")
+    assert files(trained) == before
+
+
+def test_a_workdir_with_other_files_is_refused(fails, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    fails(2, "holds other files", "train", *SMALL, f"--workdir={tmp_path}")
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_workdir_in_use_is_refused(fails, trained):
+    from vae.runs import locked
+
+    with locked(trained):
+        fails(2, "in use by another process", "train", *SMALL, f"--workdir={trained}")
+
+
+def test_an_unwritable_workdir_is_refused(fails, tmp_path):
+    (tmp_path / "file").write_text("")
+    fails(2, "cannot write", "train", *SMALL, f"--workdir={tmp_path}/file/run")
+
+
+def test_a_damaged_config_is_named(fails, trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained, workdir)
+    (workdir / "config.json").write_text('{"seed": 0,')
+    fails(2, "config.json cannot be read", "evaluate", f"--workdir={workdir}")
+
+
+def test_a_run_with_no_readable_checkpoint_exits_1(fails, trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained, workdir)
+    for path in (workdir / "checkpoints").rglob("d/*"):
+        path.write_bytes(b"")
+    fails(1, "no checkpoint", "evaluate", f"--workdir={workdir}")
+
+
+def test_nan_in_the_data_is_refused(fails, tmp_path):
+    x = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
+    x[17, 2] = np.nan
+    np.savez(tmp_path / "data.npz", x=x)
+    fails(2, "17", "train", *SMALL, "--config.data.name=files",
+          f"--config.data.path={tmp_path}/data.npz", "--config.data.binarization=none",
+          "--config.model.likelihood=gaussian_fixed", f"--workdir={tmp_path}/run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverging_run_exits_1_keeps_its_checkpoint_and_dumps_the_batch(fails, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.normal(size=(500, 5)).astype(np.float32))
+    workdir = tmp_path / "run"
+    fails(1, "is not finite at step", "train", *SMALL, "--config.data.name=files",
+          f"--config.data.path={tmp_path}/data.npz", "--config.data.binarization=none",
+          "--config.model.likelihood=gaussian_per_pixel", "--config.optimizer.name=sgd",
+          "--config.optimizer.warmup_epochs=5.0", "--config.train.epochs=20",
+          "--config.optimizer.learning_rate=50.0", f"--workdir={workdir}")
+    assert np.load(workdir / "nonfinite_batch.npz")["x"].shape == (100, 5)
+    assert (workdir / "checkpoints").exists()
+
+
+def test_a_full_disk_exits_1_and_a_larger_one_goes_on(tmp_path):
+    """A tmpfs of 1.5 MB: the run stops with the reason; moved to a larger disk it finishes."""
+    large = ["--config.model.hidden=(200,200)", "--config.train.epochs=6"]
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(small)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        command = [sys.executable, "-m", "vae", "train", *SMALL, *large, f"--workdir={small}/run"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 1, done.stderr
+        assert "space" in done.stderr and "Traceback" not in done.stderr
+        shutil.copytree(small / "run", tmp_path / "run")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert main(["train", *SMALL, *large, f"--workdir={tmp_path}/run"]) == 0
+
+
+def test_evaluate_report_and_sample_write_what_they_say(trained, capsys):
+    assert main(["evaluate", f"--workdir={trained}"]) == 0
+    assert "nll_iwae_5" in capsys.readouterr().out
+    result = json.loads((trained / "evaluation.json").read_text())
+    assert result["split"] == "test" and result["num_examples"] == 300
+    metrics = result["metrics"]
+    total = metrics["distortion"]["value"] + metrics["rate"]["value"]
+    np.testing.assert_allclose(-metrics["elbo"]["value"], total, rtol=1e-6)
+    assert main(["report", f"--workdir={trained}"]) == 0
+    assert (trained / "report.html").stat().st_size > 10_000
+    assert main(["sample", f"--workdir={trained}", "--num=9"]) == 0
+    [archive] = (trained / "figures").parent.rglob("samples.npz")
+    assert next(iter(np.load(archive).values())).shape == (9, 8, 8, 1)

@@ -1,0 +1,129 @@
+"""Killed, interrupted and resumed runs, through the command line, end where whole ones end."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae.checkpoint import Checkpoints
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = [
+    "--config=configs/digits.py",
+    "--config.model.hidden=(64,)",
+    "--config.train.epochs=600",
+    "--config.train.eval_epochs=20.0",
+    "--config.train.ema=0.99",
+    "--config.objective.beta_schedule=linear",
+    "--config.objective.beta_epochs=400.0",
+    "--config.optimizer.warmup_epochs=100.0",
+]
+
+
+def start(workdir, *more):
+    command = [sys.executable, "-P", "-m", "vae", "train", *FLAGS, f"--workdir={workdir}", *more]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    return out
+
+
+def final_state(workdir):
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        step = checkpoints.steps()[-1]
+        return step, checkpoints.load(step), checkpoints.best_step()
+
+
+def metrics(workdir):
+    """Every line of metrics.jsonl but for the clock's readings."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "examples_per_second"} for line in lines]
+
+
+def wait_for_validations(workdir, number, process):
+    path = workdir / "metrics.jsonl"
+    while process.poll() is None:
+        if path.exists() and path.read_text().count('"validation"') >= number:
+            return
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    finish(start(workdir))
+    return workdir
+
+
+def assert_same_run(workdir, whole):
+    step, state, best = final_state(workdir)
+    expected_step, expected, expected_best = final_state(whole)
+    assert (step, best) == (expected_step, expected_best)
+    assert set(state) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(state[name], value, err_msg=name)
+    assert metrics(workdir) == metrics(whole)
+
+
+def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path, whole):
+    """Weights, optimiser, EMA, schedules, data position, early-stopping state and metrics."""
+    workdir, generator = tmp_path / "run", random.Random(0)
+    for kill in range(3):
+        process = start(workdir)
+        wait_for_validations(workdir, 1 + 8 * kill, process)
+        time.sleep(generator.uniform(0.0, 0.5))
+        process.kill()
+        process.communicate()
+    finish(start(workdir))
+    assert_same_run(workdir, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
+    workdir = tmp_path / "run"
+    process = start(workdir)
+    wait_for_validations(workdir, 3, process)
+    began = time.time()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and time.time() - began < 10
+    assert "interrupted and saved at step" in err and "same command" in err
+    assert len(err.strip().splitlines()) <= 2
+    assert "resuming at step" in finish(start(workdir))
+    assert_same_run(workdir, whole)
+
+
+def test_a_finished_run_is_left_alone(whole):
+    before = {p: p.stat().st_mtime_ns for p in (whole / "checkpoints").rglob("*")}
+    assert "already finished" in finish(start(whole))
+    assert {p: p.stat().st_mtime_ns for p in (whole / "checkpoints").rglob("*")} == before
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, whole):
+    """One file of the last checkpoint cut short: the run resumes one save earlier and says so."""
+    import shutil
+
+    workdir = tmp_path / "run"
+    shutil.copytree(whole, workdir)
+    last = final_state(workdir)[0]
+    for path in (workdir / "checkpoints" / str(last)).rglob("d/*"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    process = start(workdir)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert f"checkpoint {last}" in err and "the one before" in err
+    assert "resuming at step" in out
+    assert_same_run(workdir, whole)
