@@ -54,13 +54,13 @@ def get_config() -> ConfigDict:
     optimizer.b1 = 0.9  # momentum
     optimizer.b2 = 0.999  # of the squares; rmsprop's decay
     optimizer.eps = 1e-8
-    optimizer.weight_decay = 0.0  # decoupled: subtracted from the weights, not added to the gradient
+    optimizer.weight_decay = 0.0  # decoupled; kernels only, biases do not decay
     optimizer.clip_norm = 0.0  # bound on the gradient's norm; 0.0: none
 
     config.train = train = ConfigDict()
     train.epochs = 200
     train.batch_size = 100
-    train.parallel = "auto"  # jit: one device; pmap: all of them; auto: pmap where there are several
+    train.parallel = "auto"  # jit: one device; pmap: all; auto: pmap if there are several
     train.ema = 0.0  # decay of the averaged weights that are evaluated; 0.0: none
     train.eval_epochs = 10.0  # between validations; each is also a checkpoint
     train.patience = 0  # early stopping: validations without a better ELBO; 0: never

@@ -5,8 +5,9 @@
 The likelihood is a density over [0, 1], so there are no bits per dimension.
 """
 
-from configs import base
 from ml_collections import ConfigDict
+
+from configs import base
 
 
 def get_config() -> ConfigDict:

@@ -1,10 +1,11 @@
 """MNIST, dynamically binarised: two 4x4 stride-2 convolutions (32, 64 channels), 50 latents.
 
-    ./launch.sh train --config=configs/conv_mnist.py --config.data.dir=DATA --workdir=runs/conv_mnist
+    ./launch.sh train --config=configs/conv_mnist.py --config.data.dir=DATA --workdir=runs/conv
 """
 
-from configs import mnist
 from ml_collections import ConfigDict
+
+from configs import mnist
 
 
 def get_config() -> ConfigDict:

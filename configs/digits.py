@@ -3,8 +3,9 @@
     ./launch.sh train --config=configs/digits.py --workdir=runs/digits
 """
 
-from configs import base
 from ml_collections import ConfigDict
+
+from configs import base
 
 
 def get_config() -> ConfigDict:

@@ -3,8 +3,9 @@
     ./launch.sh train --config=configs/fashion_mnist.py --config.data.dir=DATA
 """
 
-from configs import mnist
 from ml_collections import ConfigDict
+
+from configs import mnist
 
 
 def get_config() -> ConfigDict:

@@ -1,10 +1,11 @@
-"""MNIST, dynamically binarised: MLP 784-200-200 with tanh, 50 latents (Burda et al. 2015, L1, k = 1).
+"""MNIST, dynamically binarised: MLP 784-200-200 with tanh, 50 latents (Burda et al. 2015, L1).
 
     ./launch.sh train --config=configs/mnist.py --config.data.dir=DATA --workdir=runs/mnist
 """
 
-from configs import base
 from ml_collections import ConfigDict
+
+from configs import base
 
 
 def get_config() -> ConfigDict:

@@ -1,4 +1,4 @@
-"""Sprites (rendered here, dSprites' factor grid): beta-VAE with the network of Locatello et al. 2019.
+"""Sprites (rendered here, dSprites' factor grid): beta-VAE, four convolutions.
 
     ./launch.sh train --config=configs/sprites.py --workdir=runs/sprites
 
@@ -6,8 +6,9 @@
 `--config.data.size=0` for all.
 """
 
-from configs import base
 from ml_collections import ConfigDict
+
+from configs import base
 
 
 def get_config(beta: str = "4") -> ConfigDict:

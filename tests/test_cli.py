@@ -79,7 +79,7 @@ def test_each_verb_lists_its_flags(name, capsys):
         (["train", *SMALL, "--config.data.binarization=none"], "data.binarization"),
         (["train", *SMALL, "--config.model.likelihood=gaussian_fixed"], "data.binarization=none"),
         (["train", *SMALL, "--config.model.activation=rleu"], "relu"),
-        (["train", *SMALL, "--config.data.name=mnist", "--config.data.dir=nowhere"], "prepare mnist"),
+        (["train", *SMALL, "--config.data.name=mnist", "--config.data.dir=no"], "prepare mnist"),
         (["evaluate"], "needs --workdir"),
         (["evaluate", "--workdir=nowhere"], "not a run directory"),
         (["report", "--workdir=nowhere"], "not a run directory"),

@@ -1,6 +1,7 @@
 """The command line: the only place with flags. A verb is one function call."""
 
 import dataclasses
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -238,6 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(verb_usage(name, VERBS[name]))
             return 0
         values = parse(name, VERBS[name], rest)
+        _cache_compilations()
         VERBS[name].call(values)
         return 0
     except (UserError, RunError, OSError) as error:
@@ -250,6 +252,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print("error: interrupted; run the same command to go on", file=sys.stderr)
         return 1
+
+
+def _cache_compilations() -> None:
+    """Keeps what XLA compiles between commands, unless the environment says otherwise."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vae" / "jax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def _message(error: Exception) -> str:

@@ -35,7 +35,7 @@ def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
 
 
 def build(options: ModuleType, name: str, key: str, values: Mapping[str, Any]) -> Any:
-    """Builds the chosen dataclass (or Flax module) from those of `values` that it has fields for."""
+    """Builds the chosen dataclass or Flax module from those of `values` that it has fields for."""
     chosen = choose(options, name, key)
     names = {field.name for field in dataclasses.fields(chosen) if field.init}
     return chosen(**{name: value for name, value in values.items() if name in names})

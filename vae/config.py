@@ -28,10 +28,12 @@ def _whole(least: int) -> Rule:
 
 def _number(low: float, high: float = math.inf, open_low: bool = False) -> Rule:
     def rule(value: Any) -> str | None:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        fits = fits and low <= value <= high and not (open_low and value == low)
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = fits and math.isfinite(value) and low <= value <= high
+        fits = fits and not (open_low and value == low)
         least = f"above {low:g}" if open_low else f"at least {low:g}"
-        return None if fits else f"a number {least}" + (f" and at most {high:g}" if high < math.inf else "")
+        most = f" and at most {high:g}" if high < math.inf else ""
+        return None if fits else f"a number {least}{most}"
 
     return rule
 

@@ -2,6 +2,8 @@
 
 import os
 
+import numpy as np
+
 from vae.errors import UserError
 
 
@@ -26,3 +28,22 @@ def initialize(coordinator: str | None, num_processes: int, process_id: int) -> 
         jax.distributed.initialize(coordinator, num_processes, process_id)
     elif int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
         jax.distributed.initialize()
+
+
+def barrier(name: str) -> None:
+    """Waits until every process is here; at once where there is one."""
+    import jax
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def agree(values: np.ndarray) -> np.ndarray:
+    """Process 0's values, in every process: clocks and signals differ between them."""
+    import jax
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() == 1:
+        return values
+    return np.asarray(multihost_utils.broadcast_one_to_all(values))

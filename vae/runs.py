@@ -145,7 +145,8 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
             records.append(json.loads(line))
         except ValueError:
             if number < len(lines) - 1:
-                raise UserError(f"{path} is damaged at line {number + 1}: delete that line") from None
+                where = f"{path} is damaged at line {number + 1}"
+                raise UserError(f"{where}: delete that line") from None
     return records
 
 

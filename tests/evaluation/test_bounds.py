@@ -28,7 +28,7 @@ def linear():
     model = models.from_config(config, (D,))
     params = models.initialise(model, (D,))
     rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape) * 0.5, jnp.float32), params)
+    params = jax.tree.map(lambda p: jnp.float32(rng.normal(size=p.shape) * 0.5), params)
     (w, b) = (params["decoder"]["Dense_0"][k] for k in ("kernel", "bias"))
     w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
     x = rng.multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D), size=203)

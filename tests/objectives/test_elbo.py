@@ -67,7 +67,7 @@ def test_gradients_are_finite_differences_in_float64(name):
         )
         slope = jax.jvp(loss, (params,), (direction,))[1]
         grad = jax.grad(loss)(params)
-        along = sum(jnp.vdot(g, d) for g, d in zip(*map(jax.tree.leaves, (grad, direction)), strict=True))
+        along = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, grad, direction)))
 
         def shifted(step):
             return loss(jax.tree.map(lambda p, d: p + step * d, params, direction))

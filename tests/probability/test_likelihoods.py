@@ -34,8 +34,8 @@ def test_bce_is_finite_at_extreme_logits(logit, label):
 
 @pytest.mark.parametrize("logit", [-300.0, -20.0, 0.3, 20.0, 300.0])
 def test_bernoulli_sums_to_one(logit):
-    theta = jnp.full((1, 1, 1, 1), logit)
-    values = [likelihoods.bernoulli().log_prob(theta, jnp.full((1, 1, 1, 1), v)) for v in (0.0, 1.0)]
+    theta, ones = jnp.full((1, 1, 1, 1), logit), jnp.ones((1, 1, 1, 1))
+    values = [likelihoods.bernoulli().log_prob(theta, v * ones) for v in (0.0, 1.0)]
     np.testing.assert_allclose(np.exp(np.stack(values)).sum(), 1.0, rtol=1e-6)
 
 

@@ -26,7 +26,7 @@ def elbo(
 ) -> Terms:
     """distortion + beta * rate.
 
-    beta = 1: Kingma & Welling 2014, eq. 3 (the negative ELBO); otherwise Higgins et al. 2017, eq. 4.
+    beta = 1: Kingma & Welling 2014, eq. 3, negated; otherwise Higgins et al. 2017, eq. 4.
     """
     terms = bound_terms(model, x, keys)
     return {"loss": terms["distortion"] + hyper["beta"] * terms["rate"], **terms}

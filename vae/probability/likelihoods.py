@@ -16,9 +16,12 @@ from vae.probability import gaussian
 __all__ = ["bernoulli", "gaussian_fixed", "gaussian_learned", "gaussian_per_pixel"]
 
 
-def sum_event(values: jax.Array, x: jax.Array) -> jax.Array:
-    """Sums values [..., *event] over the event axes of x [B, *event]: [...]."""
-    return values.sum(tuple(range(1 - x.ndim, 0)))
+def flat(values: jax.Array, x: jax.Array) -> jax.Array:
+    """values [..., *event] with the event axes of x [B, *event] made one: [..., D].
+
+    Element-wise work and sums over several axes, the last of size 1, are 10 times slower on CPUs.
+    """
+    return values.reshape(*values.shape[: values.ndim - x.ndim + 1], -1)
 
 
 @jax.custom_jvp
@@ -53,7 +56,8 @@ class bernoulli:  # noqa: N801  (the name is the config value)
         return np.log(mean / (1.0 - mean))
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
-        return sum_event(x * theta - softplus(theta), x)
+        theta, x = flat(theta, x), flat(x, x)
+        return (x * theta - softplus(theta)).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
         return jax.nn.sigmoid(theta)
@@ -76,7 +80,9 @@ class _Gaussian:
         return mu, logvar
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
-        return sum_event(gaussian.log_prob(x, *self.split(theta)), x)
+        mu, logvar = self.split(theta)
+        logvar = jnp.broadcast_to(logvar, mu.shape)
+        return gaussian.log_prob(flat(x, x), flat(mu, x), flat(logvar, x)).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
         return self.split(theta)[0]

@@ -1,7 +1,7 @@
 """Per-example randomness.
 
 The noise that an example sees depends on (key, its position in the global batch) and on nothing
-else, so one device and many draw the same numbers. Keys are threefry keys, derived and never stored.
+else, so one device and many draw the same numbers. Keys are threefry's, derived and never stored.
 """
 
 import jax

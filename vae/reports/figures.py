@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 DPI = 200
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # of the palette of Okabe and Ito: safe for all eyes
@@ -50,6 +50,9 @@ STYLE = {
     "savefig.facecolor": "white",
 }
 
+ROUND = (1, 2, 2.5, 5, 10)  # steps between ticks, times a power of ten
+WHOLE = (1, 2, 5, 10)
+
 # metrics.jsonl key -> title; the unit is in the title, as every panel has its own.
 PANELS = {
     "elbo": "ELBO (nats)",
@@ -59,6 +62,7 @@ PANELS = {
     "beta": "$\\beta$",
     "learning_rate": "Learning rate",
 }
+SCHEDULES = ("beta", "learning_rate")  # shown whole and from 0
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -107,7 +111,7 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(5.6, 0.35 + 1.5 * num_rows), layout="constrained")
     grid = figure.subplots(num_rows, 2, sharex=True, squeeze=False)
     for key, axes in zip(keys, grid.flat, strict=False):
-        _curve(axes, PANELS[key], series[key, "train"], series[key, "validation"])
+        _curve(axes, key, series[key, "train"], series[key, "validation"])
     for axes in grid.flat[len(keys) :]:
         axes.set_axis_off()
     for axes in grid[-1]:
@@ -119,21 +123,27 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, title: str, train: np.ndarray, validation: np.ndarray) -> None:
-    axes.set_title(title)
+def _curve(axes: Axes, key: str, train: np.ndarray, validation: np.ndarray) -> None:
+    axes.set_title(PANELS[key])
     for points, label, colour in ((train, "train", TRAIN), (validation, "validation", VALIDATION)):
         if len(points):
             few = {"marker": "o", "markersize": 2.2} if len(points) < 40 else {}
             axes.plot(*points.T, color=colour, label=label, **few)
-    axes.set_ylim(_limits(np.concatenate([train, validation])))
-    axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_ylim(_limits(np.concatenate([train, validation]), from_zero=key in SCHEDULES))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=WHOLE))
 
 
-def _limits(points: np.ndarray) -> tuple[float, float]:
-    """Limits that show all but the first tenth, whose fall would flatten everything after it."""
+def _limits(points: np.ndarray, from_zero: bool) -> tuple[float, float]:
+    """Limits of points [N, 2] along the second axis.
+
+    From 0 to the largest; or around all but the first tenth of training, whose fall would flatten
+    everything after it.
+    """
     x, y = points.T
+    if from_zero:
+        return 0.0, 1.1 * y.max() or 1.0
     later = y[x >= x.min() + 0.1 * (x.max() - x.min())]
     low, high = later.min(), later.max()
     margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
@@ -160,8 +170,7 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
     top.bar(place, kl, color=colours, width=0.8 if len(kl) <= 100 else 1.0)
     top.set_title("KL$(q(z_j|x)\\,\\|\\,p(z_j))$ (nats)")
     top.set_ylim(0.0, max(1.08 * kl.max(), 1e-3))
-    text = f"{active.sum()} of {len(kl)} active"
-    top.text(1, 1, text, transform=top.transAxes, ha="right", va="top", fontsize=8)
+    top.set_title(f"{active.sum()} of {len(kl)} active", loc="right")
 
     floor = max(min(variance.min(), threshold) / 3, 1e-10)
     size = np.clip(400 / len(kl), 2, 16)
@@ -173,11 +182,12 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
         ha="right", va="bottom", color=THRESHOLD,
     )  # fmt: skip
     bottom.set_yscale("log")
+    bottom.yaxis.set_minor_locator(NullLocator())
     bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), threshold))
     bottom.set_title("Variance over $x$ of the posterior mean $E_q[z_j]$")
     bottom.set_xlabel("latent $j$, sorted by KL")
     bottom.set_xlim(0.25, len(kl) + 0.75)
-    bottom.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    bottom.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1, steps=WHOLE))
     return figure
 
 

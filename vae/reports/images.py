@@ -4,7 +4,7 @@ Images are [..., H, W, C] in [0, 1]. One channel is shown as grey and three as R
 number the first is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ from vae.reports.figures import DPI, styled
 
 CELL = 96  # aimed at, in pixels: images are enlarged by a whole factor
 GAP = 4
+LETTER = 0.062  # width of a letter of a label, inches
 
 
 def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -> np.ndarray:
@@ -27,8 +28,7 @@ def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -
     """
     num_rows, num_columns, height, width = images.shape[:4]
     colour = images if images.shape[-1] == 3 else np.repeat(images[..., :1], 3, axis=-1)
-    extra = [3 * gap * sum(wide < k for wide in wide_after) for k in range(num_columns)]
-    lefts = [k * (width + gap) + extra[k] for k in range(num_columns)]
+    lefts = _lefts(num_columns, width, gap, wide_after)
     canvas = np.zeros((num_rows * (height + gap) - gap, lefts[-1] + width, 4))
     for row in range(num_rows):
         for column, left in enumerate(lefts):
@@ -58,27 +58,50 @@ def fit(images: np.ndarray, cell: int = CELL) -> np.ndarray:
 
 @styled
 def picture_rows(
-    rows: np.ndarray, labels: Sequence[str] = (), wide_after: Sequence[int] = (), cell: int = CELL
+    rows: np.ndarray,
+    labels: Sequence[str] = (),
+    headers: Mapping[int, str] | None = None,
+    wide_after: Sequence[int] = (),
+    cell: int = CELL,
 ) -> Figure:
-    """Rows of images, a label at the left of each, one image pixel a whole number of pixels.
+    """Rows of images, each image pixel a whole number of the figure's pixels.
 
     Args:
       rows: [R, K, H, W, C] in [0, 1].
-      labels: R texts of one or two lines, or none.
+      labels: a text at the left of each row, of one or two lines; or none.
+      headers: texts above columns, by number of the column.
       wide_after: columns to set apart from the next one.
     """
-    picture = mosaic(fit(rows, cell), wide_after=wide_after)
+    tiles = fit(rows, cell)
+    picture = mosaic(tiles, wide_after=wide_after)
     height, width = picture.shape[:2]
-    longest = max((len(line) for text in labels for line in text.split("\n")), default=0)
-    left = round(0.062 * DPI * longest) + 2 * GAP if labels else 0  # 0.062 inch a letter
-    figure = Figure(figsize=((left + width) / DPI, height / DPI), dpi=DPI)
-    axes = figure.add_axes((left / (left + width), 0.0, width / (left + width), 1.0))
+    left = round(LETTER * DPI * max(map(_longest_line, labels))) + 3 * GAP if labels else 0
+    above = 30 if headers else 0
+    figure = Figure(figsize=((left + width) / DPI, (above + height) / DPI), dpi=DPI)
+    whole_width, whole_height = left + width, above + height
+    axes = figure.add_axes((left / whole_width, 0, width / whole_width, height / whole_height))
     axes.imshow(picture, interpolation="none", aspect="auto")
     axes.set_axis_off()
-    for row, text in enumerate(labels):
-        middle = (row + 0.5) / len(rows)
-        figure.text(0.0, 1 - middle, text, va="center", ha="left", fontsize=7, color="#333333")
+    text = {"color": "#333333", "fontsize": 7}
+    for row, label in enumerate(labels):
+        middle = (row + 0.5) / len(rows) * height
+        axes.text(-2.5 * GAP, middle, label, ha="right", va="center", **text)
+    tile_width = tiles.shape[3]
+    lefts = _lefts(tiles.shape[1], tile_width, GAP, wide_after)
+    for column, header in (headers or {}).items():
+        axes.text(lefts[column] + tile_width / 2, -8, header, ha="center", va="bottom", **text)
     return figure
+
+
+def _longest_line(label: str) -> int:
+    """Letters in a label's longest line, without what only mathtext sees."""
+    return max(len(line.translate(dict.fromkeys(map(ord, "${}_")))) for line in label.split("\n"))
+
+
+def _lefts(count: int, width: int, gap: int, wide_after: Sequence[int]) -> list[int]:
+    """Where each column of a mosaic begins."""
+    extra = [3 * gap * sum(wide < column for wide in wide_after) for column in range(count)]
+    return [column * (width + gap) + extra[column] for column in range(count)]
 
 
 def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) -> Figure:
@@ -102,9 +125,11 @@ def grid(images: np.ndarray, columns: int = 10) -> Figure:
 def interpolations(starts: np.ndarray, paths: np.ndarray, ends: np.ndarray) -> Figure:
     """Paths [R, K, H, W, C] between pairs of inputs starts, ends [R, H, W, C], set apart."""
     rows = np.concatenate([starts[:, None], paths, ends[:, None]], axis=1)
-    return picture_rows(rows, wide_after=(0, paths.shape[1]))
+    last = rows.shape[1] - 1
+    return picture_rows(rows, headers={0: "input", last: "input"}, wide_after=(0, last - 1))
 
 
-def traversals(rows: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Rows [R, K, H, W, C] along one latent each, with its label."""
-    return picture_rows(rows, labels)
+def traversals(rows: np.ndarray, labels: Sequence[str], values: np.ndarray) -> Figure:
+    """Rows [R, K, H, W, C] along one latent each, with its label, and the K values above."""
+    headers = {k: f"{value:.1f}".replace("-", "−") for k, value in enumerate(values)}
+    return picture_rows(rows, labels, headers)

@@ -48,7 +48,7 @@ p { margin: .3rem 0 .9rem; }
 figure { margin: .6rem 0 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #fff;
   border-radius: .4rem; }
-figure a { display: block; background: #fff; padding: .8rem; border: 1px solid var(--line);
+figure div { display: block; background: #fff; padding: .8rem; border: 1px solid var(--line);
   border-radius: .6rem; }
 figcaption, .soft { font-size: .9rem; }
 figcaption { margin-top: .5rem; }
@@ -61,7 +61,7 @@ td, code, pre { overflow-wrap: anywhere; }
 code, pre { font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .7rem .9rem; margin: .4rem 0 1rem; white-space: pre-wrap; }
-@media (max-width: 36rem) { main { padding: 1.5rem .9rem 3rem; } figure a { padding: .4rem; }
+@media (max-width: 36rem) { main { padding: 1.5rem .9rem 3rem; } figure div { padding: .4rem; }
   td:first-child { width: 9rem; } .numbers { grid-template-columns: 1fr 1fr; }
   .numbers dd { font-size: 1.15rem; } }
 @media print { main { max-width: none; } figure { break-inside: avoid; } }
@@ -164,8 +164,8 @@ def _section(section: Section) -> str:
     data = base64.b64encode(section.figure.read_bytes()).decode("ascii")
     kind = "chart" if section.is_chart else "picture"
     return (
-        f'{heading}<figure><a class={kind}><img alt="{_text(section.title)}" '
-        f'src="data:image/png;base64,{data}"></a>'
+        f'{heading}<figure><div class={kind}><img alt="{_text(section.title)}" '
+        f'src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{_text(section.caption)}</figcaption></figure></section>"
     )
 

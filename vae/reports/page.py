@@ -126,7 +126,8 @@ def _pictures(
     starts, ends, paths = _pairs(mean)
     order, scores, ranked_by = _ranking(mean, evaluation)
     lines = np.repeat(mean[:1, None], STEPS, axis=1).repeat(len(order), axis=0)  # [R, K, L]
-    lines[np.arange(len(order)), :, order] = np.linspace(-REACH, REACH, STEPS)
+    values = np.linspace(-REACH, REACH, STEPS)
+    lines[np.arange(len(order)), :, order] = values
     labels = [f"$z_{{{j + 1}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
     return [
         section(
@@ -146,7 +147,7 @@ def _pictures(
             "the straight line from one posterior mean to the other.",
         ),
         section(
-            "Latent traversals", "traversals", images.traversals(decode(lines), labels),
+            "Latent traversals", "traversals", images.traversals(decode(lines), labels, values),
             f"The first {split} example with one latent at a time set to values from {-REACH:g} to "
             f"{REACH:g}, the others at their posterior mean. Latents by {ranked_by}, which stands "
             "under each name.",

@@ -20,7 +20,8 @@ def quickstart(workdir: str) -> None:
     result = vae.evaluate(workdir)
     page = report(workdir)
     print(f"\n{metrics_table(result)}\n")
-    print(f"on all {result['num_examples']} test digits, {time.perf_counter() - began:.0f} s in all")
+    seconds = time.perf_counter() - began
+    print(f"on all {result['num_examples']} test digits, {seconds:.0f} s in all")
     print(f"  run directory  {workdir}")
     print(f"  report         {page}\n")
     print("next:")

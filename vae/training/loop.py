@@ -3,14 +3,13 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from vae import config as configs
@@ -18,10 +17,11 @@ from vae import data, runs
 from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset
 from vae.data.observe import observed, observed_kind
+from vae.distributed import agree, barrier
 from vae.errors import RunError
 from vae.evaluation import bounds
 from vae.probability import noise
-from vae.training import schedules, setup, state, step
+from vae.training import setup, state, step
 from vae.training.feed import Feed
 from vae.training.state import TERMS, State
 from vae.training.writers import Progress, Writers
@@ -52,16 +52,14 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
     )
     program = setup.program(config, dataset, feed.steps_per_epoch)
     path = Path(workdir or Path("runs") / configs.run_name(config))
-    if jax.process_index() == 0:
-        with runs.locked(path):
+    first = jax.process_index() == 0
+    with runs.locked(path) if first else nullcontext():  # one process holds and writes it
+        if first:
             runs.claim(path, config)
             runs.write_json(path / "data.json", describe_data(config, dataset))
             runs.write_json(path / "environment.json", runs.environment())
             print(f"{path}\n{data.describe(dataset)}", flush=True)
-            _reach("claimed")
-            Run(config, dataset, feed, program, path, parallel).go()
-    else:
-        _reach("claimed")
+        barrier("claimed")
         Run(config, dataset, feed, program, path, parallel).go()
     return str(path)
 
@@ -77,18 +75,6 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "shape": list(dataset.splits["train"].x.shape[1:]),
         "sizes": {name: len(split) for name, split in dataset.splits.items()},
     }
-
-
-def _reach(name: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
-
-
-def _agree(values: np.ndarray) -> np.ndarray:
-    """Process 0's values, everywhere: clocks and signals differ between processes."""
-    if jax.process_count() == 1:
-        return values
-    return np.asarray(multihost_utils.broadcast_one_to_all(values))
 
 
 class Run:
@@ -118,14 +104,8 @@ class Run:
     def go(self) -> None:
         """Restores or creates the state, trains to the end, saves."""
         with Checkpoints(self.workdir) as checkpoints, _signals() as signals:
-            create = lambda: state.create(  # noqa: E731
-                self.program.model, self.program.optimizer, self.hyper, self.shape, self.program.ema
-            )
-            restored = checkpoints.restore(jax.eval_shape(create))
-            if restored is None:
-                current = jax.device_get(jax.jit(create)())
-            else:
-                current = restored[1]
+            restored = checkpoints.restore(jax.eval_shape(self._create))
+            current = restored[1] if restored else jax.device_get(jax.jit(self._create)())
             if jax.process_index() == 0:
                 runs.rewind_metrics(self.workdir, int(current.step))
             if self._finished(current):
@@ -134,6 +114,12 @@ class Run:
             if restored is not None:
                 print(f"resuming at step {int(current.step)} of {self.total}", flush=True)
             self._train(current, checkpoints, signals)
+
+    def _create(self) -> State:
+        program = self.program
+        return state.create(
+            program.model, program.optimizer, self.hyper, self.shape, program.ema
+        )
 
     def _finished(self, current: State) -> bool:
         patience = self.config.train.patience
@@ -147,7 +133,7 @@ class Run:
         try:
             while not self._finished(current):
                 here = int(current.step)
-                count, stop = _agree(np.array([self._count(here), len(signals)]))
+                count, stop = agree(np.array([self._count(here), len(signals)]))
                 if stop:
                     checkpoints.save(here, current, None)
                     checkpoints.wait()
@@ -192,14 +178,7 @@ class Run:
         """Writes the means over the steps since the last line; starts new sums."""
         sums = jax.device_get(current.sums)
         steps = max(float(sums["steps"]), 1.0)
-        now = schedules.at_step(
-            self.hyper,
-            current.step - 1,
-            self.program.steps_per_epoch,
-            self.program.epochs,
-            self.program.beta_schedule,
-            self.program.learning_rate_schedule,
-        )
+        now = step.hyper_at(self.program, self.hyper, current.step - 1)
         record = self._where(current, "train")
         record |= {name: float(sums[name]) / steps for name in TERMS}
         record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}
@@ -220,8 +199,9 @@ class Run:
         """Validation ELBO at beta = 1, early-stopping state, checkpoint."""
         key = noise.key_for(0, "validate")  # one noise for all validations: they are comparable
         arrays = self.evaluator(current.eval_params, self.validation, key, batch_size=500)
-        means = {name: arrays[name].mean(dtype=np.float64) for name in ("elbo", "distortion", "rate")}
-        elbo = np.float32(_agree(np.float32(means["elbo"])))
+        names = ("elbo", "distortion", "rate")
+        means = {name: arrays[name].mean(dtype=np.float64) for name in names}
+        elbo = np.float32(agree(np.float32(means["elbo"])))
         better = bool(elbo > current.best_elbo)
         current = current.replace(
             best_elbo=np.float32(elbo if better else current.best_elbo),

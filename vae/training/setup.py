@@ -1,4 +1,4 @@
-"""From a checked config and its data to everything that the loop needs, before anything is written."""
+"""From a checked config and its data to what the loop needs, before anything is written."""
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,7 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     if kind == "binary" and dataset.kind == "grey":
         remedy = f"set data.binarization=none, or {remedy}"
     raise UserError(
-        f"model.likelihood={config.model.likelihood!r} is for {' or '.join(chosen.kinds)} data, and "
+        f"model.likelihood={config.model.likelihood!r} is for {' or '.join(chosen.kinds)} data; "
         f"{dataset.name} with data.binarization={config.data.binarization!r} is {kind}:\n{remedy}"
     )
 

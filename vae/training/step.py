@@ -36,6 +36,18 @@ class Program:
     skip_nonfinite: int
 
 
+def hyper_at(program: Program, hyper: Hyper, step: jax.Array) -> Hyper:
+    """The hyperparameters as update number `step` uses them."""
+    return schedules.at_step(
+        hyper,
+        step,
+        program.steps_per_epoch,
+        program.epochs,
+        program.beta_schedule,
+        program.learning_rate_schedule,
+    )
+
+
 def batch_loss(
     params: Any, program: Program, hyper: Hyper, raw: jax.Array, keys: jax.Array, axis: str | None
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -80,14 +92,7 @@ def train_step(
     program: Program, state: State, hyper: Hyper, raw: jax.Array, axis: str | None = None
 ) -> State:
     """One update from this device's rows `raw` [B, *shape] of the global batch."""
-    now = schedules.at_step(
-        hyper,
-        state.step,
-        program.steps_per_epoch,
-        program.epochs,
-        program.beta_schedule,
-        program.learning_rate_schedule,
-    )
+    now = hyper_at(program, hyper, state.step)
     index = jnp.arange(raw.shape[0])  # positions in the global batch
     if axis is not None:
         index = index + jax.lax.axis_index(axis) * raw.shape[0]

@@ -1,4 +1,4 @@
-"""Where numbers go while a run trains: metrics.jsonl, TensorBoard, Weights & Biases, the terminal."""
+"""Where numbers go while a run trains: metrics.jsonl, TensorBoard, W&B, the terminal."""
 
 import json
 import sys
@@ -87,8 +87,8 @@ class Progress:
                 self.task, completed=record["step"], epoch=record["epoch"], numbers="  ".join(parts)
             )
         elif record["split"] == "validation":
-            print(f"epoch {record['epoch']:g}  step {record['step']}  validation: {'  '.join(parts)}")
-            sys.stdout.flush()
+            where = f"epoch {record['epoch']:g}  step {record['step']}"
+            print(f"{where}  validation: {'  '.join(parts)}", flush=True)
 
     def close(self) -> None:
         if self.bar:

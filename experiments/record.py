@@ -1,0 +1,98 @@
+"""Keeps the results of finished runs, and writes the README's table from them.
+
+    python -m experiments.record RUN_DIRECTORY ...
+
+copies what each evaluated run measured (metrics with standard errors, config, seed, git revision,
+command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the directory's,
+and renders the table between the README's markers from those files alone. Without arguments it
+only renders.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vae import runs
+from vae.errors import UserError
+from vae.reports.tables import format_table, format_value
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "experiments" / "results"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def collect(workdir: Path) -> dict[str, Any]:
+    """What a run directory says of its result.
+
+    Raises:
+      UserError: the run has not been evaluated.
+    """
+    evaluation = runs.read_json(workdir / "evaluation.json")
+    environment = runs.read_json(workdir / "environment.json")
+    records = [r for r in runs.read_metrics(workdir) if r["split"] == "train"]
+    config = runs.read_config(workdir)
+    seconds, before = 0.0, 0
+    for record in records:
+        if "examples_per_second" in record:
+            examples = (record["step"] - before) * config.train.batch_size
+            seconds += examples / record["examples_per_second"]
+        before = record["step"]
+    return {
+        "name": workdir.resolve().name,
+        "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "training": environment,
+        "training_seconds": round(seconds, 1),
+        "epochs": records[-1]["epoch"],
+        "evaluation": evaluation,
+        "config": config.to_dict(),
+    }
+
+
+def row(result: dict[str, Any]) -> dict[str, str]:
+    """One line of the table."""
+    config, metrics = result["config"], result["evaluation"]["metrics"]
+
+    def shown(name: str) -> str:
+        return format_value(metrics[name]["value"], metrics[name]["stderr"])
+
+    nll = max((name for name in metrics if name.startswith("nll_iwae_")), key=_samples)
+    return {
+        "config": f"`configs/{result['name']}.py`",
+        "model": f"{config['model']['encoder']}, {config['model']['latent_size']} latents",
+        "epochs": f"{result['epochs']:g}",
+        "test ELBO": shown("elbo"),
+        "test NLL": f"{shown(nll)} (K = {_samples(nll):,})",
+        "active": shown("active_units"),
+        "seconds": f"{result['training_seconds']:,.0f}",
+    }
+
+
+def _samples(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+def render() -> str:
+    """The table of all recorded runs, as Markdown."""
+    results = [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
+    return format_table([row(r) for r in results if "evaluation" in r], markdown=True)
+
+
+def main(arguments: list[str]) -> int:
+    RESULTS.mkdir(exist_ok=True)
+    try:
+        for argument in arguments:
+            result = collect(Path(argument))
+            runs.write_json(RESULTS / f"{result['name']}.json", result)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    runs.write_atomic(readme, f"{before}{BEGIN}\n{render()}\n{END}{after}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""A trained run from Python, and the linear-Gaussian model against probabilistic PCA."""
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+import vae
+from tests.helpers import small_config
+from vae.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = str(tmp_path_factory.mktemp("runs") / "digits")
+    assert vae.train(small_config(train__ema=0.9), workdir) == workdir
+    return vae.load(workdir)
+
+
+def test_a_notebook_can_take_a_run_and_go_on(run):
+    x = run.examples("test", 20)
+    assert x.shape == (20, 8, 8, 1) and set(np.unique(x)) == {0.0, 1.0}
+    mean, std = run.encode(x)
+    assert mean.shape == std.shape == (20, 3) and (std > 0).all()
+    np.testing.assert_allclose(run.reconstruct(x), run.decode(mean), rtol=1e-5)
+    assert run.sample(7).shape == (7, 8, 8, 1)
+    assert set(np.unique(run.sample(7, draw=True))) == {0.0, 1.0}
+    low, high = run.log_likelihood(x, 1).mean(), run.log_likelihood(x, 500).mean()
+    assert low < high < 0
+
+
+def test_samples_follow_their_seed_and_not_their_number(run):
+    np.testing.assert_allclose(run.sample(3, seed=5), run.sample(9, seed=5)[:3], atol=1e-6)
+    assert not np.allclose(run.sample(3, seed=5), run.sample(3, seed=6))
+
+
+def test_temperature_zero_is_the_mean_code(run):
+    samples = run.sample(4, temperature=0.0)
+    np.testing.assert_allclose(samples, run.decode(np.zeros((4, 3))), atol=1e-6)
+
+
+def test_evaluated_weights_are_the_averaged_ones(run):
+    from vae.checkpoint import Checkpoints
+
+    with Checkpoints(run.workdir, read_only=True) as checkpoints:
+        saved = checkpoints.load(run.step)
+    kernel = run.params["posterior"]["kernel"]
+    np.testing.assert_array_equal(kernel, saved["ema/posterior/kernel"])
+    assert not np.array_equal(kernel, saved["params/posterior/kernel"])
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.zeros((2, 7, 8, 1)), "this model takes"),
+        (np.full((2, 8, 8, 1), 0.5), "binarise it"),
+        (np.zeros((0, 8, 8, 1)), "N > 0"),
+    ],
+)
+def test_wrong_arrays_are_refused(run, x, words):
+    with pytest.raises(UserError, match=words):
+        run.encode(x)
+    with pytest.raises(UserError, match="this model takes"):
+        run.decode(np.zeros((2, 9)))
+
+
+def test_validation_split_and_unknown_splits(run):
+    assert vae.evaluate(str(run.workdir), "validation")["num_examples"] == 200
+    with pytest.raises(UserError, match="not one of"):
+        vae.evaluate(str(run.workdir), "train")
+
+
+def probabilistic_pca(x, size):
+    """Mean log-likelihood of the maximum-likelihood fit (Tipping & Bishop 1999, eq. 7-8)."""
+    mean, covariance = x.mean(0), np.cov(x.T, bias=True)
+    values, vectors = np.linalg.eigh(covariance)
+    order = np.argsort(values)[::-1]
+    values, vectors = values[order], vectors[:, order]
+    noise = values[size:].mean()
+    w = vectors[:, :size] * np.sqrt(values[:size] - noise)
+    return multivariate_normal(mean, w @ w.T + noise * np.eye(len(mean))).logpdf(x).mean(), noise
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory):
+    """A linear VAE, trained through `vae.train` on data with three strong directions."""
+    folder = tmp_path_factory.mktemp("linear")
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(3, 8))
+    draw = lambda n: rng.normal(size=(n, 3)) @ w + 0.5 * rng.normal(size=(n, 8)) + 1.0  # noqa: E731
+    data = {name: draw(n).astype(np.float32) for name, n in
+            (("train", 2000), ("validation", 500), ("test", 500))}
+    np.savez(folder / "linear.npz", **data)
+    config = small_config(
+        data__name="files",
+        data__path=str(folder / "linear.npz"),
+        data__binarization="none",
+        model__hidden=(),
+        model__likelihood="gaussian_learned",
+        train__epochs=400,
+        train__batch_size=200,
+        train__eval_epochs=50.0,
+        optimizer__learning_rate=2e-2,
+        eval__checkpoint="last",
+    )
+    return vae.load(vae.train(config, str(folder / "run"))), data
+
+
+def test_linear_vae_reaches_the_likelihood_of_probabilistic_pca(linear):
+    run, data = linear
+    from vae.evaluation import bounds
+    from vae.probability import noise
+
+    expected, variance = probabilistic_pca(data["train"].astype(np.float64), 3)
+    key = noise.key_for(0, "evaluate")
+    elbo = bounds.elbo(run.model, 200)(run.params, data["train"], key, 250)["elbo"].mean()
+    assert elbo < expected + 0.01 and abs(elbo - expected) < 0.05
+    np.testing.assert_allclose(np.exp(run.params["likelihood"][0]), variance, rtol=0.03)
+
+
+def test_elbo_below_iwae_below_log_p_on_the_trained_linear_model(linear):
+    run, data = linear
+    from vae.evaluation import bounds
+    from vae.probability import noise
+
+    kernel, bias = (np.float64(run.params["decoder"]["Dense_0"][k]) for k in ("kernel", "bias"))
+    covariance = kernel.T @ kernel + np.exp(np.float64(run.params["likelihood"][0])) * np.eye(8)
+    log_p = multivariate_normal(bias.reshape(-1), covariance).logpdf(data["test"]).mean()
+    key = noise.key_for(0, "evaluate")
+    elbo = bounds.elbo(run.model, 200)(run.params, data["test"], key, 250)["elbo"].mean()
+    few, many = (run.log_likelihood(data["test"], k).mean() for k in (5, 500))
+    assert elbo <= few + 0.01 and few <= many + 0.01 and many <= log_p + 0.01  # Monte-Carlo error
+
+
+def test_readme_snippets_run(run, monkeypatch):
+    """The README's Python works as it stands, on a run of another size."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    monkeypatch.chdir(run.workdir.parent)
+    snippets = re.findall(r"```python\n(.*?)```", readme, re.S)
+    for name in ("vae.load", "vae.train", "vae.evaluate"):
+        assert any(name in text for text in snippets)
+    shorter = "beta = 4.0\nconfig.train.epochs = 2"
+    for text in snippets:
+        text = text.replace("runs/quickstart", str(run.workdir)).replace("beta = 4.0", shorter)
+        exec(text, {})
+
+
+def test_doctests():
+    from vae.reports import tables
+
+    assert doctest.testmod(tables).failed == 0
