@@ -185,7 +185,7 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
     bottom.yaxis.set_minor_locator(NullLocator())
     bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), threshold))
     bottom.set_title("Variance over $x$ of the posterior mean $E_q[z_j]$")
-    bottom.set_xlabel("latent $j$, sorted by KL")
+    bottom.set_xlabel("rank of latent $j$ by KL")
     bottom.set_xlim(0.25, len(kl) + 0.75)
     bottom.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1, steps=WHOLE))
     return figure

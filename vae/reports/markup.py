@@ -28,7 +28,7 @@ CSS = """
   --line: #e3e5e8; --accent: #0072b2; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171a; --card: #1c2024; --ink: #e8eaed;
   --soft: #9aa3ad; --line: #2f353b; --accent: #6cb8e6; }
-  .chart { filter: invert(0.89) hue-rotate(180deg); } }
+  figure .chart { filter: invert(0.89) hue-rotate(180deg); border-color: transparent; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
@@ -43,8 +43,10 @@ p { margin: .3rem 0 .9rem; }
   overflow: hidden; }
 .numbers div { background: var(--card); padding: .85rem 1rem; }
 .numbers dt { font-size: .82rem; color: var(--soft); line-height: 1.35; }
-.numbers dd { margin: .15rem 0 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.numbers dd small { font-size: .85rem; color: var(--soft); }
+.numbers dd { margin: .15rem 0 0; font-size: 1.35rem; line-height: 1.4;
+  font-variant-numeric: tabular-nums; }
+.numbers dd small, .numbers dd span { font-size: .85rem; color: var(--soft); }
+.numbers dd span { display: block; font-size: .78rem; line-height: 1.35; }
 figure { margin: .6rem 0 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #fff;
   border-radius: .4rem; }
@@ -136,10 +138,10 @@ def _numbers(evaluation: Mapping[str, Any]) -> str:
     tiles = []
     for name, metric in evaluation["metrics"].items():
         value, _, error = format_value(metric["value"], metric.get("stderr")).partition(" ± ")
-        rest = " ".join(filter(None, (f"± {error}" if error else "", metric.get("unit"))))
+        error = f" <small>± {error}</small>" if error else ""
         tiles.append(
-            f"<div><dt>{_text(metric_label(name))}</dt>"
-            f"<dd>{value.replace('-', '−')} <small>{_text(rest)}</small></dd></div>"
+            f"<div><dt>{_text(metric_label(name))}</dt><dd>{value.replace('-', '−')}{error}"
+            f"<span>{_text(metric.get('unit') or '')}</span></dd></div>"
         )
     where = (
         f"{evaluation['num_examples']:,} {evaluation['split']} examples, step "

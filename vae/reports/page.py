@@ -122,13 +122,13 @@ def _pictures(
     def section(title: str, name: str, figure: Any, caption: str) -> Section:
         return Section(title, caption, figures.save(figure, workdir / "figures" / f"{name}.png"))
 
-    count = min(3 * COLUMNS, len(x))
+    count = min(3 * COLUMNS, len(x) // COLUMNS * COLUMNS or len(x))
     starts, ends, paths = _pairs(mean)
     order, scores, ranked_by = _ranking(mean, evaluation)
     lines = np.repeat(mean[:1, None], STEPS, axis=1).repeat(len(order), axis=0)  # [R, K, L]
     values = np.linspace(-REACH, REACH, STEPS)
     lines[np.arange(len(order)), :, order] = values
-    labels = [f"$z_{{{j + 1}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
+    labels = [f"$z_{{{j}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
     return [
         section(
             "Reconstructions", "reconstructions",
@@ -148,9 +148,9 @@ def _pictures(
         ),
         section(
             "Latent traversals", "traversals", images.traversals(decode(lines), labels, values),
-            f"The first {split} example with one latent at a time set to values from {-REACH:g} to "
-            f"{REACH:g}, the others at their posterior mean. Latents by {ranked_by}, which stands "
-            "under each name.",
+            f"The first {split} example with one latent at a time set to values from "
+            f"−{REACH:g} to {REACH:g}, the others at their posterior mean. Latents, numbered from "
+            f"0 as in the arrays, by {ranked_by}, which stands under each name.",
         ),
     ]  # fmt: skip
 

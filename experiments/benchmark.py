@@ -1,0 +1,144 @@
+"""Training throughput side by side: this project, a hand-written PyTorch loop, pythae's trainer.
+
+    python -m experiments.benchmark [--rounds=N] [--steps=N] [--data_dir=D]
+
+Each contestant is a process of its own; they take turns, so that whatever else the machine does
+falls on all alike, and the median over the rounds counts. The same model, batch (100) and Adam for
+all; dynamic binarisation for all but pythae, which has none. Beside them the machine's ceiling for
+float32 matrix products. Needs `pip install -e '.[bench]'`. Writes experiments/results/benchmark.json.
+"""
+
+import importlib.util
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from vae import runs
+from vae.reports.tables import format_table
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("ours-mlp", "torch-mlp", "pythae-mlp", "ours-conv", "torch-conv")
+CEILINGS = ("ceiling-jax", "ceiling-torch")
+CEILING_GFLOP = 10 * 2 * 1024**3 / 1e9
+TARGETS = {"torch-mlp": 1.3, "pythae-mlp": 1.5, "torch-conv": 1.0}  # ours over theirs, at least
+
+
+class Contestant:
+    """A running worker."""
+
+    def __init__(self, name: str, steps: int, data_dir: str):
+        command = [sys.executable, "-m", "experiments.contestants", name, str(steps), data_dir]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.seconds: list[float] = []
+        if self._line() != "ready":
+            raise SystemExit(f"error: {name} did not start; see above")
+
+    def _line(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def turn(self) -> None:
+        """One timed call."""
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        self.seconds.append(float(self._line()))
+
+    def finish(self) -> float:
+        """Ends the worker; returns its peak memory in MiB."""
+        self.process.stdin.close()
+        return float(self._line())
+
+
+def measure(rounds: int, steps: int, data_dir: str) -> dict[str, Any]:
+    """Seconds of every turn and peak memory of every contestant."""
+    contestants = {name: Contestant(name, steps, data_dir) for name in (*NAMES, *CEILINGS)}
+    for number in range(rounds):
+        for contestant in contestants.values():
+            contestant.turn()
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    return {
+        name: {"seconds": contestant.seconds, "peak_mib": round(contestant.finish(), 1)}
+        for name, contestant in contestants.items()
+    }
+
+
+def summarise(measured: dict[str, Any], steps: int) -> tuple[list[dict], dict[str, float]]:
+    """Rows of the table, and the ceilings in GFLOP/s."""
+    median = {name: statistics.median(value["seconds"]) for name, value in measured.items()}
+    rows = []
+    for name in NAMES:
+        kind, _, model = name.partition("-")
+        ratios = [
+            theirs / mine
+            for theirs, mine in zip(
+                measured[name]["seconds"], measured[f"ours-{model}"]["seconds"], strict=True
+            )
+        ]
+        rows.append({
+            "model": model,
+            "trainer": kind,
+            "ms a step": round(1e3 * median[name] / steps, 2),
+            "ours is faster by": round(statistics.median(ratios), 2),
+            "at least": TARGETS.get(name),
+            "peak MiB": measured[name]["peak_mib"],
+        })
+    ceilings = {name: round(CEILING_GFLOP / median[name], 1) for name in CEILINGS}
+    return rows, ceilings
+
+
+def main(arguments: list[str]) -> int:
+    values = flags.FlagValues()
+    flags.DEFINE_integer("rounds", 7, "turns of each contestant", flag_values=values)
+    flags.DEFINE_integer("steps", 300, "training steps a turn", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "TFDS directory with MNIST", flag_values=values)
+    values(["benchmark", *arguments])
+    missing = [name for name in ("torch", "pythae") if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"error: {' and '.join(missing)} missing: pip install -e '.[bench]'", file=sys.stderr)
+        return 2
+    measured = measure(values.rounds, values.steps, values.data_dir)
+    rows, ceilings = summarise(measured, values.steps)
+    print(format_table(rows))
+    for name, rate in ceilings.items():
+        print(f"float32 matrix products, {name.partition('-')[2]}: {rate} GFLOP/s")
+    result = {
+        "command": f"python -m experiments.benchmark {' '.join(arguments)}".strip(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "git_revision": runs.git_revision(),
+        "versions": {
+            name: metadata.version(name) for name in ("jax", "flax", "optax", "torch", "pythae")
+        },
+        "machine": {"platform": platform.platform(), "processor": processor()},
+        "data": "mnist" if values.data_dir else "random images of MNIST's shape",
+        "batch_size": 100,
+        "steps_a_turn": values.steps,
+        "rows": rows,
+        "gflops": ceilings,
+        "turns": measured,
+    }
+    path = ROOT / "experiments" / "results" / "benchmark.json"
+    path.parent.mkdir(exist_ok=True)
+    runs.write_json(path, result)
+    return 0
+
+
+def processor() -> str:
+    """The processor's name and how many of its cores there are."""
+    import os
+
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

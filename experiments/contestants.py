@@ -1,0 +1,209 @@
+"""One contestant of the benchmark in a process of its own: see benchmark.py.
+
+    python -m experiments.contestants NAME STEPS DATA_DIR
+
+prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps of batch 100 and
+prints the seconds they took. When stdin ends it prints its peak memory in MiB.
+"""
+
+import contextlib
+import io
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+BATCH = 100
+FILTERS = (32, 64)
+LATENTS = 50
+HIDDEN = (200, 200)
+
+
+def images(data_dir: str) -> np.ndarray:
+    """MNIST's 50,000 training images, or random ones of that shape: uint8 [N, 28, 28, 1]."""
+    if not data_dir:
+        return np.random.default_rng(0).integers(0, 256, (50_000, 28, 28, 1)).astype(np.uint8)
+    from configs import mnist
+    from vae import data
+
+    config = mnist.get_config()
+    config.data.dir = data_dir
+    return np.asarray(data.load(config.data).splits["train"].x)
+
+
+def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
+    """This project's compiled loop, as `train` calls it."""
+    import jax
+    import jax.numpy as jnp
+
+    from configs import conv_mnist, mnist
+    from vae.data.dataset import Dataset, Split
+    from vae.training import setup, state, step
+    from vae.training.feed import Feed
+
+    config = {"mlp": mnist, "conv": conv_mnist}[model].get_config()
+    dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
+    feed = Feed(dataset.splits["train"], 0, BATCH, False, "jit")
+    feed.most = steps
+    program = setup.program(config, dataset, feed.steps_per_epoch)
+    hyper = setup.hyperparameters(config)
+    loop = step.compile_loop(program, "jit")
+    shape = raw.shape[1:]
+    current = state.create(program.model, program.optimizer, hyper, shape, program.ema)
+
+    def run() -> None:
+        nonlocal current
+        at = int(current.step)
+        done = loop(current, hyper, feed.examples, feed.take(at, steps), jnp.int32(steps))
+        current = jax.block_until_ready(done)
+
+    return run
+
+
+def torch_modules(model: str) -> Any:
+    """Encoder and decoder with the layers of `configs/mnist.py` and `configs/conv_mnist.py`."""
+    from torch import nn
+
+    if model == "mlp":
+        first, second = HIDDEN
+        encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, first), nn.Tanh(), nn.Linear(first, second), nn.Tanh(),
+            nn.Linear(second, 2 * LATENTS),
+        )
+        decoder = nn.Sequential(
+            nn.Linear(LATENTS, second), nn.Tanh(), nn.Linear(second, first), nn.Tanh(),
+            nn.Linear(first, 784), nn.Unflatten(1, (1, 28, 28)),
+        )
+        return encoder, decoder
+    from configs import conv_mnist
+
+    narrow, wide = FILTERS
+    width = conv_mnist.get_config().model.dense
+    to_code = [nn.Linear(49 * wide, width), nn.ReLU()] if width else []
+    from_code = [nn.Linear(LATENTS, width), nn.ReLU()] if width else []
+    encoder = nn.Sequential(
+        nn.Conv2d(1, narrow, 4, 2, 1), nn.ReLU(), nn.Conv2d(narrow, wide, 4, 2, 1), nn.ReLU(),
+        nn.Flatten(), *to_code, nn.Linear(width or 49 * wide, 2 * LATENTS),
+    )
+    decoder = nn.Sequential(
+        *from_code, nn.Linear(width or LATENTS, 49 * wide), nn.ReLU(), nn.Unflatten(1, (wide, 7, 7)),
+        nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.ReLU(),
+        nn.ConvTranspose2d(narrow, 1, 4, 2, 1),
+    )
+    return encoder, decoder
+
+
+def torch(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
+    """A hand-written eager loop: data in memory as a tensor, binarised afresh, Adam."""
+    import torch
+    from torch.nn import functional
+
+    torch.manual_seed(0)
+    encoder, decoder = torch_modules(model)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.Adam(parameters, 1e-3)
+    data = torch.from_numpy(raw).permute(0, 3, 1, 2).contiguous()
+    order, at = torch.randperm(len(data)), 0
+
+    def run() -> None:
+        nonlocal order, at
+        for _ in range(steps):
+            if at + BATCH > len(data):
+                order, at = torch.randperm(len(data)), 0
+            x = torch.bernoulli(data[order[at : at + BATCH]].float() / 255)
+            at += BATCH
+            mu, logvar = encoder(x).chunk(2, 1)
+            z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+            logits = decoder(z)
+            distortion = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+            rate = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum()
+            optimizer.zero_grad(set_to_none=True)
+            ((distortion + rate) / BATCH).backward()
+            optimizer.step()
+
+    return run
+
+
+def pythae(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
+    """pythae's own trainer on in-memory data, grey (it does not binarise), one epoch of `steps`."""
+    import logging
+
+    import torch
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    logging.disable(logging.CRITICAL)
+    body, mirror = torch_modules(model)
+
+    class Encoder(BaseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = body
+
+        def forward(self, x: Any) -> Any:
+            mu, logvar = self.body(x).chunk(2, 1)
+            return ModelOutput(embedding=mu, log_covariance=logvar)
+
+    class Decoder(BaseDecoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mirror
+
+        def forward(self, z: Any) -> Any:
+            return ModelOutput(reconstruction=torch.sigmoid(self.body(z)))
+
+    x = torch.from_numpy(raw[: steps * BATCH]).permute(0, 3, 1, 2).float() / 255
+    settings = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENTS, reconstruction_loss="bce")
+    network = VAE(settings, Encoder(), Decoder())
+    folder = tempfile.mkdtemp()
+    plan = BaseTrainerConfig(
+        output_dir=folder, per_device_train_batch_size=BATCH, num_epochs=1, learning_rate=1e-3,
+        no_cuda=True, keep_best_on_train=True,
+    )
+
+    def run() -> None:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            BaseTrainer(network, BaseDataset(x, torch.zeros(len(x))), None, plan).train()
+
+    return run
+
+
+def ceiling(library: str) -> Callable[[], None]:
+    """Ten float32 products of 1024 x 1024 matrices: 21.5 GFLOP."""
+    a = np.random.default_rng(0).random((1024, 1024), np.float32)
+    if library == "torch":
+        import torch
+
+        left = torch.from_numpy(a)
+        return lambda: [left @ left for _ in range(10)] and None
+    import jax
+
+    product, left = jax.jit(lambda x: x @ x), jax.device_put(a)
+    return lambda: jax.block_until_ready([product(left) for _ in range(10)]) and None
+
+
+def main(name: str, steps: int, data_dir: str) -> None:
+    kind, _, model = name.partition("-")
+    if kind == "ceiling":
+        run = ceiling(model)
+    else:
+        makers = {"ours": ours, "torch": torch, "pythae": pythae}
+        run = makers[kind](model, steps, images(data_dir))
+    run()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        run()
+        print(time.perf_counter() - began, flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "")

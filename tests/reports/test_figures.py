@@ -1,0 +1,128 @@
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from vae.reports import figures, images
+
+
+def training_records(num=50, **constant):
+    for step in range(1, num + 1):
+        values = {"elbo": -100.0 / step, "loss": 100.0 / step, "distortion": 1.0, "rate": 2.0}
+        yield {"step": step, "epoch": step / 2, "split": "train", "beta": 1.0, **values, **constant}
+        if step % 10 == 0:
+            yield {"step": step, "epoch": step / 2, "split": "validation", **values}
+
+
+def lines(figure):
+    return {axes.get_title("left"): axes.get_lines() for axes in figure.axes if axes.get_lines()}
+
+
+def test_curves_are_drawn_as_logged_with_units():
+    drawn = lines(figures.training_curves(list(training_records())))
+    assert {"ELBO (nats)", "Loss (nats)"} <= drawn.keys()
+    train, validation = drawn["ELBO (nats)"]
+    np.testing.assert_allclose(train.get_xdata(), np.arange(1, 51) / 2)
+    np.testing.assert_allclose(train.get_ydata(), -100.0 / np.arange(1, 51))
+    np.testing.assert_allclose(validation.get_xdata(), [5, 10, 15, 20, 25])
+
+
+@pytest.mark.parametrize("odd", [None, float("nan"), float("inf"), "text"])
+def test_curves_skip_what_is_no_number(odd, tmp_path):
+    records = [*training_records(3), {"step": 4, "epoch": 2.0, "split": "train", "elbo": odd}]
+    figure = figures.training_curves(records)
+    assert len(lines(figure)["ELBO (nats)"][0].get_xdata()) == 3
+    figures.save(figure, tmp_path / "curves.png")
+
+
+def test_one_record_is_enough(tmp_path):
+    record = {"step": 1, "split": "train", "elbo": -1.0}
+    figures.save(figures.training_curves([record]), tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize("size", [1, 2, 500])
+def test_kl_is_sorted_and_coloured_by_activity(size, tmp_path):
+    rng = np.random.default_rng(size)
+    kl, variance = rng.gamma(1.0, 1.0, size), rng.uniform(0.0, 0.02, size)
+    figure = figures.kl_per_latent(kl, variance, threshold=0.01)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    np.testing.assert_allclose(heights, np.sort(kl)[::-1])
+    active = matplotlib.colors.to_rgba(figures.ACTIVE)
+    coloured = [bar.get_facecolor() == active for bar in figure.axes[0].patches]
+    assert coloured == list(variance[np.argsort(-kl)] > 0.01)
+    figures.save(figure, tmp_path / "kl.png")
+
+
+def test_kl_of_a_collapsed_model(tmp_path):
+    figure = figures.kl_per_latent(np.zeros(5), np.zeros(5), threshold=0.01)
+    assert figure.axes[0].get_title("right") == "0 of 5 active"
+    figures.save(figure, tmp_path / "kl.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [1, 8, 33])
+def test_pictures_hold_every_pixel_exactly(side, channels, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (2, 3, side, side, channels)) / 255
+    path = figures.save(images.picture_rows(rows), tmp_path / "new folder" / "rows.png")
+    read = imread(path)[..., :3]
+    np.testing.assert_allclose(read, over_white(images.mosaic(images.fit(rows))), atol=0.5 / 255)
+
+
+def over_white(rgba):
+    return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
+
+
+def test_a_mosaic_reads_row_by_row_with_wide_gaps_where_asked():
+    rows = np.arange(1, 7).reshape(2, 3, 1, 1, 1) / 10
+    picture = images.mosaic(rows, gap=1, wide_after=(0,))
+    assert picture.shape == (3, 8, 4)
+    np.testing.assert_allclose(picture[::2, [0, 5, 7], 0], rows[:, :, 0, 0, 0])
+    assert picture[..., 3].sum() == 6
+
+
+def test_large_images_are_averaged_and_small_ones_repeated():
+    large = np.random.default_rng(0).uniform(size=(2, 218, 178, 3))
+    shrunk = images.fit(large, cell=96)
+    assert shrunk.shape == (2, 109, 89, 3)
+    np.testing.assert_allclose(shrunk[0, 0, 0], large[0, :2, :2].mean((0, 1)))
+    small = np.arange(6.0).reshape(1, 2, 3, 1)
+    np.testing.assert_array_equal(images.fit(small, cell=6)[:, ::2, ::2], small)
+
+
+def test_reconstructions_stand_under_their_inputs(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(images, "picture_rows", lambda rows, *_: shown.update(rows=rows))
+    inputs = np.arange(5.0).reshape(5, 1, 1, 1)
+    images.reconstructions(inputs, inputs + 0.5, columns=2)
+    np.testing.assert_array_equal(
+        shown["rows"][..., 0, 0, 0], [[0, 1], [0.5, 1.5], [2, 3], [2.5, 3.5]]
+    )
+
+
+def test_every_picture_can_be_drawn_from_few_images(tmp_path):
+    one = np.full((1, 4, 6, 2), 0.5)
+    values = np.linspace(-3, 3, 2)
+    for number, figure in enumerate(
+        (
+            images.grid(np.repeat(one, 3, 0), columns=2),
+            images.reconstructions(one, one),
+            images.interpolations(one, one[:, None].repeat(2, 1), one),
+            images.traversals(one[:, None].repeat(2, 1), ["$z_{0}$\n1.00"], values),
+        )
+    ):
+        figures.save(figure, tmp_path / f"{number}.png")
+
+
+def test_a_figure_that_cannot_be_saved_leaves_nothing(tmp_path):
+    path = tmp_path / "taken.png"
+    path.mkdir()
+    with pytest.raises(OSError):
+        figures.save(images.grid(np.zeros((1, 2, 2, 1))), path)
+    assert [item.name for item in tmp_path.iterdir()] == ["taken.png"]
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone():
+    before = dict(matplotlib.rcParams)
+    figures.training_curves(list(training_records(2)))
+    assert dict(matplotlib.rcParams) == before
