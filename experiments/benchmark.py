@@ -5,7 +5,7 @@
 Each contestant is a process of its own; they take turns, so that whatever else the machine does
 falls on all alike, and the median over the rounds counts. The same model, batch (100) and Adam for
 all; dynamic binarisation for all but pythae, which has none. Beside them the machine's ceiling for
-float32 matrix products. Needs `pip install -e '.[bench]'`. Writes experiments/results/benchmark.json.
+float32 matrix products. Needs `pip install -e '.[bench]'`; writes results/benchmark.json here.
 """
 
 import importlib.util
@@ -13,11 +13,13 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from vae import runs
@@ -33,8 +35,8 @@ TARGETS = {"torch-mlp": 1.3, "pythae-mlp": 1.5, "torch-conv": 1.0}  # ours over 
 class Contestant:
     """A running worker."""
 
-    def __init__(self, name: str, steps: int, data_dir: str):
-        command = [sys.executable, "-m", "experiments.contestants", name, str(steps), data_dir]
+    def __init__(self, name: str, steps: int, path: Path):
+        command = [sys.executable, "-m", "experiments.contestants", name, str(steps), str(path)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -57,9 +59,22 @@ class Contestant:
         return float(self._line())
 
 
-def measure(rounds: int, steps: int, data_dir: str) -> dict[str, Any]:
-    """Seconds of every turn and peak memory of every contestant."""
-    contestants = {name: Contestant(name, steps, data_dir) for name in (*NAMES, *CEILINGS)}
+def images(data_dir: str) -> np.ndarray:
+    """MNIST's training images, or random ones of that shape: uint8 [N, 28, 28, 1]."""
+    if not data_dir:
+        generator = np.random.default_rng(0)
+        return generator.integers(0, 256, (50_000, 28, 28, 1), dtype=np.uint8)
+    from configs import mnist
+    from vae import data
+
+    config = mnist.get_config()
+    config.data.dir = data_dir
+    return np.asarray(data.load(config.data).splits["train"].x)
+
+
+def measure(rounds: int, steps: int, path: Path) -> dict[str, Any]:
+    """Seconds of every turn and peak memory of every contestant, on the images in `path`."""
+    contestants = {name: Contestant(name, steps, path) for name in (*NAMES, *CEILINGS)}
     for number in range(rounds):
         for contestant in contestants.values():
             contestant.turn()
@@ -104,7 +119,10 @@ def main(arguments: list[str]) -> int:
     if missing:
         print(f"error: {' and '.join(missing)} missing: pip install -e '.[bench]'", file=sys.stderr)
         return 2
-    measured = measure(values.rounds, values.steps, values.data_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        np.save(path, images(values.data_dir))
+        measured = measure(values.rounds, values.steps, path)
     rows, ceilings = summarise(measured, values.steps)
     print(format_table(rows))
     for name, rate in ceilings.items():

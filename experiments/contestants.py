@@ -1,6 +1,6 @@
 """One contestant of the benchmark in a process of its own: see benchmark.py.
 
-    python -m experiments.contestants NAME STEPS DATA_DIR
+    python -m experiments.contestants NAME STEPS IMAGES.npy
 
 prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps of batch 100 and
 prints the seconds they took. When stdin ends it prints its peak memory in MiB.
@@ -21,18 +21,6 @@ BATCH = 100
 FILTERS = (32, 64)
 LATENTS = 50
 HIDDEN = (200, 200)
-
-
-def images(data_dir: str) -> np.ndarray:
-    """MNIST's 50,000 training images, or random ones of that shape: uint8 [N, 28, 28, 1]."""
-    if not data_dir:
-        return np.random.default_rng(0).integers(0, 256, (50_000, 28, 28, 1)).astype(np.uint8)
-    from configs import mnist
-    from vae import data
-
-    config = mnist.get_config()
-    config.data.dir = data_dir
-    return np.asarray(data.load(config.data).splits["train"].x)
 
 
 def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
@@ -90,7 +78,8 @@ def torch_modules(model: str) -> Any:
         nn.Flatten(), *to_code, nn.Linear(width or 49 * wide, 2 * LATENTS),
     )
     decoder = nn.Sequential(
-        *from_code, nn.Linear(width or LATENTS, 49 * wide), nn.ReLU(), nn.Unflatten(1, (wide, 7, 7)),
+        *from_code, nn.Linear(width or LATENTS, 49 * wide), nn.ReLU(),
+        nn.Unflatten(1, (wide, 7, 7)),
         nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.ReLU(),
         nn.ConvTranspose2d(narrow, 1, 4, 2, 1),
     )
@@ -189,13 +178,13 @@ def ceiling(library: str) -> Callable[[], None]:
     return lambda: jax.block_until_ready([product(left) for _ in range(10)]) and None
 
 
-def main(name: str, steps: int, data_dir: str) -> None:
+def main(name: str, steps: int, path: str) -> None:
     kind, _, model = name.partition("-")
     if kind == "ceiling":
         run = ceiling(model)
     else:
         makers = {"ours": ours, "torch": torch, "pythae": pythae}
-        run = makers[kind](model, steps, images(data_dir))
+        run = makers[kind](model, steps, np.load(path))
     run()
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -206,4 +195,4 @@ def main(name: str, steps: int, data_dir: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "")
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -80,6 +80,7 @@ def test_each_verb_lists_its_flags(name, capsys):
         (["train", *SMALL, "--config.model.likelihood=gaussian_fixed"], "data.binarization=none"),
         (["train", *SMALL, "--config.model.activation=rleu"], "relu"),
         (["train", *SMALL, "--config.data.name=mnist", "--config.data.dir=no"], "prepare mnist"),
+        (["train", *SMALL, "--config.train.wandb=mine"], "wandb is missing"),
         (["evaluate"], "needs --workdir"),
         (["evaluate", "--workdir=nowhere"], "not a run directory"),
         (["report", "--workdir=nowhere"], "not a run directory"),

@@ -13,8 +13,15 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from vae.networks.convolutions import ConvTranspose
-from vae.networks.layers import Residual, activation, check_image, dense_init, dropout, gain
+from vae.networks.layers import (
+    ConvTranspose,
+    Residual,
+    activation,
+    check_image,
+    dense_init,
+    dropout,
+    gain,
+)
 
 __all__ = ["conv", "mlp", "resnet"]
 
@@ -35,7 +42,7 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
         act, init = activation(self.activation), dense_init(self.activation)
         for layer, width in enumerate(reversed(self.hidden)):
             z = act(nn.Dense(width, dtype=self.dtype, kernel_init=init)(z))
-            z = dropout(z, keys, self.dropout, (layer,))
+            z = dropout(z, keys, self.dropout, layer)
         pixels = self.shape[:2] if len(self.shape) == 3 else self.shape
         outputs = (*pixels, self.channels)
 
@@ -70,28 +77,29 @@ class conv(nn.Module):  # noqa: N801
     @nn.compact
     def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         check_image(type(self).__name__, self.shape)
+        layer = 0  # counts the places where values are dropped
         act, init = activation(self.activation), dense_init(self.activation)
         if self.dense:
             z = act(nn.Dense(self.dense, dtype=self.dtype, kernel_init=init)(z))
-            z = dropout(z, keys, self.dropout, (len(self.filters),))
+            z = dropout(z, keys, self.dropout, layer)
+            layer += 1
         sizes = self.sizes()
         grid = (*sizes[-1], self.filters[-1])
         x = nn.Dense(math.prod(grid), dtype=self.dtype, kernel_init=init)(z).reshape(-1, *grid)
         for level in reversed(range(len(self.filters))):
-            for block in range(self.blocks):
-                x = Residual(self.activation, self.dropout, self.dtype)(x, keys, (level, block))
-            x = dropout(act(x), keys, self.dropout, (level,))
-            if level:
-                width, weight_gain, bias_init = (
-                    self.filters[level - 1],
-                    gain(self.activation),
-                    nn.initializers.zeros,
-                )
-            else:
-                width, weight_gain, bias_init = self.channels, 1.0, self.bias_init
-            x = ConvTranspose(
-                width, sizes[level], gain=weight_gain, dtype=self.dtype, bias_init=bias_init
-            )(x)
+            for _ in range(self.blocks):
+                x = Residual(self.activation, self.dropout, self.dtype)(x, keys, layer)
+                layer += 1
+            x = dropout(act(x), keys, self.dropout, layer)
+            layer += 1
+            double = ConvTranspose(
+                features=self.filters[level - 1] if level else self.channels,
+                shape=sizes[level],
+                gain=gain(self.activation) if level else 1.0,
+                dtype=self.dtype,
+                bias_init=nn.initializers.zeros if level else self.bias_init,
+            )
+            x = double(x)
         return x.astype(jnp.float32)
 
     def sizes(self) -> list[tuple[int, int]]:

@@ -8,8 +8,15 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from vae.networks.convolutions import Conv
-from vae.networks.layers import Residual, activation, check_image, dense_init, dropout, gain
+from vae.networks.layers import (
+    Conv,
+    Residual,
+    activation,
+    check_image,
+    dense_init,
+    dropout,
+    gain,
+)
 
 __all__ = ["conv", "mlp", "resnet"]
 
@@ -28,7 +35,7 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
         x = x.reshape(x.shape[0], -1)
         for layer, width in enumerate(self.hidden):
             x = act(nn.Dense(width, dtype=self.dtype, kernel_init=init)(x))
-            x = dropout(x, keys, self.dropout, (layer,))
+            x = dropout(x, keys, self.dropout, layer)
         return x
 
 
@@ -49,16 +56,19 @@ class conv(nn.Module):  # noqa: N801
     def __call__(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         check_image(type(self).__name__, x.shape[1:])
         act = activation(self.activation)
-        for level, width in enumerate(self.filters):
+        layer = 0  # counts the places where values are dropped
+        for width in self.filters:
             x = Conv(width, gain=gain(self.activation), dtype=self.dtype)(x)
-            for block in range(self.blocks):
-                x = Residual(self.activation, self.dropout, self.dtype)(x, keys, (level, block))
-            x = dropout(act(x), keys, self.dropout, (level,))
+            for _ in range(self.blocks):
+                x = Residual(self.activation, self.dropout, self.dtype)(x, keys, layer)
+                layer += 1
+            x = dropout(act(x), keys, self.dropout, layer)
+            layer += 1
         x = x.reshape(x.shape[0], -1)
         if self.dense:
             init = dense_init(self.activation)
             x = act(nn.Dense(self.dense, dtype=self.dtype, kernel_init=init)(x))
-            x = dropout(x, keys, self.dropout, (len(self.filters),))
+            x = dropout(x, keys, self.dropout, layer)
         return x
 
 

@@ -1,4 +1,4 @@
-"""What encoders and decoders share: activations, initialisers, dropout, residual blocks."""
+"""What encoders and decoders share: activations, initialisers, dropout, convolution modules."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from vae.choices import choose
 from vae.errors import UserError
-from vae.networks.convolutions import Conv
+from vae.networks.convolutions import convolve, convolve_transpose
 
 ACTIVATIONS = {
     "elu": jax.nn.elu,
@@ -40,23 +40,19 @@ def dense_init(name: str) -> nn.initializers.Initializer:
     return nn.initializers.variance_scaling(gain(name), average, "uniform")
 
 
-def dropout(
-    x: jax.Array, keys: jax.Array | None, rate: float, layer: tuple[int, ...]
-) -> jax.Array:
+def dropout(x: jax.Array, keys: jax.Array | None, rate: float, layer: int) -> jax.Array:
     """Zeroes a share `rate` of each example's values and scales the rest up by 1 / (1 - rate).
 
     Args:
       x: [B, ...].
       keys: one key an example [B], so that the noise follows the example; None: no dropout.
-      layer: the layer's place in the network; each place draws its own noise.
+      layer: the layer's number in the network; each draws its own noise.
     """
     if keys is None or rate == 0.0:
         return x
 
     def kept(key: jax.Array) -> jax.Array:
-        for number in layer:
-            key = jax.random.fold_in(key, number)
-        return jax.random.bernoulli(key, 1.0 - rate, x.shape[1:])
+        return jax.random.bernoulli(jax.random.fold_in(key, layer), 1.0 - rate, x.shape[1:])
 
     return jnp.where(jax.vmap(kept)(keys), x / (1.0 - rate), 0.0).astype(x.dtype)
 
@@ -70,6 +66,51 @@ def check_image(network: str, shape: tuple[int, ...]) -> None:
         )
 
 
+class Conv(nn.Module):
+    """Zero-padded convolution: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), F]."""
+
+    features: int
+    size: int = 4  # of the kernel: a multiple of the stride
+    stride: int = 2
+    gain: float = 1.0  # variance of the weights times their fan-in
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        fan_in = self.size**2 * x.shape[-1]
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        init = nn.initializers.normal((self.gain / fan_in) ** 0.5)
+        kernel = self.param("kernel", init, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
+        return convolve(x, kernel, self.stride) + bias
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution: [B, ceil(H / stride), ceil(W / stride), C] -> [B, H, W, features].
+
+    The kernel is that of the convolution it transposes: [size, size, features, C].
+    """
+
+    features: int
+    shape: tuple[int, int]  # H, W of the result
+    size: int = 4
+    stride: int = 2
+    gain: float = 1.0
+    dtype: DTypeLike = jnp.float32
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, y: jax.Array) -> jax.Array:
+        fan_in = (self.size // self.stride) ** 2 * y.shape[-1]  # taps that meet in one pixel
+        shape = (self.size, self.size, self.features, y.shape[-1])
+        init = nn.initializers.normal((self.gain / fan_in) ** 0.5)
+        kernel = self.param("kernel", init, shape, jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        y, kernel, bias = (a.astype(self.dtype) for a in (y, kernel, bias))
+        return convolve_transpose(y, kernel, self.stride, self.shape) + bias
+
+
 class Residual(nn.Module):
     """x + conv3x3(act(conv3x3(act(x)))), which starts as the identity (He et al. 2016)."""
 
@@ -78,7 +119,7 @@ class Residual(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: jax.Array, keys: jax.Array | None, layer: tuple[int, ...]) -> jax.Array:
+    def __call__(self, x: jax.Array, keys: jax.Array | None, layer: int) -> jax.Array:
         act, width = activation(self.activation), x.shape[-1]
         inner = Conv(width, size=3, stride=1, gain=gain(self.activation), dtype=self.dtype)(act(x))
         inner = dropout(act(inner), keys, self.dropout, layer)

@@ -1,5 +1,7 @@
 """From a checked config and its data to what the loop needs, before anything is written."""
 
+import importlib.util
+
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -67,6 +69,8 @@ def program(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> Progr
       UserError: a name that is no choice, or a likelihood that does not fit the data.
     """
     check_data(config, dataset)
+    if config.train.wandb and importlib.util.find_spec("wandb") is None:
+        raise UserError("train.wandb is set and wandb is missing: pip install -e '.[wandb]'")
     train = dataset.splits["train"]
     shape = tuple(train.x.shape[1:])
     optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")

@@ -7,8 +7,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vae.errors import UserError
-
 SHOWN = ("loss", "elbo", "distortion", "rate")
 
 
@@ -45,15 +43,15 @@ class Writers:
 
 
 def _start_wandb(config: ConfigDict, workdir: Path) -> Any:
-    try:
-        import wandb
-    except ImportError:
-        raise UserError(
-            "train.wandb is set and wandb is not installed: pip install -e '.[wandb]'"
-        ) from None
+    import wandb
+
     return wandb.init(
-        project=config.train.wandb, name=workdir.name, id=workdir.name, resume="allow",
-        config=config.to_dict(), dir=str(workdir),
+        project=config.train.wandb,
+        name=workdir.name,
+        id=workdir.name,
+        resume="allow",
+        config=config.to_dict(),
+        dir=str(workdir),
     )
 
 
