@@ -33,7 +33,7 @@ def get_config() -> ConfigDict:
     model.filters = (32, 64)  # conv, resnet: channels of each level; a level halves the resolution
     model.blocks = 1  # resnet: residual blocks a level
     model.dense = 256  # conv, resnet: width of the layer between the image and the latents; 0: none
-    model.activation = "tanh"
+    model.activation = "silu"
     model.dropout = 0.0
     model.dtype = "float32"  # of the networks' products: float32 or bfloat16; the rest is float32
 
@@ -70,7 +70,7 @@ def get_config() -> ConfigDict:
     config.eval = evaluation = ConfigDict()
     evaluation.split = "test"
     evaluation.checkpoint = "best"  # by validation ELBO at beta = 1; or last
-    evaluation.batch_size = 200
+    evaluation.batch_size = 100
     evaluation.iwae_samples = (100,)  # one nll_iwae_K metric for each K
     evaluation.elbo_samples = 10  # draws of z an example for elbo and distortion
     evaluation.active_threshold = 0.01  # variance over data of a posterior mean (Burda et al. 2015)

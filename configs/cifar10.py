@@ -16,7 +16,6 @@ def get_config() -> ConfigDict:
     config.data.binarization = "none"
     config.model.encoder = config.model.decoder = "resnet"
     config.model.filters = (64, 128, 256)
-    config.model.activation = "silu"
     config.model.likelihood = "gaussian_learned"
     config.model.sigma = 0.2
     config.model.latent_size = 128

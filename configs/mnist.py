@@ -1,4 +1,4 @@
-"""MNIST, dynamically binarised: MLP 784-200-200 with tanh, 50 latents (Burda et al. 2015, L1).
+"""MNIST, dynamically binarised: MLP 784-200-200, 50 latents (the sizes of Burda et al. 2015, L1).
 
     ./launch.sh train --config=configs/mnist.py --config.data.dir=DATA --workdir=runs/mnist
 """
@@ -11,6 +11,7 @@ from configs import base
 def get_config() -> ConfigDict:
     config = base.get_config()
     config.data.name = "mnist"
+    config.data.validation_size = 5000
     config.model.latent_size = 50
     config.train.epochs = 100
     config.train.eval_epochs = 1.0
