@@ -116,7 +116,7 @@ case ${1-} in
     (set_up '[dev]')
     cd -- "$root"
     "$python" -m ruff check .
-    exec "$python" -m pytest -q "${@:2}"
+    exec "$python" -m pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile "${@:2}"
     ;;
   '')
     (set_up '')

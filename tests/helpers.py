@@ -18,6 +18,7 @@ def small_config(**changes: Any):
     config.train.epochs = 4
     config.train.batch_size = 40
     config.train.eval_epochs = 1.0
+    config.train.parallel = "jit"  # many devices have tests of their own
     config.eval.iwae_samples = (10,)
     for key, value in changes.items():
         group, _, name = key.rpartition("__")
