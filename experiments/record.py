@@ -4,10 +4,11 @@
 
 copies what each evaluated run measured (metrics with standard errors, config, seed, git revision,
 command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the directory's,
-and renders the table between the README's markers from those files alone. Without arguments it
-only renders.
+and its pictures beside it; then renders the tables between the README's markers from the files in
+`experiments/results` alone. Without arguments it only renders.
 """
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ from vae.reports.tables import format_table, format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+README = ROOT / "README.md"
+PICTURES = ("samples", "traversals")  # of a run's figures, those that the README shows
 
 
 def collect(workdir: Path) -> dict[str, Any]:
@@ -72,25 +74,50 @@ def _samples(name: str) -> int:
     return int(name.rpartition("_")[2])
 
 
-def render() -> str:
-    """The table of all recorded runs, as Markdown."""
+def runs_table() -> str:
+    """All recorded runs."""
     results = [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
     return format_table([row(r) for r in results if "evaluation" in r], markdown=True)
+
+
+def benchmark_table() -> str:
+    """The recorded benchmark, and the machine that it ran on."""
+    result = runs.read_json(RESULTS / "benchmark.json")
+    gflops = " and ".join(f"{v:g} ({k.partition('-')[2]})" for k, v in result["gflops"].items())
+    machine = f"{result['machine']['processor']}; float32 products at {gflops} GFLOP/s."
+    return f"{format_table(result['rows'], markdown=True)}\n\n{machine}"
+
+
+TABLES = {"runs": runs_table, "benchmark": benchmark_table}
+
+
+def markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def render(text: str) -> str:
+    """The README's text with every table made anew."""
+    for name, table in TABLES.items():
+        begin, end = markers(name)
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
+    return text
 
 
 def main(arguments: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
     try:
-        for argument in arguments:
-            result = collect(Path(argument))
+        for workdir in map(Path, arguments):
+            result = collect(workdir)
             runs.write_json(RESULTS / f"{result['name']}.json", result)
+            for picture in PICTURES:
+                source = workdir / "figures" / f"{picture}.png"
+                if source.exists():
+                    shutil.copyfile(source, RESULTS / f"{result['name']}-{picture}.png")
+        runs.write_atomic(README, render(README.read_text()))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    runs.write_atomic(readme, f"{before}{BEGIN}\n{render()}\n{END}{after}")
     return 0
 
 

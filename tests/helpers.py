@@ -1,11 +1,16 @@
-"""Small configs, data and models that tests build on."""
+"""Small configs, data, models and commands that tests build on."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from configs import base
+from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset, Split
 from vae.training import setup, state, step
 
@@ -54,3 +59,26 @@ def build(config: Any, dataset: Dataset) -> tuple[step.Program, dict, state.Stat
 
 def device_batch(dataset: Dataset, size: int) -> jnp.ndarray:
     return jnp.asarray(dataset.splits["train"].x[:size])
+
+
+def start_training(workdir: Path, *flags: str, devices: int = 1) -> subprocess.Popen:
+    """`vae train` in a process of its own, on so many simulated devices."""
+    root = Path(__file__).resolve().parent.parent
+    env = {**os.environ, "PYTHONPATH": str(root), "JAX_NUM_CPU_DEVICES": str(devices)}
+    command = [sys.executable, "-P", "-m", "vae", "train", *flags, f"--workdir={workdir}"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=root, env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(*processes: subprocess.Popen) -> list[str]:
+    """Waits for all, which must succeed; what each printed."""
+    ends = [process.communicate(timeout=300) for process in processes]
+    for process, (_, err) in zip(processes, ends, strict=True):
+        assert process.returncode == 0, err
+    return [out for out, _ in ends]
+
+
+def last_state(workdir: Path) -> dict[str, np.ndarray]:
+    """Every array of the last checkpoint, by path."""
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        return checkpoints.load(checkpoints.steps()[-1])

@@ -1,17 +1,12 @@
 """One device, four, and two processes, from the command line: the same run."""
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vae.checkpoint import Checkpoints
+from tests.helpers import finish, last_state, start_training
 
-ROOT = Path(__file__).resolve().parent.parent
 FLAGS = [
     "--config=configs/digits.py",
     "--config.model.hidden=(32,)",
@@ -23,23 +18,7 @@ FLAGS = [
 
 
 def start(workdir, devices, *more):
-    command = [sys.executable, "-P", "-m", "vae", "train", *FLAGS, f"--workdir={workdir}", *more]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": str(devices)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(*processes):
-    ends = [process.communicate(timeout=200) for process in processes]
-    for process, (_, err) in zip(processes, ends, strict=True):
-        assert process.returncode == 0, err
-    return [out for out, _ in ends]
-
-
-def state(workdir):
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        return checkpoints.load(checkpoints.steps()[-1])
+    return start_training(workdir, *FLAGS, *more, devices=devices)
 
 
 def assert_close(left, right, rtol=1e-5):
@@ -58,7 +37,7 @@ def one(tmp_path_factory):
 
 def test_four_devices_equal_one(tmp_path, one):
     finish(start(tmp_path / "run", 4, "--config.train.parallel=pmap"))
-    assert_close(state(tmp_path / "run"), state(one))
+    assert_close(last_state(tmp_path / "run"), last_state(one))
 
 
 @pytest.mark.parametrize(("first", "second"), [(4, 1), (1, 4)])
@@ -73,7 +52,7 @@ def test_a_checkpoint_of_four_devices_restores_on_one_and_back(tmp_path, one, fi
     assert process.returncode == 1 and "interrupted and saved" in err
     [out] = finish(start(workdir, second))
     assert "resuming at step" in out
-    assert_close(state(workdir), state(one))
+    assert_close(last_state(workdir), last_state(one))
 
 
 def test_two_processes_train_one_run(tmp_path, one):
@@ -84,7 +63,7 @@ def test_two_processes_train_one_run(tmp_path, one):
     both = [start(tmp_path / "run", 1, *flags, f"--process_id={n}") for n in (0, 1)]
     outs = finish(*both)
     assert "epoch 30" in outs[0] and "epoch" not in outs[1]  # one of them reports
-    assert_close(state(tmp_path / "run"), state(one))
+    assert_close(last_state(tmp_path / "run"), last_state(one))
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):

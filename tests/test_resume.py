@@ -1,20 +1,17 @@
 """Killed, interrupted and resumed runs, through the command line, end where whole ones end."""
 
 import json
-import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers import finish, last_state, start_training
 from vae.checkpoint import Checkpoints
 
-ROOT = Path(__file__).resolve().parent.parent
 FLAGS = [
     "--config=configs/digits.py",
     "--config.model.hidden=(64,)",
@@ -27,24 +24,13 @@ FLAGS = [
 ]
 
 
-def start(workdir, *more):
-    command = [sys.executable, "-P", "-m", "vae", "train", *FLAGS, f"--workdir={workdir}", *more]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(workdir):
+    return start_training(workdir, *FLAGS)
 
 
-def finish(process):
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    return out
-
-
-def final_state(workdir):
+def best_step(workdir):
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        step = checkpoints.steps()[-1]
-        return step, checkpoints.load(step), checkpoints.best_step()
+        return checkpoints.best_step()
 
 
 def metrics(workdir):
@@ -69,9 +55,8 @@ def whole(tmp_path_factory):
 
 
 def assert_same_run(workdir, whole):
-    step, state, best = final_state(workdir)
-    expected_step, expected, expected_best = final_state(whole)
-    assert (step, best) == (expected_step, expected_best)
+    state, expected = last_state(workdir), last_state(whole)
+    assert best_step(workdir) == best_step(whole)
     assert set(state) == set(expected)
     for name, value in expected.items():
         np.testing.assert_array_equal(state[name], value, err_msg=name)
@@ -102,23 +87,21 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
     assert process.returncode == 1 and time.time() - began < 10
     assert "interrupted and saved at step" in err and "same command" in err
     assert len(err.strip().splitlines()) <= 2
-    assert "resuming at step" in finish(start(workdir))
+    assert "resuming at step" in finish(start(workdir))[0]
     assert_same_run(workdir, whole)
 
 
 def test_a_finished_run_is_left_alone(whole):
     before = {p: p.stat().st_mtime_ns for p in (whole / "checkpoints").rglob("*")}
-    assert "already finished" in finish(start(whole))
+    assert "already finished" in finish(start(whole))[0]
     assert {p: p.stat().st_mtime_ns for p in (whole / "checkpoints").rglob("*")} == before
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, whole):
     """One file of the last checkpoint cut short: the run resumes one save earlier and says so."""
-    import shutil
-
     workdir = tmp_path / "run"
     shutil.copytree(whole, workdir)
-    last = final_state(workdir)[0]
+    last = int(last_state(workdir)["step"])
     for path in (workdir / "checkpoints" / str(last)).rglob("d/*"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     process = start(workdir)
