@@ -13,14 +13,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 BATCH = 100
-FILTERS = (32, 64)
-LATENTS = 50
-HIDDEN = (200, 200)
+
+
+def config(model: str) -> Any:
+    """The config of the model: `configs/mnist.py` or `configs/conv_mnist.py`."""
+    from configs import conv_mnist, mnist
+
+    return {"mlp": mnist, "conv": conv_mnist}[model].get_config()
 
 
 def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
@@ -28,20 +33,23 @@ def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
     import jax
     import jax.numpy as jnp
 
-    from configs import conv_mnist, mnist
     from vae.data.dataset import Dataset, Split
     from vae.training import setup, state, step
     from vae.training.feed import Feed
 
-    config = {"mlp": mnist, "conv": conv_mnist}[model].get_config()
+    settings = config(model)
     dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
     feed = Feed(dataset.splits["train"], 0, BATCH, False, "jit")
     feed.most = steps
-    program = setup.program(config, dataset, feed.steps_per_epoch)
-    hyper = setup.hyperparameters(config)
+    program = setup.program(settings, dataset, feed.steps_per_epoch)
+    hyper = setup.hyperparameters(settings)
     loop = step.compile_loop(program, "jit")
-    shape = raw.shape[1:]
-    current = state.create(program.model, program.optimizer, hyper, shape, program.ema)
+
+    @jax.jit
+    def create() -> state.State:
+        return state.create(program.model, program.optimizer, hyper, raw.shape[1:], program.ema)
+
+    current = create()
 
     def run() -> None:
         nonlocal current
@@ -53,37 +61,35 @@ def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
 
 
 def torch_modules(model: str) -> Any:
-    """Encoder and decoder with the layers of `configs/mnist.py` and `configs/conv_mnist.py`."""
+    """Encoder and decoder with the layers that the model's config asks for."""
     from torch import nn
 
+    options = config(model).model
+    act = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}[options.activation]
+    first, last = options.latent_size, 2 * options.latent_size
     if model == "mlp":
-        first, second = HIDDEN
-        encoder = nn.Sequential(
-            nn.Flatten(), nn.Linear(784, first), nn.Tanh(), nn.Linear(first, second), nn.Tanh(),
-            nn.Linear(second, 2 * LATENTS),
-        )
-        decoder = nn.Sequential(
-            nn.Linear(LATENTS, second), nn.Tanh(), nn.Linear(second, first), nn.Tanh(),
-            nn.Linear(first, 784), nn.Unflatten(1, (1, 28, 28)),
-        )
-        return encoder, decoder
-    from configs import conv_mnist
-
-    narrow, wide = FILTERS
-    width = conv_mnist.get_config().model.dense
-    to_code = [nn.Linear(49 * wide, width), nn.ReLU()] if width else []
-    from_code = [nn.Linear(LATENTS, width), nn.ReLU()] if width else []
-    encoder = nn.Sequential(
-        nn.Conv2d(1, narrow, 4, 2, 1), nn.ReLU(), nn.Conv2d(narrow, wide, 4, 2, 1), nn.ReLU(),
-        nn.Flatten(), *to_code, nn.Linear(width or 49 * wide, 2 * LATENTS),
-    )
-    decoder = nn.Sequential(
-        *from_code, nn.Linear(width or LATENTS, 49 * wide), nn.ReLU(),
-        nn.Unflatten(1, (wide, 7, 7)),
-        nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.ReLU(),
-        nn.ConvTranspose2d(narrow, 1, 4, 2, 1),
-    )
-    return encoder, decoder
+        inner = list(pairwise((784, *options.hidden)))
+        encoder = [nn.Flatten()]
+        for wide, narrow in inner:
+            encoder += [nn.Linear(wide, narrow), act()]
+        decoder = [nn.Linear(first, options.hidden[-1])]
+        for wide, narrow in reversed(inner):
+            decoder += [act(), nn.Linear(narrow, wide)]
+        encoder.append(nn.Linear(options.hidden[-1], last))
+        decoder.append(nn.Unflatten(1, (1, 28, 28)))
+        return nn.Sequential(*encoder), nn.Sequential(*decoder)
+    narrow, wide = options.filters
+    encoder = [nn.Conv2d(1, narrow, 4, 2, 1), act(), nn.Conv2d(narrow, wide, 4, 2, 1), act()]
+    encoder.append(nn.Flatten())
+    width, decoder = 49 * wide, []
+    if options.dense:
+        encoder += [nn.Linear(width, options.dense), act()]
+        decoder += [nn.Linear(first, options.dense), act()]
+    encoder.append(nn.Linear(options.dense or width, last))
+    decoder += [nn.Linear(options.dense or first, width), nn.Unflatten(1, (wide, 7, 7)), act()]
+    decoder += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), act()]
+    decoder.append(nn.ConvTranspose2d(narrow, 1, 4, 2, 1))
+    return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
 
 def torch(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
@@ -149,12 +155,18 @@ def pythae(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
             return ModelOutput(reconstruction=torch.sigmoid(self.body(z)))
 
     x = torch.from_numpy(raw[: steps * BATCH]).permute(0, 3, 1, 2).float() / 255
-    settings = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENTS, reconstruction_loss="bce")
+    settings = VAEConfig(
+        input_dim=(1, 28, 28), latent_dim=config(model).model.latent_size, reconstruction_loss="bce"
+    )
     network = VAE(settings, Encoder(), Decoder())
     folder = tempfile.mkdtemp()
     plan = BaseTrainerConfig(
-        output_dir=folder, per_device_train_batch_size=BATCH, num_epochs=1, learning_rate=1e-3,
-        no_cuda=True, keep_best_on_train=True,
+        output_dir=folder,
+        per_device_train_batch_size=BATCH,
+        num_epochs=1,
+        learning_rate=1e-3,
+        no_cuda=True,
+        keep_best_on_train=True,
     )
 
     def run() -> None:
