@@ -2,7 +2,8 @@
 
     ./launch.sh train --config=configs/cifar10.py --config.data.dir=DATA --workdir=runs/cifar10
 
-The likelihood is a density over [0, 1], so there are no bits per dimension.
+The likelihood is a density over [0, 1], so there are no bits per dimension. Made for an
+accelerator; no score has been recorded for it yet.
 """
 
 from ml_collections import ConfigDict

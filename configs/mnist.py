@@ -1,6 +1,9 @@
 """MNIST, dynamically binarised: MLP 784-200-200, 50 latents (the sizes of Burda et al. 2015, L1).
 
     ./launch.sh train --config=configs/mnist.py --config.data.dir=DATA --workdir=runs/mnist
+
+About 4 minutes on 2 CPU cores. Test nll_iwae_1000 is about 88.3 nats, 16 latents active
+(experiments/results/mnist.json). 55,000 images train, 5,000 validate.
 """
 
 from ml_collections import ConfigDict

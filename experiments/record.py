@@ -8,6 +8,8 @@ and its pictures beside it; then renders the tables between the README's markers
 `experiments/results` alone. Without arguments it only renders.
 """
 
+import json
+import re
 import shutil
 import sys
 import time
@@ -40,7 +42,7 @@ def collect(workdir: Path) -> dict[str, Any]:
             examples = (record["step"] - before) * config.train.batch_size
             seconds += examples / record["examples_per_second"]
         before = record["step"]
-    return {
+    result = {
         "name": workdir.resolve().name,
         "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "training": environment,
@@ -49,6 +51,13 @@ def collect(workdir: Path) -> dict[str, Any]:
         "evaluation": evaluation,
         "config": config.to_dict(),
     }
+    return json.loads(_portable(json.dumps(result), config.data.dir))
+
+
+def _portable(text: str, data_dir: str) -> str:
+    """Writes the paths that are this machine's own as a reader would type them."""
+    text = text.replace(data_dir, "DATA") if data_dir else text
+    return re.sub(r"[^\s\"]*/vae/__main__\.py", "python -m vae", text)
 
 
 def row(result: dict[str, Any]) -> dict[str, str]:
