@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-SHOWN = ("loss", "elbo", "distortion", "rate")
+SHOWN = ("elbo", "distortion", "rate")
 
 
 class Writers:
@@ -65,8 +65,8 @@ class Progress:
             from rich.progress import Progress as Bar
 
             self.bar = Bar(
-                TextColumn("epoch {task.fields[epoch]:.1f}"),
-                BarColumn(),
+                TextColumn("{task.fields[epoch]:.1f}"),
+                BarColumn(bar_width=10),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[numbers]}"),
                 TimeRemainingColumn(),
@@ -77,16 +77,15 @@ class Progress:
 
     def update(self, record: dict[str, Any]) -> None:
         """Shows one record: ELBO, rate and distortion in nats, examples a second."""
-        parts = [f"{name} {record[name]:.2f}" for name in SHOWN if name in record]
-        if "examples_per_second" in record:
-            parts.append(f"{record['examples_per_second']:,.0f} examples/s")
+        numbers = "  ".join(f"{name} {record[name]:.2f}" for name in SHOWN)
+        if self.bar and "examples_per_second" in record:
+            numbers += f"  {record['examples_per_second']:,.0f}/s"
         if self.bar:
-            self.bar.update(
-                self.task, completed=record["step"], epoch=record["epoch"], numbers="  ".join(parts)
-            )
+            epoch, done = record["epoch"], record["step"]
+            self.bar.update(self.task, completed=done, epoch=epoch, numbers=numbers)
         elif record["split"] == "validation":
             where = f"epoch {record['epoch']:g}  step {record['step']}"
-            print(f"{where}  validation: {'  '.join(parts)}", flush=True)
+            print(f"{where}  validation: {numbers}", flush=True)
 
     def close(self) -> None:
         if self.bar:
