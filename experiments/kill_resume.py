@@ -8,7 +8,6 @@ relaunched with the same command. Compares every array of the last checkpoint, a
 experiments/results/kill_resume.json. Exit 1 where they differ.
 """
 
-import os
 import random
 import subprocess
 import sys
@@ -80,7 +79,6 @@ def main(arguments: list[str]) -> int:
     result = {
         "command": f"python -m experiments.kill_resume {' '.join(arguments)}".strip(),
         **{k: v for k, v in runs.environment().items() if k != "command"},
-        "cores": os.cpu_count(),
         "whole_run_seconds": round(length, 1),
         "kills": kills,
         "arrays_compared": len(expected),

@@ -1,11 +1,7 @@
-"""What every test shares: four simulated devices, key-reuse checks, a compile cache, the verbs."""
+"""What every test shares: four simulated devices, key-reuse checks and a compile cache."""
 
 import os
 import pathlib
-import subprocess
-import sys
-
-import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -33,21 +29,3 @@ def pytest_collection_modifyitems(items):
         return slow, ORDER.index(room) if room in ORDER else len(ORDER)
 
     items.sort(key=place)  # stable: the order within a file stays
-
-
-@pytest.fixture
-def run_vae():
-    """`run_vae("train", "--config", path, cwd=..., timeout=...)`: a verb in its own process."""
-
-    def run(*args, cwd=ROOT, timeout=120, env=None):
-        path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "vae", *map(str, args)],
-            cwd=cwd,
-            timeout=timeout,
-            env={**os.environ, "PYTHONPATH": path, **(env or {})},
-            capture_output=True,
-            text=True,
-        )
-
-    return run

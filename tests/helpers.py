@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from configs import base
@@ -57,8 +57,15 @@ def build(config: Any, dataset: Dataset) -> tuple[step.Program, dict, state.Stat
     return program, hyper, first
 
 
-def device_batch(dataset: Dataset, size: int) -> jnp.ndarray:
-    return jnp.asarray(dataset.splits["train"].x[:size])
+def with_random_parameters(module: Any, x: Any) -> tuple[Any, Any]:
+    """Random parameters for a Flax module, and its compiled function.
+
+    Not the module's own initial values: to compile those takes longer than all else here.
+    """
+    rng = np.random.default_rng(1)
+    params = jax.eval_shape(module.init, jax.random.key(1), x)
+    params = jax.tree.map(lambda p: 0.3 * rng.standard_normal(p.shape, np.float32), params)
+    return params, jax.jit(module.apply)
 
 
 def start_training(workdir: Path, *flags: str, devices: int = 1) -> subprocess.Popen:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.helpers import with_random_parameters
 from vae.networks import convolutions
 from vae.networks.layers import Conv, ConvTranspose
 
@@ -122,27 +123,16 @@ def test_maps_over_kernels():
     np.testing.assert_allclose(jax.jit(jax.vmap(gradient))(kernels), one_by_one, atol=1e-4)
 
 
-def create(module, x):
-    """Random parameters for the module, and its compiled function.
-
-    Not the module's own initial values: to compile those takes longer than all else here.
-    """
-    rng = np.random.default_rng(1)
-    params = jax.eval_shape(module.init, jax.random.key(1), x)
-    params = jax.tree.map(lambda p: 0.3 * rng.standard_normal(p.shape, np.float32), params)
-    return params, jax.jit(module.apply)
-
-
 @pytest.mark.parametrize("shape", [(8, 6), (7, 5)], ids=str)
 def test_modules_compute_what_flax_does(shape):
     """With equal parameters; Flax's transposed module always doubles, so compare its corner."""
     x = np.random.default_rng(0).standard_normal((2, *shape, 3), np.float32)
-    params, ours = create(Conv(5), x)
+    params, ours = with_random_parameters(Conv(5), x)
     theirs = jax.jit(nn.Conv(5, (4, 4), (2, 2)).apply)
     y = ours(params, x)
     np.testing.assert_allclose(y, theirs(params, x), atol=1e-5)
 
-    params, ours = create(ConvTranspose(3, shape), y)
+    params, ours = with_random_parameters(ConvTranspose(3, shape), y)
     theirs = jax.jit(nn.ConvTranspose(3, (4, 4), (2, 2), transpose_kernel=True).apply)
     expected = theirs(params, y)[:, : shape[0], : shape[1]]
     np.testing.assert_allclose(ours(params, y), expected, atol=1e-5)
@@ -158,7 +148,7 @@ def test_initial_weights_keep_the_variance():
 
 def test_bfloat16_keeps_its_type_and_stays_close():
     x = np.random.default_rng(0).standard_normal((2, 8, 8, 3), np.float32)
-    params, apply = create(Conv(8, dtype=jnp.bfloat16), x)
+    params, apply = with_random_parameters(Conv(8, dtype=jnp.bfloat16), x)
     y = apply(params, x)
     assert y.dtype == jnp.bfloat16
     assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))

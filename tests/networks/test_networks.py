@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.helpers import with_random_parameters
 from vae.errors import UserError
 from vae.networks import decoders, encoders, layers
 
@@ -29,17 +30,6 @@ def decoder(name, shape=SHAPE, channels=2, **options):
 
 def normal(*shape):
     return np.random.default_rng(0).standard_normal(shape, np.float32)
-
-
-def create(module, x):
-    """Random parameters for the module, and its compiled function.
-
-    Not the module's own initial values: to compile those takes longer than all else here.
-    """
-    rng = np.random.default_rng(1)
-    params = jax.eval_shape(module.init, jax.random.key(1), x)
-    params = jax.tree.map(lambda p: 0.3 * rng.standard_normal(p.shape, np.float32), params)
-    return params, jax.jit(module.apply)
 
 
 def both(name, **options):
@@ -129,7 +119,7 @@ def test_last_bias_is_the_initialiser_s(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_do_not_meet(name):
     for module, batch in both(name):
-        params, apply = create(module, batch)
+        params, apply = with_random_parameters(module, batch)
         other = np.concatenate([batch[:1], normal(3, *batch.shape[1:]) + 1.0])
         np.testing.assert_allclose(apply(params, other)[0], apply(params, batch)[0], atol=1e-5)
 
@@ -146,7 +136,7 @@ def test_dropout_follows_the_example(name):
     keys = jax.random.split(jax.random.key(7), 4)
     order = np.array([2, 0, 3, 1])
     for module, batch in both(name, dropout=0.5):
-        params, apply = create(module, batch)
+        params, apply = with_random_parameters(module, batch)
         noisy = apply(params, batch, keys)
         assert not np.allclose(noisy, apply(params, batch))
         shuffled = apply(params, batch[order], keys[order])
@@ -171,7 +161,7 @@ def test_dropout_keeps_the_mean_and_differs_by_layer():
 def test_bfloat16_compute_is_close_to_float32(name):
     pairs = zip(both(name), both(name, dtype=jnp.bfloat16), strict=True)
     for (module, batch), (low, _) in pairs:
-        params, apply = create(module, batch)
+        params, apply = with_random_parameters(module, batch)
         low = np.asarray(jax.jit(low.apply)(params, batch), np.float32)
         np.testing.assert_allclose(low, apply(params, batch), atol=0.1)
 
@@ -179,7 +169,7 @@ def test_bfloat16_compute_is_close_to_float32(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_weight_gets_a_gradient(name):
     for module, batch in both(name, activation="tanh"):
-        params, _ = create(module, batch)
+        params, _ = with_random_parameters(module, batch)
 
         def loss(params, batch, module=module):
             return jnp.sum(module.apply(params, batch) ** 2)
