@@ -30,32 +30,21 @@ def config(model: str) -> Any:
 
 def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
     """This project's compiled loop, as `train` calls it."""
-    import jax
-    import jax.numpy as jnp
-
     from vae.data.dataset import Dataset, Split
-    from vae.training import setup, state, step
+    from vae.training import setup
+    from vae.training.engine import Single
     from vae.training.feed import Feed
+    from vae.training.train import creator
 
     settings = config(model)
     dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
-    feed = Feed(dataset.splits["train"], 0, BATCH, False, "jit")
-    feed.most = steps
-    program = setup.program(settings, dataset, feed.steps_per_epoch)
-    hyper = setup.hyperparameters(settings)
-    loop = step.compile_loop(program, "jit")
-
-    @jax.jit
-    def create() -> state.State:
-        return state.create(program.model, program.optimizer, hyper, raw.shape[1:], program.ema)
-
-    current = create()
+    feed = Feed(dataset.splits["train"], 0, BATCH)
+    program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)
+    engine = Single(program, raw, "jit", steps)
+    engine.put(0, creator(program, dataset.shape)(hyper), hyper)
 
     def run() -> None:
-        nonlocal current
-        at = int(current.step)
-        done = loop(current, hyper, feed.examples, feed.take(at, steps), jnp.int32(steps))
-        current = jax.block_until_ready(done)
+        engine.run({0: feed.take(int(engine.book(0)["step"]), steps)})
 
     return run
 

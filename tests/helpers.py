@@ -12,7 +12,9 @@ import numpy as np
 from configs import base
 from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset, Split
-from vae.training import setup, state, step
+from vae.training import setup, state
+from vae.training.engine import Single
+from vae.training.program import Program
 
 
 def small_config(**changes: Any):
@@ -47,14 +49,16 @@ def grey_dataset(num: int = 120, shape: tuple[int, ...] = (4, 4, 1), levels: int
     return Dataset("grey", "1", "grey", levels, splits)
 
 
-def build(config: Any, dataset: Dataset) -> tuple[step.Program, dict, state.State]:
+def build(config: Any, dataset: Dataset) -> tuple[Program, dict, state.State]:
     """Program, hyperparameters and first state of a config on a data set."""
-    steps = len(dataset.splits["train"]) // config.train.batch_size
-    program = setup.program(config, dataset, steps)
+    program = setup.program(config, dataset)
     hyper = setup.hyperparameters(config)
-    shape = tuple(dataset.splits["train"].x.shape[1:])
-    first = state.create(program.model, program.optimizer, hyper, shape, program.ema)
-    return program, hyper, first
+    return program, hyper, state.create(program, hyper, dataset.shape)
+
+
+def single(program: Program, dataset: Dataset, parallel: str = "jit", streamed: bool = False):
+    """An engine for one run, fed up to 8 steps a call."""
+    return Single(program, None if streamed else dataset.splits["train"].x, parallel, 8)
 
 
 def with_random_parameters(module: Any, x: Any) -> tuple[Any, Any]:

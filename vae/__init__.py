@@ -20,7 +20,7 @@ __all__ = ["evaluate", "load", "train"]
 
 def train(config: "ConfigDict", workdir: str | None = None) -> str:
     """Trains the config, resuming what `workdir` already holds; returns the run directory."""
-    from vae.training.loop import train
+    from vae.training.train import train
 
     return train(config, workdir)
 

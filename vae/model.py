@@ -19,6 +19,9 @@ class VAE(nn.Module):
 
     x is [B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images.
     `keys` [B] carry dropout's noise, one key an example; None turns dropout off.
+
+    Bound with a mask of latents (see `variables`) it is exactly the model of so many latents: those
+    that are masked out have q(z|x) = N(0, 1), a KL of 0 and no way to the decoder.
     """
 
     encoder: nn.Module  # x -> features [B, F]
@@ -29,17 +32,28 @@ class VAE(nn.Module):
     latent_size: int
 
     def setup(self) -> None:
-        self.head = nn.Dense(self.posterior.num_features(self.latent_size), name="posterior")
+        features = self.posterior.features_per_latent * self.latent_size
+        self.head = nn.Dense(features, name="posterior")
         if self.likelihood.num_scalars:
             initial = self.likelihood.initial_scalars()
             self.scalars = self.param("likelihood", lambda key: jnp.asarray(initial))
 
+    @property
+    def mask(self) -> jax.Array | None:
+        """Ones and zeros [L]: the latents that there are; None for all."""
+        return self.get_variable("latents", "mask")
+
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Any:
         """q(z|x), with float32 parameters whatever the networks compute in."""
-        return self.posterior.from_features(self.head(self.encoder(x, keys).astype(jnp.float32)))
+        features = self.head(self.encoder(x, keys).astype(jnp.float32))
+        features = features.reshape(x.shape[0], self.latent_size, -1)
+        if self.mask is not None:
+            features = features * self.mask[:, None]
+        return self.posterior.from_features(features)
 
     def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
+        z = z if self.mask is None else z * self.mask
         theta = self.decoder(z.reshape(-1, z.shape[-1]), keys)
         theta = theta.reshape(*z.shape[:-1], *theta.shape[1:])
         if self.likelihood.num_scalars:  # one block of channels for each learned scalar
@@ -66,6 +80,36 @@ def initialise(model: VAE, shape: tuple[int, ...], seed: jax.Array | int = 0) ->
     """Initial parameters for examples of `shape`, a pure function of the seed."""
     init_key, draw_key = jax.random.split(noise.key_for(seed, "init"))
     return model.init(init_key, jnp.zeros((1, *shape), jnp.float32), draw_key[None])["params"]
+
+
+def variables(model: VAE, params: Any, latent_size: jax.Array | int | None = None) -> Any:
+    """What `model.bind` takes: parameters, and a mask where only some latents are to count.
+
+    Args:
+      latent_size: how many; may be traced, so that one compiled program serves many sizes.
+    """
+    if latent_size is None:
+        return {"params": params}
+    mask = (np.arange(model.latent_size) < latent_size).astype(np.float32)
+    return {"params": params, "latents": {"mask": mask}}
+
+
+def fit(tree: Any, like: Any) -> Any:
+    """Cuts every array, or fills it up with zeros, at the end of each axis to the shape in `like`.
+
+    What a model of L latents has learnt becomes the masked part of a larger one's, and back: the
+    axes that grow with L are counted in latents, first to last.
+    """
+
+    def to(array: jax.Array, shaped: jax.Array) -> np.ndarray:
+        if array.shape == shaped.shape:
+            return array
+        common = tuple(slice(min(pair)) for pair in zip(array.shape, shaped.shape, strict=True))
+        result = np.zeros(shaped.shape, array.dtype)
+        result[common] = np.asarray(array)[common]
+        return result
+
+    return jax.tree.map(to, tree, like)
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

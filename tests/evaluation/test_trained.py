@@ -116,7 +116,7 @@ def test_linear_vae_reaches_the_likelihood_of_probabilistic_pca(linear):
 
     expected, variance = probabilistic_pca(data["train"].astype(np.float64), 3)
     key = noise.key_for(0, "evaluate")
-    elbo = bounds.elbo(run.model, 200)(run.params, data["train"], key, 250)["elbo"].mean()
+    elbo = bounds.elbo(run.model, 200)(run.variables, data["train"], key, 250)["elbo"].mean()
     assert elbo < expected + 0.01 and abs(elbo - expected) < 0.05
     np.testing.assert_allclose(np.exp(run.params["likelihood"][0]), variance, rtol=0.03)
 
@@ -130,7 +130,7 @@ def test_elbo_below_iwae_below_log_p_on_the_trained_linear_model(linear):
     covariance = kernel.T @ kernel + np.exp(np.float64(run.params["likelihood"][0])) * np.eye(8)
     log_p = multivariate_normal(bias.reshape(-1), covariance).logpdf(data["test"]).mean()
     key = noise.key_for(0, "evaluate")
-    elbo = bounds.elbo(run.model, 200)(run.params, data["test"], key, 250)["elbo"].mean()
+    elbo = bounds.elbo(run.model, 200)(run.variables, data["test"], key, 250)["elbo"].mean()
     few, many = (run.log_likelihood(data["test"], k).mean() for k in (5, 500))
     assert elbo <= few + 0.01 and few <= many + 0.01 and many <= log_p + 0.01  # Monte-Carlo error
 

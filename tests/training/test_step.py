@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.helpers import build, grey_dataset, small_config
+from tests.helpers import build, grey_dataset, single, small_config
 from vae import objectives
 from vae.probability import noise
 from vae.training import step
@@ -68,10 +68,11 @@ def leaves_equal(left, right):
 def run_steps(parallel, config, count=5, streamed=False):
     dataset = grey_dataset()
     program, hyper, first = build(config, dataset)
-    feed = Feed(dataset.splits["train"], 0, config.train.batch_size, streamed, parallel)
-    loop = step.compile_loop(program, parallel)
-    done = loop(jax.device_get(first), hyper, feed.examples, feed.take(0, count), jnp.int32(count))
-    return jax.device_get(done)
+    feed = Feed(dataset.splits["train"], 0, config.train.batch_size, streamed)
+    engine = single(program, dataset, parallel, streamed)
+    engine.put(0, jax.device_get(first), hyper)
+    engine.run({0: feed.take(0, count)})
+    return engine.get(0)
 
 
 def test_many_steps_on_four_devices_equal_one():
@@ -91,27 +92,26 @@ def test_cutting_the_steps_into_calls_changes_no_bit():
     config = small_config(train__ema=0.9)
     dataset = grey_dataset()
     program, hyper, first = build(config, dataset)
-    feed = Feed(dataset.splits["train"], 0, 40, False, "jit")
-    loop = step.compile_loop(program, "jit")
+    feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
     ends = []
     for calls in ((6,), (1, 3, 2)):
-        state, at = jax.device_get(first), 0
+        engine.put(0, jax.device_get(first), hyper)
+        at = 0
         for count in calls:
-            state = loop(state, hyper, feed.examples, feed.take(at, count), jnp.int32(count))
+            engine.run({0: feed.take(at, count)})
             at += count
-        ends.append(jax.device_get(state))
+        ends.append(engine.get(0))
     leaves_equal(*ends)
 
 
 def test_a_new_value_of_a_hyperparameter_compiles_nothing(run):
     program, hyper, first = run
-    feed = Feed(grey_dataset().splits["train"], 0, 40, False, "jit")
-    loop = step.compile_loop(program, "jit")
+    feed, engine = Feed(grey_dataset().splits["train"], 0, 40), single(program, grey_dataset())
     for beta in (0.5, 1.0, 4.0):
-        changed = hyper | {"beta": jnp.float32(beta), "learning_rate": jnp.float32(beta * 1e-3)}
-        state = jax.device_get(first)
-        loop(state, changed, feed.examples, feed.take(0, 2), jnp.int32(2))
-    assert loop._cache_size() == 1
+        changed = hyper | {"beta": np.float32(beta), "learning_rate": np.float32(beta * 1e-3)}
+        engine.put(0, jax.device_get(first), changed)
+        engine.run({0: feed.take(0, 2)})
+    assert engine.compiled._cache_size() == 1
 
 
 def test_ema_follows_its_recurrence():
@@ -135,14 +135,14 @@ def poisoned(config, bad_steps):
         return terms | {"loss": terms["loss"] + hyper["poison"]}
 
     program = dataclasses.replace(program, objective=objective)
-    feed = Feed(dataset.splits["train"], 0, 40, False, "jit")
-    loop = step.compile_loop(program, "jit")
+    feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
     state = jax.device_get(first)
     for number in range(5):
-        poison = jnp.float32(jnp.nan if number in bad_steps else 0.0)
-        values = hyper | {"poison": poison}
-        state = loop(state, values, feed.examples, feed.take(number, 1), jnp.int32(1))
-    return jax.device_get(state)
+        poison = np.float32(np.nan if number in bad_steps else 0.0)
+        engine.put(0, state, hyper | {"poison": poison})
+        engine.run({0: feed.take(number, 1)})
+        state = engine.get(0)
+    return state
 
 
 def test_nonfinite_steps_are_skipped_and_counted():

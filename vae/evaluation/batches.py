@@ -14,14 +14,14 @@ class PerExample:
     """Applies a per-example function to whole data sets; compiled once, over all local devices.
 
     Args:
-      function: `(params, x [b, ...], keys [b]) -> pytree of [b, ...]`. A key is derived from the
+      function: `(variables, x [b, ...], keys [b]) -> pytree of [b, ...]`. A key is derived from the
         example's position in the whole set, so that no result depends on the batch size or on the
         number of devices.
     """
 
     def __init__(self, function: Callable[[Any, jax.Array, jax.Array], Any]):
-        def with_keys(params: Any, x: jax.Array, key: jax.Array, index: jax.Array) -> Any:
-            return function(params, x, noise.example_keys(key, index))
+        def with_keys(variables: Any, x: jax.Array, key: jax.Array, index: jax.Array) -> Any:
+            return function(variables, x, noise.example_keys(key, index))
 
         self.function, self.devices = function, jax.local_device_count()
         if self.devices == 1:
@@ -29,7 +29,7 @@ class PerExample:
         else:
             self.compiled = jax.pmap(with_keys, in_axes=(None, 0, None, 0))
 
-    def __call__(self, params: Any, x: np.ndarray, key: jax.Array, batch_size: int) -> Any:
+    def __call__(self, variables: Any, x: np.ndarray, key: jax.Array, batch_size: int) -> Any:
         """Returns the pytree with numpy leaves [N, ...], in the order of x [N, ...].
 
         Args:
@@ -37,14 +37,22 @@ class PerExample:
         """
         batch_size = min(batch_size, -(-len(x) // self.devices))
         rows = batch_size * self.devices
+        variables = self._place(variables)
         parts = []
         for start in range(0, len(x), rows):
             index = np.arange(start, start + rows, dtype=np.int32)
             batch = np.asarray(x[start : start + rows])
             if len(batch) < rows:  # repeat the last example: finite, and cut off below
                 batch = np.concatenate([batch, np.repeat(batch[-1:], rows - len(batch), 0)])
-            parts.append(self.compiled(params, self._split(batch), key, self._split(index)))
+            parts.append(self.compiled(variables, self._split(batch), key, self._split(index)))
         return jax.tree.map(lambda *leaves: self._join(leaves)[: len(x)], *parts)
+
+    def _place(self, variables: Any) -> Any:
+        """On every device before the first batch, not anew with each."""
+        if self.devices == 1:
+            return jax.device_put(variables)
+        mesh = jax.sharding.Mesh(np.array(jax.local_devices()), ("device",))
+        return jax.device_put(variables, jax.sharding.NamedSharding(mesh, jax.P()))
 
     def _split(self, array: np.ndarray) -> np.ndarray:
         return array if self.devices == 1 else array.reshape(self.devices, -1, *array.shape[1:])

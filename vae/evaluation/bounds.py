@@ -1,7 +1,8 @@
 """Bounds on log p(x), per example, in nats.
 
-Each function here builds an evaluator: call it with (params, x, key, batch_size), x [N, *shape] in
-the likelihood's space. It is compiled on its first call only.
+Each function here builds an evaluator: call it with (variables, x, key, batch_size): what
+`vae.model.variables` gives, and x [N, *shape] in the likelihood's space. It is compiled on its first
+call only.
 """
 
 from typing import Any
@@ -24,8 +25,8 @@ def elbo(model: VAE, samples: int = 1) -> PerExample:
       [N, L].
     """
 
-    def function(params: Any, x: jax.Array, keys: jax.Array) -> dict[str, jax.Array]:
-        bound = model.bind({"params": params})
+    def function(variables: Any, x: jax.Array, keys: jax.Array) -> dict[str, jax.Array]:
+        bound = model.bind(variables)
         q = bound.encode(x)
         z = q.sample(keys, 0, samples)  # [samples, B, L]
         distortion = -bound.log_likelihood(bound.decode(z), x).mean(0)
@@ -57,8 +58,8 @@ def iwae(model: VAE, samples: int, chunk: int = 50) -> PerExample:
     """
     chunk = min(chunk, samples)
 
-    def function(params: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
-        bound = model.bind({"params": params})
+    def function(variables: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
+        bound = model.bind(variables)
         q = bound.encode(x)
 
         def add_chunk(number: jax.Array, total: jax.Array) -> jax.Array:

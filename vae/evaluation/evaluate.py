@@ -6,19 +6,24 @@ from typing import Any
 
 from vae import runs
 from vae.errors import UserError
-from vae.evaluation import bounds, latents
+from vae.evaluation import latents
 from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.compiled import Compiled
 from vae.evaluation.trained import Trained, load
 from vae.probability import noise
 
+PER_LATENT = ("kl_per_latent", "posterior_mean")
 SEED = 0  # of the draws of z: the same for all runs, so that their numbers are paired
 
 
-def evaluate(workdir: str | Path, split: str | None = None) -> dict[str, Any]:
+def evaluate(
+    workdir: str | Path, split: str | None = None, compiled: Compiled | None = None
+) -> dict[str, Any]:
     """Evaluates a run on all examples of a split, each exactly once.
 
     Args:
       split: "validation" or "test"; by default the run's `eval.split`.
+      compiled: the functions of a model that several runs share.
 
     Returns:
       What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples;
@@ -28,7 +33,7 @@ def evaluate(workdir: str | Path, split: str | None = None) -> dict[str, Any]:
       UserError: no trained run there.
       RunError: a value is not finite.
     """
-    run = load(workdir)
+    run = load(workdir, compiled=compiled)
     split = split or run.config.eval.split
     if split not in ("validation", "test"):
         raise UserError(f"split={split!r} is not one of: test, validation")
@@ -51,13 +56,14 @@ def evaluate(workdir: str | Path, split: str | None = None) -> dict[str, Any]:
 def compute(run: Trained, x: Any) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """Metrics and per-latent arrays of a trained model on x [N, *shape]."""
     settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
-    evaluator = bounds.elbo(run.model, settings.elbo_samples)
-    per_example = evaluator(run.params, x, key, settings.batch_size)
+    evaluator = run.compiled.elbo(settings.elbo_samples)
+    per_example = evaluator(run.variables, x, key, settings.batch_size)
+    kl, mean = (per_example[name][:, : run.latent_size] for name in PER_LATENT)
     metrics = {
         name: _metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
     }
     threshold = settings.active_threshold
-    active, variance = latents.active_units(per_example["posterior_mean"], threshold)
+    active, variance = latents.active_units(mean, threshold)
     metrics["active_units"] = {
         "value": active,
         "stderr": None,
@@ -66,13 +72,13 @@ def compute(run: Trained, x: Any) -> tuple[dict[str, Any], dict[str, list[float]
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
         name = f"nll_iwae_{samples}"
-        best = -bounds.iwae(run.model, samples)(run.params, x, key, settings.batch_size)
+        best = -run.compiled.iwae(samples)(run.variables, x, key, settings.batch_size)
         metrics[name] = _metric(best, name, "nats")
     if run.model.likelihood.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))
         metrics["bpd"] = _metric(bits, "bpd", "bits per dimension, of the tightest bound above")
-    kl = per_example["kl_per_latent"].mean(0)
-    return metrics, {"kl_per_latent": kl.tolist(), "posterior_mean_variance": variance.tolist()}
+    arrays = {"kl_per_latent": kl.mean(0), "posterior_mean_variance": variance}
+    return metrics, {name: array.tolist() for name, array in arrays.items()}
 
 
 def _metric(values: Any, name: str, unit: str) -> dict[str, Any]:

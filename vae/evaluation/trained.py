@@ -14,18 +14,20 @@ from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset
 from vae.data.observe import observed
 from vae.errors import UserError
-from vae.evaluation import bounds
-from vae.evaluation.batches import PerExample
+from vae.evaluation.compiled import Compiled
 from vae.probability import noise
 
 BATCH = 500  # examples a device holds at a time
 
 
-def load(workdir: str | Path, checkpoint: str | None = None) -> "Trained":
+def load(
+    workdir: str | Path, checkpoint: str | None = None, compiled: Compiled | None = None
+) -> "Trained":
     """Loads the run in `workdir`.
 
     Args:
       checkpoint: "best" or "last"; by default what the run's `eval.checkpoint` says.
+      compiled: the functions of a model that several runs share, so that nothing is compiled anew.
 
     Raises:
       UserError: no run there, or no checkpoint yet.
@@ -44,7 +46,8 @@ def load(workdir: str | Path, checkpoint: str | None = None) -> "Trained":
     if found is None:
         raise UserError(f"{workdir} holds no checkpoint yet: train it first")
     step, state = found
-    return Trained(workdir, config, described, model, state[weights], step)
+    compiled = compiled or Compiled(model, tuple(described["shape"]))
+    return Trained(workdir, config, described, compiled, state[weights], step)
 
 
 class Trained:
@@ -60,16 +63,20 @@ class Trained:
         workdir: Path,
         config: Any,
         described: dict[str, Any],
-        model: models.VAE,
+        compiled: Compiled,
         params: Any,
         step: int,
     ):
         self.workdir, self.config, self.described = workdir, config, described
-        self.model, self.params, self.step = model, params, step
+        self.compiled, self.params, self.step = compiled, params, step
+        self.model = compiled.model
         self.shape = tuple(described["shape"])
-        self._encode = PerExample(self._encode_batch)
-        self._decode = PerExample(self._decode_batch)
-        self._draw = PerExample(self._draw_batch)
+        self.latent_size = config.model.latent_size
+
+    @functools.cached_property
+    def variables(self) -> Any:
+        """What the compiled functions take first."""
+        return self.compiled.variables(self.params, self.latent_size)
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -84,11 +91,14 @@ class Trained:
 
     def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of q(z|x): two arrays [N, latent_size]."""
-        return self._encode(self.params, self._examples(x), _key(0), BATCH)
+        both = self.compiled.encode(self.variables, self._examples(x), _key(0), BATCH)
+        mean, std = (values[:, : self.latent_size] for values in both)
+        return mean, std
 
     def decode(self, z: np.ndarray) -> np.ndarray:
         """The mean of p(x|z): [N, *shape] for z [N, latent_size]."""
-        return self._images(self._decode(self.params, self._latents(z), _key(0), BATCH))
+        z = self._latents(z)
+        return self._images(self.compiled.decode(self.variables, z, _key(0), BATCH))
 
     def sample(
         self, num: int, seed: int = 0, temperature: float = 1.0, draw: bool = False
@@ -101,8 +111,8 @@ class Trained:
         """
         keys = noise.example_keys(_key(seed), jnp.arange(num))
         z = np.asarray(self.model.prior.sample(keys)) * np.float32(temperature)
-        function = self._draw if draw else self._decode
-        return self._images(function(self.params, z, jax.random.fold_in(_key(seed), 1), BATCH))
+        function = self.compiled.draw if draw else self.compiled.decode
+        return self._images(function(self.variables, z, jax.random.fold_in(_key(seed), 1), BATCH))
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """The mean of p(x|z) at the mean of q(z|x): [N, *shape]."""
@@ -110,32 +120,17 @@ class Trained:
 
     def log_likelihood(self, x: np.ndarray, samples: int = 100, seed: int = 0) -> np.ndarray:
         """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
-        return self._bound(samples)(self.params, self._examples(x), _key(seed), 100)
-
-    @functools.lru_cache(maxsize=8)  # noqa: B019  (a model lives as long as its process)
-    def _bound(self, samples: int) -> PerExample:
-        return bounds.iwae(self.model, samples)
-
-    def _encode_batch(self, params: Any, x: jax.Array, keys: jax.Array) -> Any:
-        q = self.model.bind({"params": params}).encode(x)
-        return q.mean, q.std
-
-    def _decode_batch(self, params: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
-        return self.model.bind({"params": params}).mean(z)
-
-    def _draw_batch(self, params: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
-        theta = self.model.bind({"params": params}).decode(z)
-        return jax.vmap(self.model.likelihood.sample)(keys, theta)
+        bound = self.compiled.iwae(samples)
+        return bound(self.variables, self._examples(x), _key(seed), 100)
 
     def _images(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(len(values), *self.shape)
 
     def _latents(self, z: np.ndarray) -> np.ndarray:
         z = np.asarray(z, np.float32)
-        size = self.config.model.latent_size
-        if z.ndim != 2 or z.shape[1] != size:
-            raise UserError(f"z has shape {z.shape}; this model takes [N, {size}]")
-        return z
+        if z.ndim != 2 or z.shape[1] != self.latent_size:
+            raise UserError(f"z has shape {z.shape}; this model takes [N, {self.latent_size}]")
+        return self.compiled.latents(z)
 
     def _examples(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x)

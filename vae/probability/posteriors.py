@@ -15,16 +15,13 @@ class diagonal:  # noqa: N801  (the name is the config value)
     mu: jax.Array  # [B, L]
     logvar: jax.Array  # [B, L]
 
-    @staticmethod
-    def num_features(latent_size: int) -> int:
-        """Features that the encoder's head gives for `latent_size` latents."""
-        return 2 * latent_size
+    features_per_latent = 2
+    maskable = True  # each latent has its own features, so some can be left out (see VAE)
 
     @classmethod
     def from_features(cls, features: jax.Array) -> "diagonal":
-        """Reads the head's output [B, 2 L]. Nothing is clamped: overflow shows as non-finite."""
-        latent_size = features.shape[-1] // 2
-        return cls(features[..., :latent_size], features[..., latent_size:])
+        """Reads the head's output [B, L, 2]. Nothing is clamped: overflow shows as non-finite."""
+        return cls(features[..., 0], features[..., 1])
 
     @property
     def mean(self) -> jax.Array:

@@ -13,6 +13,7 @@ __all__ = ["normal"]
 class normal:  # noqa: N801  (the name is the config value)
     """The standard normal N(0, I)."""
 
+    maskable = True  # its latents are independent, so some can be left out (see VAE)
     latent_size: int
 
     def sample(self, keys: jax.Array) -> jax.Array:

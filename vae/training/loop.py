@@ -1,253 +1,149 @@
-"""The training loop: from a config to a finished run directory, across kills and resumes."""
+"""The training loop: runs in an engine's slots, from their first step to their last."""
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from vae import config as configs
-from vae import data, runs
-from vae.checkpoint import Checkpoints
-from vae.data.dataset import Dataset
-from vae.data.observe import observed, observed_kind
-from vae.distributed import agree, barrier
+from vae.distributed import agree
 from vae.errors import RunError
-from vae.evaluation import bounds
-from vae.probability import noise
-from vae.training import setup, state, step
-from vae.training.feed import Feed
-from vae.training.state import TERMS, State
-from vae.training.writers import Progress, Writers
+from vae.training.engine import Population, Single
+from vae.training.state import zero_sums
+from vae.training.trial import Trial
 
-LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
 CALL_SECONDS = 1.0  # of training between visits to the host: how soon a signal is seen
 
 
-def train(config: ConfigDict, workdir: str | None = None) -> str:
-    """Trains the config in `workdir`, resuming what is there; returns the run directory.
+class Loop:
+    """Trains every trial; a trial holds a slot from its start to its end, then the next takes it.
 
-    Args:
-      workdir: "" or None for `runs/` and a name that is a function of the config.
-
-    Raises:
-      UserError: config, data or directory are wrong; nothing has been written.
-      RunError: the run diverged, was interrupted, or could not be saved; says how to go on.
+    A trial that diverges is marked as failed and leaves its slot; the others do not notice.
     """
-    configs.check(config)
-    parallel = setup.resolve_parallel(config)
-    dataset = data.load(config.data)
-    feed = Feed(
-        dataset.splits["train"],
-        config.seed,
-        config.train.batch_size,
-        config.data.stream,
-        parallel,
-    )
-    program = setup.program(config, dataset, feed.steps_per_epoch)
-    path = Path(workdir or Path("runs") / configs.run_name(config))
-    first = jax.process_index() == 0
-    with runs.locked(path) if first else nullcontext():  # one process holds and writes it
-        if first:
-            runs.claim(path, config)
-            runs.write_json(path / "data.json", describe_data(config, dataset))
-            runs.write_json(path / "environment.json", runs.environment())
-            print(f"{path}\n{data.describe(dataset)}", flush=True)
-        barrier("claimed")
-        Run(config, dataset, feed, program, path, parallel).go()
-    return str(path)
 
-
-def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
-    """What a trained model must know of its data, so that loading one reads no data."""
-    return {
-        "name": dataset.name,
-        "version": dataset.version,
-        "kind": dataset.kind,
-        "observed": observed_kind(dataset.kind, config.data.binarization),
-        "levels": dataset.levels,
-        "shape": list(dataset.splits["train"].x.shape[1:]),
-        "sizes": {name: len(split) for name, split in dataset.splits.items()},
-    }
-
-
-class Run:
-    """One run in progress."""
-
-    def __init__(
-        self,
-        config: ConfigDict,
-        dataset: Dataset,
-        feed: Feed,
-        program: step.Program,
-        workdir: Path,
-        parallel: str,
-    ):
-        self.config, self.program, self.feed, self.workdir = config, program, feed, workdir
-        self.hyper = setup.hyperparameters(config)
-        self.compiled = step.compile_loop(program, parallel)
-        self.total = config.train.epochs * program.steps_per_epoch
-        self.eval_steps = max(1, round(config.train.eval_epochs * program.steps_per_epoch))
-        self.log_steps = min(self.eval_steps, max(program.steps_per_epoch, LEAST_LOG_STEPS))
-        feed.most = min(feed.most, self.log_steps)
-        self.validation = observed(dataset, "validation")[:]
-        self.evaluator = bounds.elbo(program.model)
-        self.shape = tuple(dataset.splits["train"].x.shape[1:])
-        self.rate = 0.0  # steps a second, measured; 0.0: not yet
+    def __init__(self, engine: Single | Population, trials: Sequence[Trial]):
+        self.engine, self.waiting = engine, deque(trials)
+        self.running: dict[int, Trial] = {}  # by slot
+        self._steps: dict[int, int] = {}  # done, by slot
+        self.rate = 0.0  # steps a second of one slot, measured; 0.0: not yet
+        self._warm = False  # the first call has compiled
 
     def go(self) -> None:
-        """Restores or creates the state, trains to the end, saves."""
-        with Checkpoints(self.workdir) as checkpoints, _signals() as signals:
-            restored = checkpoints.restore(jax.eval_shape(self._create))
-            current = restored[1] if restored else jax.device_get(jax.jit(self._create)())
-            if jax.process_index() == 0:
-                runs.rewind_metrics(self.workdir, int(current.step))
-            if self._finished(current):
-                print(f"already finished at step {int(current.step)}", flush=True)
-                return
-            if restored is not None:
-                print(f"resuming at step {int(current.step)} of {self.total}", flush=True)
-            self._train(current, checkpoints, signals)
+        """Until every trial has ended.
 
-    def _create(self) -> State:
-        program = self.program
-        return state.create(
-            program.model, program.optimizer, self.hyper, self.shape, program.ema
-        )
+        Raises:
+          RunError: interrupted (all is saved), or a checkpoint could not be saved.
+          UserError: a trial's directory is not for it.
+        """
+        with _signals() as signals:
+            try:
+                while self._fill():
+                    self._shrink()
+                    counts, stop = self._counts(len(signals))
+                    if stop:
+                        self._interrupt()
+                    self._call(counts)
+                    for slot in list(counts):
+                        self._visit(slot)
+            finally:
+                for trial in self.running.values():
+                    trial.close()
 
-    def _finished(self, current: State) -> bool:
-        patience = self.config.train.patience
-        return int(current.step) >= self.total or 0 < patience <= int(current.waited)
+    def _fill(self) -> bool:
+        """Gives free slots to waiting trials; False where nothing is left to train."""
+        free = deque(slot for slot in range(self.engine.size) if slot not in self.running)
+        while free and self.waiting:
+            trial = self.waiting.popleft()
+            try:
+                current = trial.begin()
+            except BaseException:
+                trial.close()
+                raise
+            if current is None:
+                trial.close()
+                continue
+            slot = free.popleft()
+            self.running[slot] = trial
+            self.engine.put(slot, current, trial.hyper)
+            self._steps[slot] = int(current.step)
+        return bool(self.running)
 
-    def _train(self, current: State, checkpoints: Checkpoints, signals: list[int]) -> None:
-        """Calls the compiled loop until done; visits the host at logs, validations and signals."""
-        writers = Writers(self.workdir, self.config) if jax.process_index() == 0 else None
-        progress = Progress(self.total, int(current.step))
-        clock = Clock()
-        try:
-            while not self._finished(current):
-                here = int(current.step)
-                count, stop = agree(np.array([self._count(here), len(signals)]))
-                if stop:
-                    checkpoints.save(here, current, None)
-                    checkpoints.wait()
-                    raise RunError(
-                        f"interrupted and saved at step {here} of {self.total}; "
-                        "run the same command to go on"
-                    )
-                current = self._call(current, int(count), clock)
-                if int(current.nonfinite_in_row) > self.program.skip_nonfinite:
-                    self._give_up(current)
-                here = int(current.step)
-                if here % self.log_steps == 0 or here == self.total:
-                    current = self._log(current, clock, writers, progress)
-                if here % self.eval_steps == 0 or here == self.total:
-                    current = self._validate(current, checkpoints, writers, progress)
-        finally:
-            progress.close()
-            if writers:
-                writers.__exit__()
+    def _shrink(self) -> None:
+        """Moves the runs to half the slots, once half stand empty and nobody waits for them.
 
-    def _count(self, here: int) -> int:
-        """Steps of the next call: to the next visit, at most about CALL_SECONDS."""
-        visits = [self.total, *(here - here % n + n for n in (self.log_steps, self.eval_steps))]
+        An empty slot costs as much as a full one where a device trains several runs at a time.
+        """
+        while not self.waiting and self.engine.can_halve(len(self.running)):
+            smaller = self.engine.halved()
+            moved = dict(enumerate(self.running))
+            for new, old in moved.items():
+                smaller.put(new, self.engine.get(old), self.running[old].hyper)
+            self.running = {new: self.running[old] for new, old in moved.items()}
+            self._steps = {new: self._steps[old] for new, old in moved.items()}
+            self.engine, self._warm = smaller, False
+
+    def _counts(self, signals: int) -> tuple[Mapping[int, int], bool]:
+        """Steps of the next call for each slot: to its next visit, at most about CALL_SECONDS."""
         affordable = max(1, int(self.rate * CALL_SECONDS)) if self.rate else 8
-        return min(min(visits) - here, affordable, self.feed.most)
+        most = min(affordable, self.engine.most)
+        counts = {
+            slot: min(trial.steps_to_visit(self._steps[slot]), most)
+            for slot, trial in self.running.items()
+        }
+        agreed = agree(np.array([*counts.values(), signals]))  # clocks differ between processes
+        return dict(zip(counts, map(int, agreed[:-1]), strict=True)), bool(agreed[-1])
 
-    def _call(self, current: State, count: int, clock: "Clock") -> State:
+    def _call(self, counts: Mapping[int, int]) -> None:
         began = time.perf_counter()
-        fed = self.feed.take(int(current.step), count)
-        done = self.compiled(current, self.hyper, self.feed.examples, fed, jnp.int32(count))
-        current = jax.block_until_ready(done)
+        fed = {
+            slot: self.running[slot].feed.take(self._steps[slot], count)
+            for slot, count in counts.items()
+        }
+        self.engine.run(fed)
         seconds = time.perf_counter() - began
-        if self.rate or clock.warm:  # the first call compiles
-            self.rate = count / seconds
-            clock.add(count, seconds)
-        clock.warm = True
-        return current
+        if self._warm:
+            self.rate = max(counts.values()) / seconds
+            for slot, count in counts.items():
+                self.running[slot].trained(count, seconds)
+        self._warm = True
 
-    def _log(
-        self, current: State, clock: "Clock", writers: Writers | None, progress: Progress
-    ) -> State:
-        """Writes the means over the steps since the last line; starts new sums."""
-        sums = jax.device_get(current.sums)
-        steps = max(float(sums["steps"]), 1.0)
-        now = step.hyper_at(self.program, self.hyper, current.step - 1)
-        record = self._where(current, "train")
-        record |= {name: float(sums[name]) / steps for name in TERMS}
-        record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}
-        record["nonfinite_steps"] = int(current.nonfinite_total)
-        if clock.steps:
-            record["examples_per_second"] = clock.steps * self.feed.batch_size / clock.seconds
-        clock.reset()
-        self._report(record, writers, progress)
-        return current.replace(sums=jax.device_get(state.zero_sums()))
+    def _visit(self, slot: int) -> None:
+        """After a call: what is due of failure, log line, validation and end."""
+        trial, book = self.running[slot], self.engine.book(slot)
+        here = self._steps[slot] = int(book["step"])
+        if trial.halted(book):
+            trial.fail(book)
+            self._end(slot)
+            return
+        if trial.log_due(here):
+            trial.log(book)
+            self.engine.edit(slot, sums=jax.device_get(zero_sums()))
+        if trial.validation_due(here):
+            current = trial.validate(self.engine.get(slot))
+            self.engine.edit(slot, best_elbo=current.best_elbo, waited=current.waited)
+        if trial.finished(self.engine.book(slot)):
+            if not trial.validation_due(here):
+                trial.pause(self.engine.get(slot))
+            self._end(slot)
 
-    def _validate(
-        self,
-        current: State,
-        checkpoints: Checkpoints,
-        writers: Writers | None,
-        progress: Progress,
-    ) -> State:
-        """Validation ELBO at beta = 1, early-stopping state, checkpoint."""
-        key = noise.key_for(0, "validate")  # one noise for all validations: they are comparable
-        arrays = self.evaluator(current.eval_params, self.validation, key, batch_size=500)
-        names = ("elbo", "distortion", "rate")
-        means = {name: arrays[name].mean(dtype=np.float64) for name in names}
-        elbo = np.float32(agree(np.float32(means["elbo"])))
-        better = bool(elbo > current.best_elbo)
-        current = current.replace(
-            best_elbo=np.float32(elbo if better else current.best_elbo),
-            waited=np.int32(0 if better else current.waited + 1),
-        )
-        record = self._where(current, "validation") | {k: float(v) for k, v in means.items()}
-        self._report(record, writers, progress)
-        checkpoints.save(int(current.step), current, float(elbo))
-        return current
+    def _end(self, slot: int) -> None:
+        trial = self.running.pop(slot)
+        try:
+            trial.close()
+        finally:
+            trial.progress.end(trial)
 
-    def _where(self, current: State, split: str) -> dict[str, Any]:
-        here = int(current.step)
-        return {"step": here, "epoch": here / self.program.steps_per_epoch, "split": split}
-
-    def _report(self, record: dict[str, Any], writers: Writers | None, progress: Progress) -> None:
-        if writers:
-            writers.write(record)
-            progress.update(record)
-
-    def _give_up(self, current: State) -> None:
-        """Dumps the batch of the step that was not finite, and ends the run."""
-        wrong = int(current.step) - 1
-        term = TERMS[int(current.blamed)]
-        rows = self.feed.rows(wrong, 1)[0]
-        path = self.workdir / "nonfinite_batch.npz"
-        if jax.process_index() == 0:
-            np.savez(path, step=wrong, rows=rows, x=np.asarray(self.feed.split.x[rows]))
-        raise RunError(
-            f"{term.replace('_', ' ')} is not finite at step {wrong}: the batch is in {path}, the "
-            "last good checkpoint is kept\nlower optimizer.learning_rate, set optimizer.clip_norm, "
-            f"or tolerate some with train.skip_nonfinite (now {self.program.skip_nonfinite})"
-        )
-
-
-class Clock:
-    """Steps and seconds of training since the last log line, compilation left out."""
-
-    def __init__(self) -> None:
-        self.warm = False
-        self.reset()
-
-    def reset(self) -> None:
-        self.steps, self.seconds = 0, 0.0
-
-    def add(self, steps: int, seconds: float) -> None:
-        self.steps, self.seconds = self.steps + steps, self.seconds + seconds
+    def _interrupt(self) -> None:
+        for slot, trial in self.running.items():
+            trial.pause(self.engine.get(slot))
+        if self.engine.size == 1:
+            where = f"step {self._steps[0]} of {self.running[0].total}"
+        else:
+            where = f"{len(self.running)} runs under way, {len(self.waiting)} not begun"
+        raise RunError(f"interrupted and saved at {where}; run the same command to go on")
 
 
 @contextmanager

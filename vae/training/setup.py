@@ -3,18 +3,19 @@
 import importlib.util
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from vae import model as models
 from vae import objectives
 from vae.choices import choose
+from vae.data import order
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind, training_mean
 from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.training import optimizers, schedules
-from vae.training.step import Hyper, Program
+from vae.training.program import Hyper, Program
 
 
 def resolve_parallel(config: ConfigDict) -> str:
@@ -56,17 +57,20 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
 
 
 def hyperparameters(config: ConfigDict) -> Hyper:
-    """The traced scalars of a run: every number of `objective` and `optimizer`, and the seed."""
+    """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
+    averaged weights, the number of latents and the seed."""
     values = {**config.objective, **config.optimizer, "ema": config.train.ema}
-    numbers = {k: jnp.float32(v) for k, v in values.items() if isinstance(v, int | float)}
-    return numbers | {"seed": jnp.asarray(config.seed, jnp.uint32)}
+    values["latent_size"] = float(config.model.latent_size)
+    numbers = {k: np.float32(v) for k, v in values.items() if isinstance(v, float)}
+    return numbers | {"seed": np.uint32(config.seed)}
 
 
-def program(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> Program:
+def program(config: ConfigDict, dataset: Dataset) -> Program:
     """Everything static of a run: model, objective, optimiser, schedules.
 
     Raises:
-      UserError: a name that is no choice, or a likelihood that does not fit the data.
+      UserError: a name that is no choice, a likelihood that does not fit the data, or a batch
+        larger than the training set.
     """
     check_data(config, dataset)
     if config.train.wandb and importlib.util.find_spec("wandb") is None:
@@ -85,7 +89,7 @@ def program(config: ConfigDict, dataset: Dataset, steps_per_epoch: int) -> Progr
         optimizer=optimizer,
         beta_schedule=config.objective.beta_schedule,
         learning_rate_schedule=config.optimizer.schedule,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=order.steps_per_epoch(len(train), config.train.batch_size),
         epochs=config.train.epochs,
         binarize=observed_kind(dataset.kind, config.data.binarization) == "binary"
         and dataset.kind == "grey",

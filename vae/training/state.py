@@ -6,10 +6,15 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from vae.model import VAE, initialise
+from vae.model import initialise
+from vae.training.program import Hyper, Program
 
 # What a step logs, in the order in which a non-finite value is blamed on one of them.
 TERMS = ("distortion", "rate", "elbo", "loss", "gradient_norm")
+
+BOOK = (
+    "step", "sums", "nonfinite_in_row", "nonfinite_total", "blamed", "best_elbo", "waited"
+)  # fmt: skip
 
 
 @flax.struct.dataclass
@@ -27,6 +32,10 @@ class State:
     best_elbo: jax.Array  # on the validation set, at beta = 1
     waited: jax.Array  # validations since the best
 
+    def book(self) -> dict[str, Any]:
+        """The few numbers that the host looks at between calls, apart from the weights."""
+        return {name: getattr(self, name) for name in BOOK}
+
     @property
     def eval_params(self) -> Any:
         """The weights that are evaluated: averaged where averaging is on."""
@@ -37,16 +46,18 @@ def zero_sums() -> dict[str, jax.Array]:
     return {name: jnp.zeros((), jnp.float32) for name in (*TERMS, "steps")}
 
 
-def create(
-    model: VAE, optimizer: Any, hyper: dict[str, jax.Array], shape: tuple[int, ...], ema: bool
-) -> State:
-    """The state before the first step: a pure function of hyper["seed"], which may be traced."""
-    params = initialise(model, shape, hyper["seed"])
+def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
+    """The state before the first step: a pure function of hyper["seed"], which may be traced.
+
+    Args:
+      shape: of one example.
+    """
+    params = initialise(program.model, shape, hyper["seed"])
     return State(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        opt_state=optimizer(hyper).init(params),
-        ema=jax.tree.map(jnp.copy, params) if ema else {},
+        opt_state=program.optimizer(hyper).init(params),
+        ema=jax.tree.map(jnp.copy, params) if program.ema else {},
         sums=zero_sums(),
         nonfinite_in_row=jnp.zeros((), jnp.int32),
         nonfinite_total=jnp.zeros((), jnp.int32),
@@ -54,3 +65,8 @@ def create(
         best_elbo=jnp.full((), -jnp.inf, jnp.float32),
         waited=jnp.zeros((), jnp.int32),
     )
+
+
+def shapes(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
+    """The shapes and types of a state."""
+    return jax.eval_shape(lambda: create(program, hyper, shape))

@@ -1,6 +1,5 @@
 """One training step, written once, and the compiled loop of many that jit or pmap wraps."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,44 +8,13 @@ import jax.numpy as jnp
 
 from vae.data import binarization
 from vae.data.observe import scale
-from vae.model import VAE
+from vae.model import variables
 from vae.probability import noise
-from vae.training import optimizers, schedules
+from vae.training import optimizers
+from vae.training.program import Hyper, Program, hyper_at
 from vae.training.state import TERMS, State
 
 AXIS = "device"  # name of pmap's axis
-
-Hyper = dict[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """What is fixed when a step is compiled; everything else is traced."""
-
-    model: VAE
-    objective: Callable[..., dict[str, jax.Array]]
-    optimizer: Callable[[Hyper], Any]
-    beta_schedule: str
-    learning_rate_schedule: str
-    steps_per_epoch: int
-    epochs: int
-    binarize: bool  # draw fresh binary pixels from the raw ones at every step
-    levels: int  # grey levels of the raw data, 2 for binary, 0 for real
-    ema: bool
-    skip_nonfinite: int
-
-
-def hyper_at(program: Program, hyper: Hyper, step: jax.Array) -> Hyper:
-    """The hyperparameters as update number `step` uses them."""
-    return schedules.at_step(
-        hyper,
-        step,
-        program.steps_per_epoch,
-        program.epochs,
-        program.beta_schedule,
-        program.learning_rate_schedule,
-    )
-
 
 def batch_loss(
     params: Any, program: Program, hyper: Hyper, raw: jax.Array, keys: jax.Array, axis: str | None
@@ -56,7 +24,8 @@ def batch_loss(
         x = binarization.dynamic(noise.fold(keys, 0), raw, program.levels)
     else:
         x = scale(raw, program.levels)
-    model = program.model.bind({"params": params})
+    latents = hyper["latent_size"] if program.masked else None
+    model = program.model.bind(variables(program.model, params, latents))
     terms = program.objective(model, x, noise.fold(keys, 1), hyper, axis)
     means = {name: term.mean() for name, term in terms.items()}
     return means["loss"], means
@@ -162,7 +131,8 @@ def many_steps(
 def compile_loop(program: Program, parallel: str) -> Callable[..., State]:
     """`(state, hyper, examples, feed, count) -> state`, jitted or pmapped; `state` is donated.
 
-    With pmap `feed` has a leading axis of local devices; state, hyper and examples have none.
+    With pmap the batch is spread over the devices: `feed` has a leading axis of local devices;
+    state, hyper and examples have none.
     """
     if parallel == "jit":
         return jax.jit(lambda *args: many_steps(program, *args), donate_argnums=0)
@@ -173,3 +143,24 @@ def compile_loop(program: Program, parallel: str) -> Callable[..., State]:
         out_axes=None,
         donate_argnums=0,
     )
+
+
+def compile_population(program: Program, per_device: int) -> Callable[..., State]:
+    """As `compile_loop`, for many runs at once, each on one device and none knowing of another.
+
+    All arguments but `examples` have two leading axes, [devices, per_device]. Several runs of one
+    device go through `vmap`: that fills an accelerator, and is slower than one at a time on CPUs.
+    """
+
+    def one(state: State, hyper: Hyper, feed: jax.Array, count: jax.Array, examples: Any) -> State:
+        return many_steps(program, state, hyper, examples, feed, count)
+
+    def population_steps(
+        states: State, hyper: Hyper, examples: jax.Array, feed: jax.Array, count: jax.Array
+    ) -> State:
+        if per_device > 1:
+            return jax.vmap(one, (0, 0, 0, 0, None))(states, hyper, feed, count, examples)
+        only = jax.tree.map(lambda a: a[0], (states, hyper, feed, count))
+        return jax.tree.map(lambda a: a[None], one(*only, examples))
+
+    return jax.pmap(population_steps, in_axes=(0, 0, None, 0, 0), donate_argnums=0)

@@ -1,13 +1,10 @@
-"""Where numbers go while a run trains: metrics.jsonl, TensorBoard, W&B, the terminal."""
+"""Where numbers go while a run trains: metrics.jsonl, TensorBoard, W&B."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
-
-SHOWN = ("elbo", "distortion", "rate")
 
 
 class Writers:
@@ -54,39 +51,3 @@ def _start_wandb(config: ConfigDict, workdir: Path) -> Any:
         dir=str(workdir),
     )
 
-
-class Progress:
-    """A bar on a terminal; elsewhere a plain line a validation."""
-
-    def __init__(self, total: int, done: int):
-        self.bar = None
-        if sys.stderr.isatty():
-            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            self.bar = Bar(
-                TextColumn("{task.fields[epoch]:.1f}"),
-                BarColumn(bar_width=10),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[numbers]}"),
-                TimeRemainingColumn(),
-                transient=True,
-            )
-            self.task = self.bar.add_task("", total=total, completed=done, epoch=0.0, numbers="")
-            self.bar.start()
-
-    def update(self, record: dict[str, Any]) -> None:
-        """Shows one record: ELBO, rate and distortion in nats, examples a second."""
-        numbers = "  ".join(f"{name} {record[name]:.2f}" for name in SHOWN)
-        if self.bar and "examples_per_second" in record:
-            numbers += f"  {record['examples_per_second']:,.0f}/s"
-        if self.bar:
-            epoch, done = record["epoch"], record["step"]
-            self.bar.update(self.task, completed=done, epoch=epoch, numbers=numbers)
-        elif record["split"] == "validation":
-            where = f"epoch {record['epoch']:g}  step {record['step']}"
-            print(f"{where}  validation: {numbers}", flush=True)
-
-    def close(self) -> None:
-        if self.bar:
-            self.bar.stop()

@@ -1,0 +1,51 @@
+"""A model's functions over whole data sets, each compiled once for all runs that share the model."""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae.evaluation import bounds
+from vae.evaluation.batches import PerExample
+from vae.model import VAE, fit, initialise, variables
+
+
+class Compiled:
+    """What can be asked of a model, whatever its weights.
+
+    Args:
+      shape: of one example.
+      masked: the runs' models have this many latents or fewer; theirs are filled up with zeros and
+        masked (see `vae.model.VAE`).
+    """
+
+    def __init__(self, model: VAE, shape: tuple[int, ...], masked: bool = False):
+        self.model, self.masked = model, masked
+        self._shapes = jax.eval_shape(lambda: initialise(model, shape)) if masked else None
+        self.encode = PerExample(self._encode)
+        self.decode = PerExample(self._decode)
+        self.draw = PerExample(self._draw)
+        self.elbo = functools.cache(lambda samples=1: bounds.elbo(model, samples))
+        self.iwae = functools.cache(lambda samples: bounds.iwae(model, samples))
+
+    def variables(self, params: Any, latent_size: int) -> Any:
+        """What the functions take first, from the weights of a model of `latent_size` latents."""
+        if not self.masked:
+            return variables(self.model, params)
+        return variables(self.model, fit(params, self._shapes), latent_size)
+
+    def latents(self, z: np.ndarray) -> np.ndarray:
+        """z [N, latent_size] as `decode` and `draw` take it: [N, the model's latents]."""
+        return np.pad(z, ((0, 0), (0, self.model.latent_size - z.shape[1])))
+
+    def _encode(self, weights: Any, x: jax.Array, keys: jax.Array) -> Any:
+        q = self.model.bind(weights).encode(x)
+        return q.mean, q.std
+
+    def _decode(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind(weights).mean(z)
+
+    def _draw(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
+        theta = self.model.bind(weights).decode(z)
+        return jax.vmap(self.model.likelihood.sample)(keys, theta)

@@ -1,0 +1,217 @@
+"""Where states live between calls of the compiled loop: one run, or many runs over the devices.
+
+Both engines have slots. A slot holds the state of one run, at that run's own shapes on the way in
+and out; `run` advances every slot by as many steps as it is fed. Weights stay on the devices; the
+few numbers of `State.book` are on the host after each call.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae.model import fit
+from vae.training import state as states
+from vae.training.program import Hyper, Program
+from vae.training.state import State
+from vae.training.step import compile_loop, compile_population
+
+MOST_STEPS = 2048  # of one compiled call
+STREAM_BYTES = 64 * 2**20  # of the raw batches of one call, on the host
+
+
+def most_steps(batch_bytes: int, wanted: int) -> int:
+    """Steps that one call can be fed, at most `wanted`.
+
+    Args:
+      batch_bytes: of a raw batch that is fed; 0 where the examples are on the device.
+    """
+    most = min(wanted, MOST_STEPS)
+    return max(1, min(most, STREAM_BYTES // batch_bytes)) if batch_bytes else most
+
+
+def replicated(array: Any, devices: list[Any]) -> jax.Array:
+    """`array` on every one of `devices`, placed once: what pmap takes as unmapped."""
+    mesh = jax.sharding.Mesh(np.array(devices), ("device",))
+    return jax.device_put(array, jax.sharding.NamedSharding(mesh, jax.P()))
+
+
+def padded(batches: np.ndarray, most: int) -> np.ndarray:
+    """[T, ...] -> [most, ...], so that calls of every length share one compilation."""
+    result = np.zeros((most, *batches.shape[1:]), batches.dtype)
+    result[: len(batches)] = batches
+    return result
+
+
+class Single:
+    """One run: on one device ("jit"), or its batch spread over all of them ("pmap").
+
+    Args:
+      examples: the raw training set [N, *shape]; None where batches are streamed.
+      most: steps that one call can be fed.
+    """
+
+    size = 1  # slots
+
+    def __init__(self, program: Program, examples: Any, parallel: str, most: int):
+        self.program, self.most, self.mapped = program, most, parallel == "pmap"
+        self.compiled = compile_loop(program, parallel)
+        self.examples = examples
+        if examples is not None and self.mapped:
+            self.examples = replicated(examples, jax.local_devices())
+        elif examples is not None:
+            self.examples = jax.device_put(examples)
+
+    def can_halve(self, runs: int) -> bool:
+        return False
+
+    def put(self, slot: int, state: State, hyper: Hyper) -> None:
+        self.state, self.hyper = state, hyper
+
+    def run(self, fed: Mapping[int, np.ndarray]) -> None:
+        """One step a batch, fewer where the run halts: fed[0] is [T, b] rows or [T, b, ...]."""
+        batches = padded(fed[0], self.most)
+        if self.mapped:
+            split = batches.reshape(self.most, jax.local_device_count(), -1, *batches.shape[2:])
+            batches = np.ascontiguousarray(split.swapaxes(0, 1))
+        count = np.int32(len(fed[0]))
+        done = self.compiled(self.state, self.hyper, self.examples, batches, count)
+        self.state = done.replace(**jax.device_get(done.book()))
+
+    def get(self, slot: int) -> State:
+        """The state on the host."""
+        return jax.device_get(self.state)
+
+    def book(self, slot: int) -> dict[str, Any]:
+        """`State.book` on the host."""
+        return self.state.book()
+
+    def edit(self, slot: int, **book: Any) -> None:
+        self.state = self.state.replace(**book)
+
+
+class Population:
+    """Many runs as one compiled program: `per_device` at a time on each of `devices`.
+
+    The runs may differ in everything that is traced, the number of latents included: where
+    `program.masked`, smaller states are filled up with zeros on the way in and cut on the way out.
+
+    Args:
+      examples: the raw training set [N, *shape].
+    """
+
+    def __init__(
+        self, program: Program, examples: Any, devices: int, per_device: int, most: int
+    ):
+        self.program, self.devices, self.per_device, self.most = program, devices, per_device, most
+        self.size = devices * per_device
+        self.compiled = compile_population(program, per_device)
+        self._to_devices = jax.pmap(lambda arrays: arrays)
+        self.examples = examples
+        if not isinstance(examples, jax.Array):
+            self.examples = replicated(examples, jax.local_devices()[:devices])
+        self.shape = tuple(examples.shape[1:])
+        self.state: State | None = None  # leaves [devices, per_device, ...]
+        self.hyper: Hyper = {}
+        self._template: State | None = None
+        self._own: dict[int, State] = {}  # the run's own shapes, by slot
+        self._new: dict[int, tuple[State, Hyper]] = {}  # put, and not yet among the others
+
+    def can_halve(self, runs: int) -> bool:
+        """Whether so many runs fit half of the slots."""
+        return self.per_device > 1 and runs <= self.devices * -(-self.per_device // 2)
+
+    def halved(self) -> "Population":
+        """An empty engine of half the slots a device, on the same examples."""
+        half = -(-self.per_device // 2)
+        return Population(self.program, self.examples, self.devices, half, self.most)
+
+    def fits(self, hyper: Hyper, batch_size: int) -> bool:
+        """Whether the compiled program and what it works on fit the memory of a device."""
+        limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+        if limit is None:  # CPUs do not say
+            return True
+        used = self.lower(hyper, batch_size).compile().memory_analysis()
+        needed = used.argument_size_in_bytes + used.temp_size_in_bytes + used.output_size_in_bytes
+        return needed - used.alias_size_in_bytes < 0.9 * limit
+
+    def lower(self, hyper: Hyper, batch_size: int) -> Any:
+        """The program for runs of so many examples a batch, lowered and not yet compiled."""
+        grid = (self.devices, self.per_device)
+
+        def stacked(array: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((*grid, *np.shape(array)), array.dtype)
+
+        state, hyper = jax.tree.map(stacked, (self._shapes(hyper), hyper))
+        rows = jax.ShapeDtypeStruct((*grid, self.most, batch_size), np.int32)
+        counts = jax.ShapeDtypeStruct(grid, np.int32)
+        return self.compiled.lower(state, hyper, self.examples, rows, counts)
+
+    def _shapes(self, hyper: Hyper) -> State:
+        if self._template is None:
+            self._template = states.shapes(self.program, hyper, self.shape)
+        return self._template
+
+    def put(self, slot: int, state: State, hyper: Hyper) -> None:
+        self._own[slot] = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
+        self._new[slot] = (fit(state, self._shapes(hyper)), hyper)
+
+    def _place(self) -> None:
+        """Writes what was put into the stacked arrays, and the weights to their devices."""
+        if not self._new:
+            return
+        if self.state is None:
+            grid = (self.devices, self.per_device)
+            first = next(iter(self._new.values()))
+            held = jax.tree.map(lambda a: np.tile(a, (*grid, *[1] * np.ndim(a))), first)
+        else:
+            held = jax.tree.map(np.array, jax.device_get((self.state, self.hyper)))
+        for slot, new in self._new.items():
+            for array, value in zip(jax.tree.leaves(held), jax.tree.leaves(new), strict=True):
+                array[divmod(slot, self.per_device)] = value
+        # Through a pmap that does nothing: what the loop takes then looks like what it returned, and
+        # it is compiled once. The book's numbers come from the host at every call.
+        state, self.hyper = self._to_devices(held)
+        self.state = state.replace(**held[0].book())
+        self._new.clear()
+
+    def run(self, fed: Mapping[int, np.ndarray]) -> None:
+        """One step a batch for every slot that is fed: rows [T, B]. The others stay as they are."""
+        self._place()
+        some = next(iter(fed.values()))
+        rows = np.zeros((self.size, self.most, *some.shape[1:]), some.dtype)
+        counts = np.zeros(self.size, np.int32)
+        for slot, batches in fed.items():
+            rows[slot, : len(batches)], counts[slot] = batches, len(batches)
+        grid = (self.devices, self.per_device)
+        rows, counts = rows.reshape(*grid, *rows.shape[1:]), counts.reshape(grid)
+        done = self.compiled(self.state, self.hyper, self.examples, rows, counts)
+        self.state = done.replace(**jax.tree.map(np.array, jax.device_get(done.book())))
+
+    def get(self, slot: int) -> State:
+        """The state on the host, at the run's own shapes."""
+        self._place()
+        place = divmod(slot, self.per_device)
+        return fit(jax.tree.map(lambda a: _pick(a, place), self.state), self._own[slot])
+
+    def book(self, slot: int) -> dict[str, Any]:
+        place = divmod(slot, self.per_device)
+        return jax.tree.map(lambda a: a[place], self.state.book())
+
+    def edit(self, slot: int, **book: Any) -> None:
+        place = divmod(slot, self.per_device)
+        held = {name: getattr(self.state, name) for name in book}
+        for array, value in zip(jax.tree.leaves(held), jax.tree.leaves(book), strict=True):
+            array[place] = value
+
+
+def _pick(stacked: Any, place: tuple[int, int]) -> np.ndarray:
+    """A copy on the host of one run's array: from its own device alone."""
+    device, position = place
+    if isinstance(stacked, np.ndarray):
+        return np.array(stacked[device, position])
+    shards = {shard.index[0].start or 0: shard.data for shard in stacked.addressable_shards}
+    if shards[device].shape[1] == 1:
+        return np.array(shards[device])[0, 0]
+    return np.array(shards[device][0, position])  # the slice is made on the device

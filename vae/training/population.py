@@ -1,0 +1,123 @@
+"""Many runs as one compiled program, spread over the devices."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vae import config as configs
+from vae import data
+from vae.choices import choose
+from vae.data.dataset import Dataset
+from vae.evaluation.compiled import Compiled
+from vae.probability import posteriors, priors
+from vae.training import setup
+from vae.training.engine import Population, most_steps
+from vae.training.loop import Loop
+from vae.training.progress import Progress, Silent
+from vae.training.train import creator, validator
+from vae.training.trial import Trial
+
+# Of the keys that are not traced, those that only the host reads.
+HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
+
+
+def group_key(config: ConfigDict) -> str:
+    """Configs with the same key train as one program: they differ in traced numbers alone.
+
+    These are the seed, every real number of `objective` and `optimizer`, `train.ema` (on or off for
+    all) and, where posterior and prior allow a mask, `model.latent_size`.
+    """
+    fixed = dict(configs.flatten(config))
+    fixed["train.ema"] = config.train.ema > 0
+    traced = ["seed"] + ["model.latent_size"] * maskable(config)
+    for group in ("objective", "optimizer"):
+        traced += [f"{group}.{key}" for key, v in config[group].items() if isinstance(v, float)]
+    kept = {k: v for k, v in fixed.items() if k not in traced and not k.startswith(HOST)}
+    return json.dumps(kept, sort_keys=True)
+
+
+def maskable(config: ConfigDict) -> bool:
+    """Whether models of several latent sizes can share one program."""
+    posterior = choose(posteriors, config.model.posterior, "model.posterior")
+    return posterior.maskable and choose(priors, config.model.prior, "model.prior").maskable
+
+
+class Group:
+    """Configs of one `group_key`, and what is built and compiled once for all of them.
+
+    Raises:
+      UserError: a config or its data are wrong; nothing has been written.
+    """
+
+    def __init__(self, members: Sequence[ConfigDict]):
+        for config in members:
+            configs.check(config)
+        by_size = {config.model.latent_size: config for config in members}
+        self.dataset: Dataset = data.load(members[0].data)
+        self.programs = {size: setup.program(c, self.dataset) for size, c in by_size.items()}
+        self.masked = len(by_size) > 1
+        self.program = self.programs[max(by_size)]
+        if self.masked:
+            self.program = dataclasses.replace(self.program, masked=True)
+        shape = self.dataset.shape
+        self.compiled = Compiled(self.program.model, shape, self.masked)
+        self._validate = validator(self.compiled, self.dataset)
+        self._create = {size: creator(p, shape) for size, p in self.programs.items()}
+
+    def train(
+        self,
+        members: Sequence[tuple[ConfigDict, Path]],
+        at_once: int = 0,
+        until: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Trial]:
+        """Trains configs of the group in their run directories, resuming what is there.
+
+        Args:
+          at_once: runs in training at a time; 0: as many as the devices hold.
+          until: epochs after which to pause all of them; None for whole runs.
+
+        Returns:
+          The trials, each with its `failure`: "" where it went well.
+
+        Raises:
+          UserError: a directory holds another run.
+          RunError: interrupted with everything saved, or a checkpoint could not be saved.
+        """
+        progress = progress or Silent()
+        trials = [self._trial(config, path, progress, until) for config, path in members]
+        if trials:
+            Loop(self.engine(trials, at_once), trials).go()
+        return trials
+
+    def _trial(
+        self, config: ConfigDict, path: Path, progress: Progress, until: float | None
+    ) -> Trial:
+        size = config.model.latent_size
+        return Trial(
+            config, path, self.dataset, self.programs[size], self._create[size], self._validate,
+            progress, until,
+        )  # fmt: skip
+
+    def engine(self, trials: Sequence[Trial], at_once: int = 0) -> Population:
+        """The engine for so many trials: as many slots as the devices' memory holds."""
+        devices, per_device = layout(len(trials), at_once)
+        raw = np.asarray(self.dataset.splits["train"].x)
+        most = most_steps(0, trials[0].log_steps)
+        engine = Population(self.program, raw, devices, per_device, most)
+        batch = trials[0].feed.batch_size
+        while engine.per_device > 1 and not engine.fits(trials[0].hyper, batch):
+            engine = engine.halved()
+        return engine
+
+
+def layout(runs: int, at_once: int = 0) -> tuple[int, int]:
+    """Devices, and runs at a time on each: on CPUs one run a device, which beats `vmap` there."""
+    runs = min(runs, at_once or runs)
+    devices = min(jax.local_device_count(), runs)
+    return devices, 1 if jax.default_backend() == "cpu" else -(-runs // devices)

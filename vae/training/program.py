@@ -1,0 +1,42 @@
+"""What is fixed when a step is compiled, beside the hyperparameters, which are traced."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from vae.model import VAE
+from vae.training import schedules
+
+Hyper = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What is fixed when a step is compiled; everything else is traced."""
+
+    model: VAE
+    objective: Callable[..., dict[str, jax.Array]]
+    optimizer: Callable[[Hyper], Any]
+    beta_schedule: str
+    learning_rate_schedule: str
+    steps_per_epoch: int
+    epochs: int
+    binarize: bool  # draw fresh binary pixels from the raw ones at every step
+    levels: int  # grey levels of the raw data, 2 for binary, 0 for real
+    ema: bool
+    skip_nonfinite: int
+    masked: bool = False  # the latents are the first hyper["latent_size"] of the model's
+
+
+def hyper_at(program: Program, hyper: Hyper, step: jax.Array) -> Hyper:
+    """The hyperparameters as update number `step` uses them."""
+    return schedules.at_step(
+        hyper,
+        step,
+        program.steps_per_epoch,
+        program.epochs,
+        program.beta_schedule,
+        program.learning_rate_schedule,
+    )

@@ -1,0 +1,123 @@
+"""What a person sees of training on the terminal: one run, or many."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vae.training.trial import Trial
+
+SHOWN = ("elbo", "distortion", "rate")
+
+
+class Progress:
+    """Of one run: a bar on a terminal; elsewhere a plain line a validation."""
+
+    def __init__(self, heading: str = ""):
+        self.heading, self.bar = heading, None
+
+    def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
+        """A run begins at step `here`."""
+        print(f"{trial.workdir}\n{self.heading}", flush=True)
+        if finished:
+            print(f"already finished at step {here}", flush=True)
+            return
+        if resumed:
+            print(f"resuming at step {here} of {trial.total}", flush=True)
+        if sys.stderr.isatty():
+            self.bar = _bar("{task.fields[epoch]:.1f}")
+            self.task = self.bar.add_task(
+                "", total=trial.total, completed=here, epoch=0.0, numbers=""
+            )
+            self.bar.start()
+
+    def update(self, trial: "Trial", record: dict[str, Any]) -> None:
+        """Shows one record: ELBO, rate and distortion in nats, examples a second."""
+        numbers = "  ".join(f"{name} {record[name]:.2f}" for name in SHOWN)
+        if self.bar and "examples_per_second" in record:
+            numbers += f"  {record['examples_per_second']:,.0f}/s"
+        if self.bar:
+            epoch, done = record["epoch"], record["step"]
+            self.bar.update(self.task, completed=done, epoch=epoch, numbers=numbers)
+        elif record["split"] == "validation":
+            where = f"epoch {record['epoch']:g}  step {record['step']}"
+            print(f"{where}  validation: {numbers}", flush=True)
+
+    def end(self, trial: "Trial") -> None:
+        """The run has ended."""
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.stop()
+
+
+class Silent(Progress):
+    """Of a process that leaves the talking to another."""
+
+    def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
+        pass
+
+    def update(self, trial: "Trial", record: dict[str, Any]) -> None:
+        pass
+
+
+class Tally(Progress):
+    """Of many runs: a line as each ends; on a terminal a bar over the steps of all.
+
+    Args:
+      total: runs there are.
+    """
+
+    def __init__(self, total: int):
+        super().__init__()
+        self.total, self.ended = total, 0
+        self.steps: dict[str, int] = {}  # done, by run
+        self.best: dict[str, float] = {}  # validation ELBO, by run
+        self.began = time.perf_counter()
+        if sys.stderr.isatty():
+            self.bar = _bar("{task.fields[ended]}")
+            self.task = self.bar.add_task("", total=None, ended="", numbers="")
+            self.bar.start()
+
+    def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
+        self.steps[trial.workdir.name] = here
+        if self.bar:  # all runs are about as long
+            self.bar.update(self.task, total=self.total * trial.until)
+        if finished:
+            self.ended += 1
+
+    def update(self, trial: "Trial", record: dict[str, Any]) -> None:
+        name = trial.workdir.name
+        self.steps[name] = record["step"]
+        if record["split"] == "validation":
+            self.best[name] = max(record["elbo"], self.best.get(name, record["elbo"]))
+        if self.bar:
+            self.bar.update(
+                self.task,
+                completed=sum(self.steps.values()),
+                ended=f"{self.ended} of {self.total}",
+                numbers=f"{name} elbo {record['elbo']:.2f}",
+            )
+
+    def end(self, trial: "Trial") -> None:
+        self.ended += 1
+        name = trial.workdir.name
+        said = f"best validation elbo {self.best[name]:.2f}" if name in self.best else "no elbo"
+        if trial.failure:
+            said = f"failed: {trial.failure.splitlines()[0]}"
+        seconds = time.perf_counter() - self.began
+        print(f"{self.ended} of {self.total}  {seconds:4.0f} s  {name}  {said}", flush=True)
+
+
+def _bar(first: str) -> Any:
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn(first),
+        BarColumn(bar_width=10),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        TimeRemainingColumn(),
+        transient=True,
+    )

@@ -1,0 +1,79 @@
+"""From a config to a finished run directory, resuming what is there."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vae import config as configs
+from vae import data
+from vae.data.dataset import Dataset
+from vae.data.observe import observed
+from vae.errors import RunError
+from vae.evaluation.compiled import Compiled
+from vae.probability import noise
+from vae.training import setup
+from vae.training import state as states
+from vae.training.engine import Single, most_steps
+from vae.training.loop import Loop
+from vae.training.program import Program
+from vae.training.progress import Progress, Silent
+from vae.training.trial import Create, Trial, Validate
+
+VALIDATION_BATCH = 500  # examples a device holds at a time
+
+
+def train(config: ConfigDict, workdir: str | None = None) -> str:
+    """Trains the config in `workdir`, resuming what is there; returns the run directory.
+
+    Args:
+      workdir: "" or None for `runs/` and a name that is a function of the config.
+
+    Raises:
+      UserError: config, data or directory are wrong; nothing has been written.
+      RunError: the run diverged, was interrupted, or could not be saved; says how to go on.
+    """
+    configs.check(config)
+    parallel = setup.resolve_parallel(config)
+    dataset = data.load(config.data)
+    program = setup.program(config, dataset)
+    trial = Trial(
+        config,
+        Path(workdir or Path("runs") / configs.run_name(config)),
+        dataset,
+        program,
+        creator(program, dataset.shape),
+        validator(Compiled(program.model, dataset.shape), dataset),
+        Silent() if jax.process_index() else Progress(data.describe(dataset)),
+    )
+    raw = dataset.splits["train"].x
+    streamed = config.data.stream
+    size = config.train.batch_size * int(np.prod(dataset.shape)) * raw.dtype.itemsize
+    most = most_steps(size if streamed else 0, trial.log_steps)
+    engine = Single(program, None if streamed else np.asarray(raw), parallel, most)
+    try:
+        Loop(engine, [trial]).go()
+    finally:
+        trial.progress.close()
+    if trial.failure:
+        raise RunError(trial.failure)
+    return str(trial.workdir)
+
+
+def creator(program: Program, shape: tuple[int, ...]) -> Create:
+    """The compiled first state; the seed is traced."""
+    return jax.jit(lambda hyper: states.create(program, hyper, shape))
+
+
+def validator(compiled: Compiled, dataset: Dataset) -> Validate:
+    """The ELBO at beta = 1 and its parts over the whole validation set."""
+    x = observed(dataset, "validation")[:]
+    key = noise.key_for(0, "validate")  # one noise for all validations: they are comparable
+
+    def validate(params: Any, latent_size: int) -> dict[str, np.ndarray]:
+        weights = compiled.variables(params, latent_size)
+        return compiled.elbo()(weights, x, key, VALIDATION_BATCH)
+
+    return validate

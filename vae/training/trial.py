@@ -1,0 +1,211 @@
+"""One run on the host: its directory, its place in training, and everything that it writes."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vae import runs
+from vae.checkpoint import Checkpoints
+from vae.data.dataset import Dataset
+from vae.data.observe import observed_kind
+from vae.distributed import agree, barrier
+from vae.training import setup
+from vae.training import state as states
+from vae.training.feed import Feed
+from vae.training.program import Hyper, Program, hyper_at
+from vae.training.progress import Progress
+from vae.training.state import TERMS, State
+from vae.training.writers import Writers
+
+LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
+
+Create = Callable[[Hyper], State]  # the state before the first step
+Validate = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size) -> [N] nats each
+
+
+def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
+    """What a trained model must know of its data, so that loading one reads no data."""
+    return {
+        "name": dataset.name,
+        "version": dataset.version,
+        "kind": dataset.kind,
+        "observed": observed_kind(dataset.kind, config.data.binarization),
+        "levels": dataset.levels,
+        "shape": list(dataset.splits["train"].x.shape[1:]),
+        "sizes": {name: len(split) for name, split in dataset.splits.items()},
+    }
+
+
+class Trial:
+    """A run in progress.
+
+    Args:
+      program: of the model at this run's own size.
+      create, validate: compiled once for all runs that share them.
+      until: epochs after which to pause, ready to be resumed; None for the whole run.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        workdir: Path,
+        dataset: Dataset,
+        program: Program,
+        create: Create,
+        validate: Validate,
+        progress: Progress,
+        until: float | None = None,
+    ):
+        self.config, self.workdir, self.dataset, self.program = config, workdir, dataset, program
+        self.create, self.validation, self.progress = create, validate, progress
+        self.hyper = setup.hyperparameters(config)
+        train = dataset.splits["train"]
+        self.feed = Feed(train, config.seed, config.train.batch_size, config.data.stream)
+        self.shape = tuple(train.x.shape[1:])
+        per_epoch = program.steps_per_epoch
+        self.total = config.train.epochs * per_epoch
+        self.until = self.total if until is None else min(self.total, round(until * per_epoch))
+        self.eval_steps = max(1, round(config.train.eval_epochs * per_epoch))
+        self.log_steps = min(self.eval_steps, max(per_epoch, LEAST_LOG_STEPS))
+        self.failure = ""  # why it ended early, in one or two lines
+        self._clock = Clock()
+        self._writers: Writers | None = None
+        self._open = ExitStack()
+
+    def begin(self) -> State | None:
+        """Takes the directory; returns the state to go on from, or None where nothing is left.
+
+        Raises:
+          UserError: the directory is not for this run; nothing in it has been changed.
+        """
+        first = jax.process_index() == 0  # one process holds the directory and writes it
+        if first:
+            self._open.enter_context(runs.locked(self.workdir))
+            runs.claim(self.workdir, self.config)
+            described = describe_data(self.config, self.dataset)
+            runs.write_json(self.workdir / "data.json", described)
+            runs.write_json(self.workdir / "environment.json", runs.environment())
+            (self.workdir / "failure.json").unlink(missing_ok=True)
+        barrier("claimed")
+        self.checkpoints = self._open.enter_context(Checkpoints(self.workdir))
+        restored = self.checkpoints.restore(states.shapes(self.program, self.hyper, self.shape))
+        current = restored[1] if restored else jax.device_get(self.create(self.hyper))
+        here = int(current.step)
+        if first:
+            runs.rewind_metrics(self.workdir, here)
+        finished = self.finished(current.book())
+        self.progress.begin(self, here, restored is not None, finished)
+        if finished:
+            return None
+        if first:
+            self._writers = self._open.enter_context(Writers(self.workdir, self.config))
+        return current
+
+    def finished(self, book: dict[str, Any]) -> bool:
+        """Whether all steps are done, or validations have waited long enough for a better one."""
+        patience = self.config.train.patience
+        return int(book["step"]) >= self.until or 0 < patience <= int(book["waited"])
+
+    def steps_to_visit(self, here: int) -> int:
+        """Steps until the host must look: a log line, a validation, the end."""
+        visits = [here - here % n + n for n in (self.log_steps, self.eval_steps)]
+        return min(self.until, *visits) - here
+
+    def trained(self, steps: int, seconds: float) -> None:
+        """Counts steps towards the speed that the next log line gives."""
+        self._clock.add(steps, seconds)
+
+    def halted(self, book: dict[str, Any]) -> bool:
+        return int(book["nonfinite_in_row"]) > self.program.skip_nonfinite
+
+    def log_due(self, here: int) -> bool:
+        return here % self.log_steps == 0 or here == self.total
+
+    def validation_due(self, here: int) -> bool:
+        return here % self.eval_steps == 0 or here == self.total
+
+    def log(self, book: dict[str, Any]) -> None:
+        """Writes the means over the steps since the last line."""
+        steps = max(float(book["sums"]["steps"]), 1.0)
+        now = hyper_at(self.program, self.hyper, book["step"] - np.int32(1))
+        record = self._where(book, "train")
+        record |= {name: float(book["sums"][name]) / steps for name in TERMS}
+        record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}
+        record["nonfinite_steps"] = int(book["nonfinite_total"])
+        if self._clock.steps:
+            examples = self._clock.steps * self.feed.batch_size
+            record["examples_per_second"] = examples / self._clock.seconds
+        self._clock.reset()
+        self._report(record)
+
+    def validate(self, current: State) -> State:
+        """Validation ELBO at beta = 1, early-stopping state, checkpoint.
+
+        Returns:
+          The state with what it says of the best ELBO brought up to date.
+        """
+        arrays = self.validation(current.eval_params, self.config.model.latent_size)
+        names = ("elbo", "distortion", "rate")
+        means = {name: arrays[name].mean(dtype=np.float64) for name in names}
+        elbo = np.float32(agree(np.float32(means["elbo"])))
+        better = bool(elbo > current.best_elbo)
+        current = current.replace(
+            best_elbo=np.float32(elbo if better else current.best_elbo),
+            waited=np.int32(0 if better else current.waited + 1),
+        )
+        record = self._where(current.book(), "validation")
+        self._report(record | {name: float(value) for name, value in means.items()})
+        self.checkpoints.save(int(current.step), current, float(elbo))
+        return current
+
+    def pause(self, current: State) -> None:
+        """Saves between validations: the run resumes from here."""
+        self.checkpoints.save(int(current.step), current, None)
+        self.checkpoints.wait()
+
+    def fail(self, book: dict[str, Any]) -> None:
+        """Dumps the batch of the step that was not finite, and says so in `failure.json`."""
+        wrong = int(book["step"]) - 1
+        term = TERMS[int(book["blamed"])].replace("_", " ")
+        rows = self.feed.rows(wrong, 1)[0]
+        path = self.workdir / "nonfinite_batch.npz"
+        self.failure = (
+            f"{term} is not finite at step {wrong}: the batch is in {path}, the last good "
+            "checkpoint is kept\nlower optimizer.learning_rate, set optimizer.clip_norm, or "
+            f"tolerate some with train.skip_nonfinite (now {self.program.skip_nonfinite})"
+        )
+        if jax.process_index() == 0:
+            np.savez(path, step=wrong, rows=rows, x=np.asarray(self.feed.split.x[rows]))
+            reason = f"{term} is not finite at step {wrong}"
+            runs.write_json(self.workdir / "failure.json", {"reason": reason, "step": wrong})
+
+    def close(self) -> None:
+        """Waits for pending saves, closes every file, lets go of the directory."""
+        self._open.close()
+
+    def _where(self, book: dict[str, Any], split: str) -> dict[str, Any]:
+        here = int(book["step"])
+        return {"step": here, "epoch": here / self.program.steps_per_epoch, "split": split}
+
+    def _report(self, record: dict[str, Any]) -> None:
+        if self._writers:
+            self._writers.write(record)
+        self.progress.update(self, record)
+
+
+class Clock:
+    """Steps and seconds of training since the last log line."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.steps, self.seconds = 0, 0.0
+
+    def add(self, steps: int, seconds: float) -> None:
+        self.steps, self.seconds = self.steps + steps, self.seconds + seconds
