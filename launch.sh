@@ -12,7 +12,7 @@ python=$venv/bin/python
 
 usage() {
   cat <<'USAGE'
-usage: ./launch.sh              set up, then the quick start: train, evaluate and report in a minute
+usage: ./launch.sh              set up, then the quick start: a small sweep, trained and reported
        ./launch.sh setup        make .venv beside launch.sh and install the requirements
        ./launch.sh test ...     set up with the test tools, then ruff and pytest (... goes to pytest)
        ./launch.sh VERB ...     set up, then python -m vae VERB ...

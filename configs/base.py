@@ -74,4 +74,5 @@ def get_config() -> ConfigDict:
     evaluation.iwae_samples = (100,)  # one nll_iwae_K metric for each K
     evaluation.elbo_samples = 10  # draws of z an example for elbo and distortion
     evaluation.active_threshold = 0.01  # variance over data of a posterior mean (Burda et al. 2015)
+    evaluation.metric = "elbo"  # what a search optimises, on the validation set
     return config.lock()

@@ -36,17 +36,11 @@ def collect(workdir: Path) -> dict[str, Any]:
     environment = runs.read_json(workdir / "environment.json")
     records = [r for r in runs.read_metrics(workdir) if r["split"] == "train"]
     config = runs.read_config(workdir)
-    seconds, before = 0.0, 0
-    for record in records:
-        if "examples_per_second" in record:
-            examples = (record["step"] - before) * config.train.batch_size
-            seconds += examples / record["examples_per_second"]
-        before = record["step"]
     result = {
         "name": workdir.resolve().name,
         "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "training": environment,
-        "training_seconds": round(seconds, 1),
+        "training_seconds": round(runs.training_seconds(workdir), 1),
         "epochs": records[-1]["epoch"],
         "evaluation": evaluation,
         "config": config.to_dict(),

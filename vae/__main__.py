@@ -72,12 +72,49 @@ def prepare(values: Any) -> None:
     print(prepare(values.name, values.data_dir, values["from"].value))
 
 
+def sweep(values: Any) -> None:
+    from vae.sweeps import grid, launch
+
+    parts = [grid.parse(text, values.config) for text in values.sweep]
+    if values.search:
+        launch.search(
+            values.config,
+            dict(parts),
+            values.search,
+            values.trials,
+            values.workdir,
+            values.launcher,
+            values.slots,
+            slurm_options(values),
+            values.halving,
+        )
+        return
+    points = grid.points(parts) or grid.described(values["config"].config_filename)
+    launch.sweep(
+        values.config,
+        points or [{}] * (values.seeds > 1),
+        values.seeds,
+        values.workdir,
+        values.launcher,
+        values.slots,
+        slurm_options(values),
+        values.dry_run,
+    )
+
+
+def slurm_options(values: Any) -> Any:
+    from vae.sweeps.slurm import Options
+
+    return Options(values.partition or "", values.gpus, values.cpus, values.minutes)
+
+
 def quickstart(values: Any) -> None:
-    from vae.reports.quickstart import quickstart
+    from vae.sweeps.quickstart import quickstart
 
     quickstart(values.workdir)
 
 
+DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, tuple: flags.DEFINE_multi_string}
 WORKDIR = Flag("workdir", "run directory", required=True)
 VERBS = {
     "prepare": Verb(
@@ -100,6 +137,26 @@ VERBS = {
         train,
         config=True,
     ),
+    "sweep": Verb(
+        "train a grid of configs, by default as one program, then evaluate and report; resumable",
+        (
+            Flag("sweep", "KEY=V1,V2,... or KEY=log(LOW,HIGH,COUNT); repeat it for a product", ()),
+            Flag("seeds", "seeds of each point, counted from the config's", 1),
+            Flag("workdir", "sweep directory; by default runs/ and a name made from the sweep"),
+            Flag("launcher", "population, processes or slurm", "population"),
+            Flag("slots", "trials at a time; 0: as many as fit", 0),
+            Flag("search", "tpe or random: search the space that --sweep gives, with Optuna"),
+            Flag("trials", "trials of a search", 0),
+            Flag("halving", "successive halving: keep the better 1/N of a batch; 0: off", 0),
+            Flag("dry_run", "list the trials and the plan, and do nothing", False),
+            Flag("partition", "Slurm: partition"),
+            Flag("gpus", "Slurm: GPUs a trial", 0),
+            Flag("cpus", "Slurm: cores a trial", 1),
+            Flag("minutes", "Slurm: time limit of a trial", 60),
+        ),
+        sweep,
+        config=True,
+    ),
     "evaluate": Verb(
         "compute every metric that the run's config names",
         (WORKDIR, Flag("split", "validation or test; by default the config's eval.split")),
@@ -112,8 +169,8 @@ VERBS = {
     ),
     "report": Verb("draw the figures and write report.html", (WORKDIR,), report),
     "quickstart": Verb(
-        "train, evaluate and report on the UCI digits: no download, under a minute",
-        (Flag("workdir", "run directory", "runs/quickstart"),),
+        "sweep latent size and beta on the UCI digits, as one program: no download, about a minute",
+        (Flag("workdir", "sweep directory", "runs/quickstart"),),
         quickstart,
     ),
 }
@@ -137,7 +194,7 @@ def _call(name: str, verb: Verb) -> str:
     if verb.config:
         parts.append("--config=FILE[:arg] [--config.a.b=value]")
     for flag in verb.flags:
-        text = f"--{flag.name}={flag.name.upper()}"
+        text = f"--{flag.name}" + f"={flag.name.upper()}" * (flag.default is not False)
         parts.append(text if flag.required else f"[{text}]")
     return " ".join(parts)
 
@@ -149,7 +206,7 @@ def verb_usage(name: str, verb: Verb) -> str:
         lines.append("  --config        a file of configs/ or your own; ':arg' goes to get_config")
         lines.append("  --config.a.b    any key of the config; configs/base.py explains each")
     for flag in verb.flags:
-        default = f" (default: {flag.default})" if flag.default not in (None, -1) else ""
+        default = f" (default: {flag.default})" if flag.default not in (None, -1, (), False) else ""
         lines.append(f"  --{flag.name:<13} {flag.help}{default}")
     return "\n".join(lines)
 
@@ -162,8 +219,9 @@ def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
     """
     values = flags.FlagValues()
     for flag in verb.flags:
-        define = flags.DEFINE_integer if isinstance(flag.default, int) else flags.DEFINE_string
-        define(flag.name, flag.default, flag.help, flag_values=values)
+        define = DEFINE.get(type(flag.default), flags.DEFINE_string)
+        default = list(flag.default) if isinstance(flag.default, tuple) else flag.default
+        define(flag.name, default, flag.help, flag_values=values)
     argv = [name, *arguments]
     if verb.config:
         _define_config(name, values, argv)
@@ -220,27 +278,38 @@ def _last_line(error: Exception) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command line; returns the exit code."""
-    warnings.showwarning = _show_warning
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    if not debug:  # Orbax logs the traceback of an error that it also raises
-        logging.set_verbosity(logging.FATAL)
     arguments = [argument for argument in arguments if argument != "--debug"]
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(usage())
         return 0 if arguments else 2
-    name, rest = arguments[0], arguments[1:]
+    return guarded(lambda: _command(arguments[0], arguments[1:]), debug)
+
+
+def _command(name: str, rest: list[str]) -> None:
+    if name not in VERBS:
+        raise UserError(
+            f"no verb {name!r}{nearest(name, VERBS)}: one of {', '.join(VERBS)} (see --help)"
+        )
+    if {"--help", "-h"} & set(rest):
+        print(verb_usage(name, VERBS[name]))
+        return
+    VERBS[name].call(parse(name, VERBS[name], rest))
+
+
+def guarded(work: Callable[[], None], debug: bool = False) -> int:
+    """Does the work with compilations kept; prints an error in a line or two.
+
+    Returns:
+      The exit code: 0 done, 1 failed, 2 the command or the config is wrong.
+    """
+    warnings.showwarning = _show_warning
+    _cache_compilations()
+    if not debug:  # Orbax logs the traceback of an error that it also raises
+        logging.set_verbosity(logging.FATAL)
     try:
-        if name not in VERBS:
-            raise UserError(
-                f"no verb {name!r}{nearest(name, VERBS)}: one of {', '.join(VERBS)} (see --help)"
-            )
-        if {"--help", "-h"} & set(rest):
-            print(verb_usage(name, VERBS[name]))
-            return 0
-        values = parse(name, VERBS[name], rest)
-        _cache_compilations()
-        VERBS[name].call(values)
+        work()
         return 0
     except (UserError, RunError, OSError) as error:
         if debug:

@@ -121,6 +121,7 @@ RULES: dict[str, Rule] = {
     "eval.iwae_samples": _some_wholes,
     "eval.elbo_samples": _whole(1),
     "eval.active_threshold": _number(0.0),
+    "eval.metric": _text,
 }
 
 

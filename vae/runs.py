@@ -154,3 +154,22 @@ def rewind_metrics(workdir: Path, step: int) -> None:
     """Drops the lines after `step`, which a resumed run is about to write again."""
     records = [record for record in read_metrics(workdir) if record["step"] <= step]
     write_atomic(workdir / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in records))
+
+
+def training_seconds(workdir: Path) -> float:
+    """Seconds that the steps so far took, compilation left out, by the speeds in metrics.jsonl."""
+    batch_size = read_config(workdir).train.batch_size
+    seconds, before = 0.0, 0
+    for record in read_metrics(workdir):
+        if record["split"] != "train":
+            continue
+        if "examples_per_second" in record:
+            seconds += (record["step"] - before) * batch_size / record["examples_per_second"]
+        before = record["step"]
+    return seconds
+
+
+def failure(workdir: Path) -> str:
+    """Why the run in a directory failed for good; "" where it did not."""
+    path = workdir / "failure.json"
+    return read_json(path)["reason"] if path.exists() else ""

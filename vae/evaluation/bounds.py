@@ -1,8 +1,8 @@
 """Bounds on log p(x), per example, in nats.
 
-Each function here builds an evaluator: call it with (variables, x, key, batch_size): what
-`vae.model.variables` gives, and x [N, *shape] in the likelihood's space. It is compiled on its first
-call only.
+Each function here builds an evaluator: call it with (variables, x, key, batch_size), where
+`vae.model.variables` gives the first and x is [N, *shape] in the likelihood's space. It is compiled
+on its first call only.
 """
 
 from typing import Any

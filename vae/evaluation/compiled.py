@@ -1,4 +1,4 @@
-"""A model's functions over whole data sets, each compiled once for all runs that share the model."""
+"""A model's functions over whole data sets, compiled once for all runs that share the model."""
 
 import functools
 from typing import Any

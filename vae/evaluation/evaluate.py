@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
+from vae.data.dataset import Dataset
 from vae.errors import UserError
 from vae.evaluation import latents
 from vae.evaluation.batches import mean_and_stderr
@@ -17,13 +18,16 @@ SEED = 0  # of the draws of z: the same for all runs, so that their numbers are 
 
 
 def evaluate(
-    workdir: str | Path, split: str | None = None, compiled: Compiled | None = None
+    workdir: str | Path,
+    split: str | None = None,
+    compiled: Compiled | None = None,
+    dataset: Dataset | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run on all examples of a split, each exactly once.
 
     Args:
       split: "validation" or "test"; by default the run's `eval.split`.
-      compiled: the functions of a model that several runs share.
+      compiled, dataset: what several runs share, where they do (see `load`).
 
     Returns:
       What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples;
@@ -33,7 +37,7 @@ def evaluate(
       UserError: no trained run there.
       RunError: a value is not finite.
     """
-    run = load(workdir, compiled=compiled)
+    run = load(workdir, None, compiled, dataset)
     split = split or run.config.eval.split
     if split not in ("validation", "test"):
         raise UserError(f"split={split!r} is not one of: test, validation")

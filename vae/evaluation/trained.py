@@ -21,13 +21,17 @@ BATCH = 500  # examples a device holds at a time
 
 
 def load(
-    workdir: str | Path, checkpoint: str | None = None, compiled: Compiled | None = None
+    workdir: str | Path,
+    checkpoint: str | None = None,
+    compiled: Compiled | None = None,
+    dataset: Dataset | None = None,
 ) -> "Trained":
     """Loads the run in `workdir`.
 
     Args:
       checkpoint: "best" or "last"; by default what the run's `eval.checkpoint` says.
-      compiled: the functions of a model that several runs share, so that nothing is compiled anew.
+      compiled, dataset: what several runs share: the functions of their model, so that nothing is
+        compiled anew, and their data, so that they are read once.
 
     Raises:
       UserError: no run there, or no checkpoint yet.
@@ -47,7 +51,10 @@ def load(
         raise UserError(f"{workdir} holds no checkpoint yet: train it first")
     step, state = found
     compiled = compiled or Compiled(model, tuple(described["shape"]))
-    return Trained(workdir, config, described, compiled, state[weights], step)
+    run = Trained(workdir, config, described, compiled, state[weights], step)
+    if dataset is not None:
+        run.dataset = dataset
+    return run
 
 
 class Trained:

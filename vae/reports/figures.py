@@ -100,7 +100,7 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     x_key = "epoch" if all("epoch" in record for record in records) else "step"
     series = {
         (key, split): np.array(
-            [(r[x_key], r[key]) for r in records if r["split"] == split and _is_number(r.get(key))],
+            [(r[x_key], r[key]) for r in records if r["split"] == split and is_number(r.get(key))],
             float,
         ).reshape(-1, 2)
         for key in PANELS
@@ -129,13 +129,13 @@ def _curve(axes: Axes, key: str, train: np.ndarray, validation: np.ndarray) -> N
         if len(points):
             few = {"marker": "o", "markersize": 2.2} if len(points) < 40 else {}
             axes.plot(*points.T, color=colour, label=label, **few)
-    axes.set_ylim(_limits(np.concatenate([train, validation]), from_zero=key in SCHEDULES))
+    axes.set_ylim(limits(np.concatenate([train, validation]), from_zero=key in SCHEDULES))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=WHOLE))
 
 
-def _limits(points: np.ndarray, from_zero: bool) -> tuple[float, float]:
+def limits(points: np.ndarray, from_zero: bool) -> tuple[float, float]:
     """Limits of points [N, 2] along the second axis.
 
     From 0 to the largest; or around all but the first tenth of training, whose fall would flatten
@@ -191,5 +191,5 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
     return figure
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and bool(np.isfinite(value))

@@ -23,6 +23,36 @@ class Section:
     is_chart: bool = False  # drawn on white: its lightness is turned over on a dark page
 
 
+@dataclasses.dataclass(frozen=True)
+class Panels:
+    """A part with several figures side by side, as many in a row as the page has room for."""
+
+    title: str
+    caption: str
+    figures: Sequence[tuple[str, Path]]  # what stands under each ("": nothing), and a PNG
+    is_chart: bool = False
+    columns: int = 3  # at most
+    least: float = 16.0  # the narrowest that a figure becomes, rem
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """A cell of a table that leads to another page."""
+
+    text: str
+    address: str  # relative to the page, quoted
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A part with a table; the last cell of a row that is shorter than the head fills it up."""
+
+    title: str
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | Link]]
+
+
 CSS = """
 :root { color-scheme: light dark; --paper: #fbfbfa; --card: #fff; --ink: #1b1f24; --soft: #5d6570;
   --line: #e3e5e8; --accent: #0072b2; }
@@ -63,6 +93,20 @@ td, code, pre { overflow-wrap: anywhere; }
 code, pre { font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .7rem .9rem; margin: .4rem 0 1rem; white-space: pre-wrap; }
+a { color: var(--accent); }
+.note p:last-child { margin-bottom: 0; }
+.note ul { margin: .3rem 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
+.panels { display: grid; gap: .8rem; margin: .6rem 0; grid-template-columns: repeat(auto-fill,
+  minmax(min(100%, max(var(--least), calc(100% / var(--columns) - .8rem))), 1fr)); }
+.panels figure { margin: 0; min-width: 0; }
+.panels figure div { padding: .4rem; }
+.panels figcaption { margin-top: .25rem; font-size: .8rem; line-height: 1.35; }
+.data { font-variant-numeric: tabular-nums; margin: .4rem 0 .6rem; }
+.data th { padding-right: .9rem; vertical-align: bottom; line-height: 1.3; }
+.data td { white-space: nowrap; overflow-wrap: normal; }
+.data td:first-child { color: inherit; width: auto; }
+.data td.rest { white-space: normal; min-width: 16rem; color: var(--soft); }
+.data .number { text-align: right; }
 @media (max-width: 36rem) { main { padding: 1.5rem .9rem 3rem; } figure div { padding: .4rem; }
   td:first-child { width: 9rem; } .numbers { grid-template-columns: 1fr 1fr; }
   .numbers dd { font-size: 1.15rem; } }
@@ -89,11 +133,26 @@ def render(
       config, environment: shown as tables, nested names dotted.
       workdir: for the command that evaluates the run.
     """
+    lead = [
+        _numbers(evaluation) if evaluation else _not_evaluated(workdir),
+        *(f"<p class=note>{_text(note)}</p>" for note in notes),
+    ]
+    return document(title, summary, lead, sections, config, environment)
+
+
+def document(
+    title: str,
+    summary: str,
+    lead: Sequence[str],
+    sections: Sequence[Section | Panels | Table],
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+) -> str:
+    """A page of a title, what a reader must see first (`lead`, HTML), sections and settings."""
     command = environment.get("command")
     parts = [
         f"<header><h1>{_text(title)}</h1><p class=soft>{_text(summary)}</p></header>",
-        _numbers(evaluation) if evaluation else _not_evaluated(workdir),
-        *(f"<p class=note>{_text(note)}</p>" for note in notes),
+        *lead,
         *map(_section, sections),
         "<section><h2>Settings</h2>" + _table(dict(flatten(config))) + "</section>",
         "<section><h2>Environment</h2>",
@@ -107,6 +166,13 @@ def render(
         + "\n".join(part for part in parts if part)
         + "\n</main></body></html>\n"
     )
+
+
+def verdict(sentences: Sequence[str], problems: Sequence[str]) -> str:
+    """What a page has to say before everything else, and a list of what went wrong."""
+    said = "".join(f"<p>{_text(sentence)}</p>" for sentence in sentences)
+    listed = "".join(f"<li>{_text(problem)}</li>" for problem in problems)
+    return f"<div class=note>{said}{f'<ul>{listed}</ul>' if listed else ''}</div>"
 
 
 def write(path: Path, text: str) -> Path:
@@ -159,17 +225,62 @@ def _not_evaluated(workdir: str) -> str:
     )
 
 
-def _section(section: Section) -> str:
+def _section(section: Section | Panels | Table) -> str:
     heading = f"<section><h2>{_text(section.title)}</h2>"
+    caption = f"<p class=soft>{_text(section.caption)}</p>" if section.caption else ""
+    if isinstance(section, Table):
+        return f"{heading}{caption}{_data(section.head, section.rows)}</section>"
+    if isinstance(section, Panels):
+        figures = "".join(
+            _figure(f"{section.title}: {text or path.stem}", text, path, section.is_chart)
+            for text, path in section.figures
+        )
+        layout = f"--columns: {section.columns}; --least: {section.least:g}rem"
+        panels = f'<div class=panels style="{layout}">{figures}</div>'
+        return f"{heading}{panels}{caption}</section>"
     if section.figure is None:
-        return f"{heading}<p class=soft>{_text(section.caption)}</p></section>"
-    data = base64.b64encode(section.figure.read_bytes()).decode("ascii")
-    kind = "chart" if section.is_chart else "picture"
+        return f"{heading}{caption}</section>"
+    figure = _figure(section.title, section.caption, section.figure, section.is_chart)
+    return f"{heading}{figure}</section>"
+
+
+def _figure(alternative: str, caption: str, path: Path, is_chart: bool) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
     return (
-        f'{heading}<figure><div class={kind}><img alt="{_text(section.title)}" '
-        f'src="data:image/png;base64,{data}"></div>'
-        f"<figcaption>{_text(section.caption)}</figcaption></figure></section>"
+        f'<figure><div class={"chart" if is_chart else "picture"}><img alt="{_text(alternative)}" '
+        f'src="data:image/png;base64,{data}"></div>{below}</figure>'
     )
+
+
+def _data(head: Sequence[str], rows: Sequence[Sequence[str | Link]]) -> str:
+    """A table of results: columns of numbers to the right, wider than the page if need be."""
+    full = [row for row in rows if len(row) == len(head)]
+    columns = list(zip(*full, strict=True)) or [()] * len(head)
+    kinds = [" class=number" if _is_numeric(column) else "" for column in columns]
+
+    def cell(number: int, value: str | Link, is_last: bool) -> str:
+        if isinstance(value, Link):
+            inside = f'<a href="{_text(value.address)}">{_text(value.text)}</a>'
+        else:
+            inside = _text(value)
+        if is_last and number < len(head) - 1:
+            return f'<td class=rest colspan="{len(head) - number}">{inside}</td>'
+        return f"<td{kinds[number]}>{inside}</td>"
+
+    top = "".join(f"<th{kind}>{_text(name)}</th>" for kind, name in zip(kinds, head, strict=True))
+    lines = (
+        "".join(cell(number, value, number == len(row) - 1) for number, value in enumerate(row))
+        for row in rows
+    )
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<div class=scroll><table class=data><tr>{top}</tr>{body}</table></div>"
+
+
+def _is_numeric(column: Sequence[str | Link]) -> bool:
+    """Whether every cell is a number, a dash or nothing, and not all of them nothing."""
+    texts = [cell for cell in column if cell not in ("", "–")]
+    return bool(texts) and all(isinstance(t, str) and t.lstrip("−")[:1].isdigit() for t in texts)
 
 
 def _table(values: Mapping[str, Any]) -> str:

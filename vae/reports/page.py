@@ -14,6 +14,8 @@ from vae.reports import figures, images, markup
 from vae.reports.markup import Section
 
 if TYPE_CHECKING:
+    from vae.data.dataset import Dataset
+    from vae.evaluation.compiled import Compiled
     from vae.evaluation.trained import Trained
 
 COLUMNS = 10
@@ -24,8 +26,13 @@ NUM_RANKED = 1000  # examples that rank the latents where the run has not been e
 MOST_SHOWN = 400  # samples in one picture
 
 
-def report(workdir: str | Path) -> Path:
+def report(
+    workdir: str | Path, compiled: "Compiled | None" = None, dataset: "Dataset | None" = None
+) -> Path:
     """Writes the figures and the page of a trained run.
+
+    Args:
+      compiled, dataset: what several runs share, where they do (see `vae.evaluation.trained.load`).
 
     Returns:
       The path of `report.html`.
@@ -33,10 +40,10 @@ def report(workdir: str | Path) -> Path:
     Raises:
       UserError: no trained run there, or a damaged file.
     """
-    import vae
+    from vae.evaluation.trained import load
 
     workdir = Path(workdir)
-    run = vae.load(workdir)
+    run = load(workdir, None, compiled, dataset)
     evaluation = _read(workdir / "evaluation.json")
     split = evaluation["split"] if evaluation else run.config.eval.split
     x = np.asarray(run.examples(split, NUM_RANKED))
@@ -87,8 +94,7 @@ def sample(workdir: str | Path, num: int = 64, seed: int = 0) -> list[Path]:
         temporary.unlink(missing_ok=True)
     if mean.ndim != 4:
         return [path]
-    low, high = _range(run, mean)
-    shown = (mean[:MOST_SHOWN] - low) / (high - low)
+    shown = scaled(run, mean)[:MOST_SHOWN]
     grid = images.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
     return [path, figures.save(grid, workdir / "figures" / "samples.png")]
 
@@ -215,6 +221,12 @@ def _summary(run: "Trained", shape: tuple[int, ...]) -> str:
         f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
         f"β = {config.objective.beta:g} · step {run.step:,}"
     )
+
+
+def scaled(run: "Trained", values: np.ndarray) -> np.ndarray:
+    """Values of the run's data as brightness, 0 black and 1 white."""
+    low, high = _range(run, values)
+    return (values - low) / (high - low)
 
 
 def _range(run: "Trained", values: np.ndarray) -> tuple[float, float]:

@@ -170,8 +170,8 @@ class Population:
         for slot, new in self._new.items():
             for array, value in zip(jax.tree.leaves(held), jax.tree.leaves(new), strict=True):
                 array[divmod(slot, self.per_device)] = value
-        # Through a pmap that does nothing: what the loop takes then looks like what it returned, and
-        # it is compiled once. The book's numbers come from the host at every call.
+        # Through a pmap that does nothing: what the loop takes then looks like what it returned,
+        # and it is compiled once. The book's numbers come from the host at every call.
         state, self.hyper = self._to_devices(held)
         self.state = state.replace(**held[0].book())
         self._new.clear()

@@ -1,6 +1,7 @@
 """Many runs as one compiled program, spread over the devices."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +19,10 @@ from vae.probability import posteriors, priors
 from vae.training import setup
 from vae.training.engine import Population, most_steps
 from vae.training.loop import Loop
+from vae.training.program import Program
 from vae.training.progress import Progress, Silent
 from vae.training.train import creator, validator
-from vae.training.trial import Trial
+from vae.training.trial import Create, Trial
 
 # Of the keys that are not traced, those that only the host reads.
 HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
@@ -47,6 +49,12 @@ def maskable(config: ConfigDict) -> bool:
     return posterior.maskable and choose(priors, config.model.prior, "model.prior").maskable
 
 
+@functools.lru_cache(maxsize=4)
+def _dataset(described: str) -> Dataset:
+    """Groups of the same data share one copy of them."""
+    return data.load(ConfigDict(json.loads(described)))
+
+
 class Group:
     """Configs of one `group_key`, and what is built and compiled once for all of them.
 
@@ -58,16 +66,24 @@ class Group:
         for config in members:
             configs.check(config)
         by_size = {config.model.latent_size: config for config in members}
-        self.dataset: Dataset = data.load(members[0].data)
-        self.programs = {size: setup.program(c, self.dataset) for size, c in by_size.items()}
-        self.masked = len(by_size) > 1
+        self.dataset = _dataset(json.dumps(members[0].data.to_dict()))
+        self.programs: dict[int, Program] = {}  # each size's own
+        self._create: dict[int, Create] = {}
+        for config in by_size.values():
+            self._add(config)
         self.program = self.programs[max(by_size)]
-        if self.masked:
+        if len(by_size) > 1:
             self.program = dataclasses.replace(self.program, masked=True)
         shape = self.dataset.shape
-        self.compiled = Compiled(self.program.model, shape, self.masked)
+        self.compiled = Compiled(self.program.model, shape, self.program.masked)
         self._validate = validator(self.compiled, self.dataset)
-        self._create = {size: creator(p, shape) for size, p in self.programs.items()}
+        self._engine: Population | None = None
+
+    def _add(self, config: ConfigDict) -> None:
+        size = config.model.latent_size
+        if size not in self.programs:
+            self.programs[size] = setup.program(config, self.dataset)
+            self._create[size] = creator(self.programs[size], self.dataset.shape)
 
     def train(
         self,
@@ -98,6 +114,7 @@ class Group:
     def _trial(
         self, config: ConfigDict, path: Path, progress: Progress, until: float | None
     ) -> Trial:
+        self._add(config)  # a size that came up later, smaller than the largest
         size = config.model.latent_size
         return Trial(
             config, path, self.dataset, self.programs[size], self._create[size], self._validate,
@@ -105,14 +122,20 @@ class Group:
         )  # fmt: skip
 
     def engine(self, trials: Sequence[Trial], at_once: int = 0) -> Population:
-        """The engine for so many trials: as many slots as the devices' memory holds."""
+        """The engine for so many trials: as many slots as the devices' memory holds.
+
+        A later call gets the same one, where it is large enough: it has compiled its program.
+        """
         devices, per_device = layout(len(trials), at_once)
+        if self._engine and self._engine.devices * self._engine.per_device >= devices * per_device:
+            return self._engine
         raw = np.asarray(self.dataset.splits["train"].x)
         most = most_steps(0, trials[0].log_steps)
         engine = Population(self.program, raw, devices, per_device, most)
         batch = trials[0].feed.batch_size
         while engine.per_device > 1 and not engine.fits(trials[0].hyper, batch):
             engine = engine.halved()
+        self._engine = engine
         return engine
 
 

@@ -1,0 +1,231 @@
+"""Whole sweeps from the command line."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers import last_state
+from vae import runs
+from vae.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = [
+    f"--config={ROOT}/configs/digits.py",
+    "--config.model.hidden=(16,)",
+    "--config.train.epochs=4",
+    "--config.train.eval_epochs=2.0",
+    "--config.eval.iwae_samples=(5,)",
+]
+GRID = ["--sweep=model.latent_size=2,5", "--sweep=objective.beta=0.5,2.0"]
+
+
+def start(workdir, *flags):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "vae", "sweep", *SMALL, *flags, f"--workdir={workdir}"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def table(workdir):
+    with open(workdir / "results.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def numbers(row):
+    return {k: float(v) for k, v in row.items() if k not in ("state", "trial", "seconds")}
+
+
+def assert_same_table(one, other, rtol=0.0):
+    left, right = table(one), table(other)
+    assert [row["trial"] for row in left] == [row["trial"] for row in right]
+    for a, b in zip(left, right, strict=True):
+        assert a["state"] == b["state"] == "done"
+        np.testing.assert_allclose(list(numbers(a).values()), list(numbers(b).values()), rtol)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep that nothing disturbed."""
+    workdir = tmp_path_factory.mktemp("sweeps") / "whole"
+    code, out, err = finish(start(workdir, *GRID))
+    assert code == 0, err
+    assert "4 trials, 4 to run" in out and "group 1 of 1" in out
+    return workdir
+
+
+def test_a_sweep_leaves_run_directories_a_table_and_a_page(whole):
+    rows = table(whole)
+    assert [row["model.latent_size"] for row in rows] == ["2", "2", "5", "5"]
+    columns = list(rows[0])
+    assert columns[:3] == ["model.latent_size", "objective.beta", "state"]
+    assert {"elbo", "rate", "distortion", "active_units", "nll_iwae_5"} <= set(columns)
+    for row in rows:
+        run = whole / "trials" / row["trial"]
+        evaluation = runs.read_json(run / "evaluation.json")["metrics"]
+        assert float(row["elbo"]) == evaluation["elbo"]["value"]
+        assert (run / "report.html").exists() and float(row["seconds"]) > 0
+    sweep = runs.read_json(whole / "sweep.json")
+    assert {"command", "time", "config", "environment", "keys", "launcher"} <= set(sweep)
+    assert [trial["state"] for trial in sweep["trials"]] == ["done"] * 4
+    assert "latent_size=5" in (whole / "report.html").read_text()
+
+
+def test_relaunching_a_finished_sweep_repeats_nothing(whole):
+    trials = {p: p.stat().st_mtime_ns for p in (whole / "trials").rglob("*") if p.is_file()}
+    code, out, err = finish(start(whole, *GRID))
+    assert code == 0 and "0 to run" in out, err
+    assert {p: p.stat().st_mtime_ns for p in trials} == trials
+
+
+def test_a_sweep_can_grow_and_not_shrink_or_change(whole, tmp_path, capsys):
+    code, out, _ = finish(start(whole, *GRID, "--dry_run", "--seeds=2"))
+    assert code == 2  # the trials there have no seed in their name
+    more = "--sweep=objective.beta=0.5,1.0,2.0"
+    code, out, err = finish(start(whole, GRID[0], more, "--dry_run"))
+    assert code == 0 and "6 trials, 2 to run" in out, err
+    assert main(["sweep", *SMALL, GRID[0], f"--workdir={whole}"]) == 2
+    assert "holds trials that this sweep does not have" in capsys.readouterr().err
+    changed = ["--config.train.epochs=5", f"--workdir={whole}"]
+    assert main(["sweep", *SMALL, *GRID, *changed]) == 2
+    assert "train.epochs: 4 -> 5" in capsys.readouterr().err
+
+
+def test_kill_9_in_the_middle_then_relaunch(whole, tmp_path):
+    """Finished trials are not touched, and the end is that of the undisturbed sweep."""
+    workdir = tmp_path / "sweep"
+    flags = ["--config.train.epochs=150", "--config.train.eval_epochs=1.0"]
+    process = start(workdir, *GRID, *flags)
+    begun = workdir / "trials" / "latent_size=5,beta=0.5" / "metrics.jsonl"
+    until = time.time() + 200
+    while not (begun.exists() and len(begun.read_text().splitlines()) > 12):
+        assert process.poll() is None and time.time() < until, finish(process)
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    trained = workdir / "trials" / "latent_size=2,beta=0.5" / "checkpoints"
+    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*") if p.is_file()}
+    assert before
+    code, _, err = finish(start(workdir, *GRID, *flags))
+    assert code == 0, err
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    undisturbed = tmp_path / "undisturbed"
+    assert finish(start(undisturbed, *GRID, *flags))[0] == 0
+    assert_same_table(workdir, undisturbed)
+    for name in ("latent_size=5,beta=0.5", "latent_size=5,beta=2"):
+        left, right = (last_state(w / "trials" / name) for w in (workdir, undisturbed))
+        assert all(np.array_equal(left[key], right[key]) for key in right)
+
+
+def test_ctrl_c_saves_every_trial_and_a_relaunch_goes_on(tmp_path):
+    workdir = tmp_path / "sweep"
+    flags = ["--config.train.epochs=2000", "--config.train.eval_epochs=1000.0"]
+    process = start(workdir, *GRID, *flags, "--slots=1")
+    begun = workdir / "trials" / "latent_size=2,beta=0.5" / "metrics.jsonl"
+    until = time.time() + 200
+    while not (begun.exists() and begun.read_text()):
+        assert process.poll() is None and time.time() < until, finish(process)
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 1 and "interrupted and saved" in err and len(err.strip().splitlines()) == 1
+    assert int(last_state(workdir / "trials" / "latent_size=2,beta=0.5")["step"]) > 0
+
+
+def test_a_diverging_trial_is_named_and_the_others_are_done(tmp_path):
+    workdir = tmp_path / "sweep"
+    flags = ["--sweep=optimizer.learning_rate=1e9,1e-3", "--seeds=2"]
+    code, _, err = finish(start(workdir, *flags))
+    assert code == 1 and "2 of 4 trials failed" in err and "Traceback" not in err
+    assert "learning_rate=1e+09,seed=0: " in err and "is not finite at step" in err
+    assert [row["state"] for row in table(workdir)] == ["failed"] * 2 + ["done"] * 2
+    assert "learning_rate=1e+09,seed=1" in (workdir / "report.html").read_text()
+    code, out, err = finish(start(workdir, *flags))  # it would diverge again
+    assert code == 1 and "0 to run" in out and "2 of 4 trials failed" in err
+
+
+def test_processes_give_the_same_table_as_a_population(tmp_path):
+    workdir = tmp_path / "sweep"
+    code, _, err = finish(start(workdir, GRID[0], "--launcher=processes"))
+    assert code == 0, err
+    together = tmp_path / "together"
+    assert finish(start(together, GRID[0]))[0] == 0
+    assert_same_table(workdir, together, rtol=2e-4)
+    assert "validation" in (workdir / "trials" / "latent_size=2" / "log.txt").read_text()
+
+
+def test_a_process_that_dies_is_tried_again_and_then_named(tmp_path):
+    workdir = tmp_path / "sweep"
+    flags = ["--launcher=processes", "--slots=1", "--sweep=data.path=none.npz,absent.npz"]
+    flags.append("--config.data.name=files")
+    code, _, err = finish(start(workdir, *flags))
+    assert code == 1 and "path=none.npz" in err and "path=absent.npz" in err, err
+    log = (workdir / "trials" / "path=none.npz" / "log.txt").read_text()
+    assert log.count("error:") == 1  # a wrong config is not tried again
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--sweep=objective.bta=1.0"], "did you mean 'objective.beta'"),
+        (["--launcher=slrm", *GRID], "is not one of: population"),
+        (["--sweep=model.encoder=mlp,mpl"], "did you mean 'mlp'"),
+        (["--sweep=train.batch_size=10,9999"], "train.batch_size=9999"),
+        (["--search=tpe", *GRID], "--trials=N"),
+        (["--search=best", "--trials=2", *GRID], "is not one of: tpe, random"),
+        (["--search=tpe", "--trials=2", "--halving=1", *GRID], "--halving=N"),
+    ],
+)
+def test_wrong_sweeps_exit_2_and_leave_no_trial(flags, words, tmp_path, capsys):
+    workdir = tmp_path / "sweep"
+    assert main(["sweep", *SMALL, *flags, f"--workdir={workdir}"]) == 2
+    err = capsys.readouterr().err
+    assert words in err and len(err.strip().splitlines()) <= 2
+    assert not (workdir / "trials").exists()
+
+
+def test_a_search_prunes_and_resumes_where_it_was(tmp_path):
+    workdir = tmp_path / "search"
+    flags = ["--search=tpe", "--halving=2", "--slots=4"]
+    flags += ["--sweep=optimizer.learning_rate=log(1e-4,1e-2)", "--sweep=model.latent_size=2,5"]
+    code, _, err = finish(start(workdir, *flags, "--trials=4"))
+    assert code == 0, err
+    first = table(workdir)
+    assert sorted(row["state"] for row in first) == ["done"] + ["pruned"] * 3
+    assert all(1e-4 <= float(row["optimizer.learning_rate"]) <= 1e-2 for row in first)
+    best = min(first, key=lambda row: row["state"])
+    assert float(best["elbo"]) >= max(float(row["elbo"]) for row in first) - 1.0
+    code, out, err = finish(start(workdir, *flags, "--trials=6"))
+    assert code == 0 and "trials 0004 to 0005 of 6" in out, err
+    assert table(workdir)[:4] == first
+    steps = {row["trial"]: int(last_state(workdir / "trials" / row["trial"])["step"])
+             for row in first}  # fmt: skip
+    assert sorted(steps.values()) == [12, 12, 24, 48]  # epochs 1, 1, 2 and 4
+    assert json.loads((workdir / "sweep.json").read_text())["metric"] == "elbo"
+
+
+@pytest.mark.slow
+def test_rate_rises_and_distortion_falls_as_beta_falls(tmp_path):
+    """At every latent size of at least 8 (Higgins et al. 2017; Alemi et al. 2018)."""
+    workdir = tmp_path / "sweep"
+    flags = ["--sweep=model.latent_size=8,16", "--sweep=objective.beta=0.25,0.5,1.0,2.0"]
+    flags += ["--config.model.hidden=(100,)", "--config.train.epochs=60"]
+    code, _, err = finish(start(workdir, *flags))
+    assert code == 0, err
+    rows = table(workdir)
+    for size in ("8", "16"):
+        mine = [row for row in rows if row["model.latent_size"] == size]
+        rates, distortions = ([float(row[k]) for row in mine] for k in ("rate", "distortion"))
+        assert rates == sorted(rates, reverse=True) and distortions == sorted(distortions)

@@ -1,0 +1,254 @@
+"""What a sweep found, as plain data: a row a trial, means over seeds, results.csv, a frontier."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae import runs
+from vae.reports.tables import format_table, format_value
+
+LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "fid")  # what a name begins with
+FIRST = ("model.latent_size", "objective.beta")  # the axes of a figure, where they are swept
+
+
+def rows(sweep: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
+    """What each trial is and what came of it.
+
+    Args:
+      sweep: what sweep.json holds.
+      directory: the sweep's; each trial is the run `trials/NAME` in it.
+
+    Returns:
+      One mapping a trial, in order: `trial` (its name), `values` (dotted key to value, lists as
+      tuples), `state`, `reason`, `seconds` (or None); and from evaluation.json, in its order,
+      `metrics` (name to float) and `stderr` (over examples, where there is one), both empty where
+      it is missing, with `split` and `num_examples`, None where it is missing. A metric that is
+      not finite is left out.
+    """
+    return [_row(trial, directory / "trials" / trial["name"]) for trial in sweep["trials"]]
+
+
+def _row(trial: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
+    path = workdir / "evaluation.json"
+    evaluation = runs.read_json(path) if path.exists() else {}
+    metrics = {k: m for k, m in evaluation.get("metrics", {}).items() if _finite(m.get("value"))}
+    return {
+        "trial": trial["name"],
+        "values": {key: _hashable(value) for key, value in trial["values"].items()},
+        "state": trial["state"],
+        "reason": trial.get("reason"),
+        "seconds": trial.get("seconds"),
+        "metrics": {name: float(metric["value"]) for name, metric in metrics.items()},
+        "stderr": {k: float(m["stderr"]) for k, m in metrics.items() if _finite(m.get("stderr"))},
+        "split": evaluation.get("split"),
+        "num_examples": evaluation.get("num_examples"),
+    }
+
+
+def done(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The trials that are done and evaluated: the only ones that are compared."""
+    return [row for row in rows if row["state"] == "done" and row["metrics"]]
+
+
+def metric_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The metrics of any trial, in the order of evaluation.json."""
+    return list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+
+
+def tightest_nll(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The `nll_iwae_K` of the largest K among those that most trials have, or None."""
+    counts: dict[int, int] = {}
+    for name in (name for row in rows for name in row["metrics"]):
+        if match := re.fullmatch(r"nll_iwae_(\d+)", name):
+            counts[int(match[1])] = counts.get(int(match[1]), 0) + 1
+    return f"nll_iwae_{max(counts, key=lambda k: (counts[k], k))}" if counts else None
+
+
+def headline(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of a summary that the trials have: ELBO, NLL, rate, ..., seconds."""
+    wanted = ("elbo", tightest_nll(rows), "rate", "distortion", "active_units")
+    found = metric_names(rows)
+    timed = any(_finite(row["seconds"]) for row in rows)
+    return [name for name in wanted if name in found] + ["seconds"] * timed
+
+
+def value(row: Mapping[str, Any], metric: str) -> float | None:
+    """A trial's metric, or its wall time (`seconds`); None where it is missing."""
+    found = row["seconds"] if metric == "seconds" else row["metrics"].get(metric)
+    return float(found) if _finite(found) else None
+
+
+def over_seeds(
+    rows: Sequence[Mapping[str, Any]], keys: Sequence[str], metrics: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Means over the seeds of each combination of the other keys.
+
+    Args:
+      rows: of `rows`; those that are not done and evaluated give a combination and no number.
+      keys: the swept keys, with "seed" or without.
+      metrics: names of metrics, and `seconds`.
+
+    Returns:
+      One mapping a combination, in order of appearance: its keys' values; `n`, how many trials
+      are done; and for each metric (mean, standard error), which is the sample standard deviation
+      over sqrt(n), or None of a single trial. A metric that no trial has is None.
+    """
+    others = [key for key in keys if key != "seed"]
+    members: dict[tuple, list] = {}
+    for row in rows:
+        members.setdefault(tuple(row["values"].get(key) for key in others), []).append(row)
+    groups = []
+    for combination, trials in members.items():
+        trials = done(trials)
+        group = {**dict(zip(others, combination, strict=True)), "n": len(trials)}
+        for metric in metrics:
+            found = [value(row, metric) for row in trials]
+            group[metric] = mean_and_stderr([number for number in found if number is not None])
+        groups.append(group)
+    return groups
+
+
+def mean_and_stderr(numbers: Sequence[float]) -> tuple[float, float | None] | None:
+    """The mean and its standard error (ddof 1; None of one number); None of no number."""
+    if not numbers:
+        return None
+    spread = np.std(numbers, ddof=1) / math.sqrt(len(numbers)) if len(numbers) > 1 else None
+    return float(np.mean(numbers)), None if spread is None else float(spread)
+
+
+def higher_is_better(metric: str) -> bool:
+    return not metric.startswith(LOWER_IS_BETTER)
+
+
+def best(rows: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
+    """The trial that is done and has the best value, or None."""
+    sign = 1 if higher_is_better(metric) else -1
+    having = [row for row in done(rows) if value(row, metric) is not None]
+    return max(having, key=lambda row: sign * value(row, metric), default=None)
+
+
+def best_group(groups: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
+    """The combination of `over_seeds` with the best mean, or None."""
+    sign = 1 if higher_is_better(metric) else -1
+    having = [group for group in groups if group.get(metric)]
+    return max(having, key=lambda group: sign * group[metric][0], default=None)
+
+
+def axes(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
+    """The keys but the seed that take several values: latent size, beta, other numbers, names."""
+    varying = [k for k in keys if k != "seed" and len({row["values"].get(k) for row in rows}) > 1]
+    rank = {key: number for number, key in enumerate(FIRST)}
+
+    def order(key: str) -> int:
+        return rank.get(key, 2 if numeric(row["values"].get(key) for row in rows) else 3)
+
+    return sorted(varying, key=order)
+
+
+def numeric(values: Any) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def ordered(values: Sequence[Hashable]) -> list[Any]:
+    """Each value once: numbers from small to large, anything else as it first appears."""
+    distinct = list(dict.fromkeys(values))
+    return sorted(distinct) if numeric(distinct) else distinct
+
+
+def cells(
+    groups: Sequence[Mapping[str, Any]], row_key: str, column_key: str, metric: str
+) -> tuple[list[Any], list[Any], np.ndarray]:
+    """A metric's means over two keys.
+
+    Returns:
+      The R values of `row_key`, the K of `column_key`, and the means over seeds [R, K]: where
+      there are further keys the best over them, and NaN where there is none.
+    """
+    row_values = ordered([group[row_key] for group in groups])
+    column_values = ordered([group[column_key] for group in groups])
+    matrix = np.full((len(row_values), len(column_values)), np.nan)
+    better = np.fmax if higher_is_better(metric) else np.fmin
+    for group in groups:
+        if group[metric]:
+            place = row_values.index(group[row_key]), column_values.index(group[column_key])
+            matrix[place] = better(matrix[place], group[metric][0])
+    return row_values, column_values, matrix
+
+
+def frontier(points: np.ndarray) -> list[int]:
+    """The lower-left convex hull of points [N, 2], as indices from left to right.
+
+    The lowest distortion that a rate could have is a convex function of it, and falls (Alemi et
+    al. 2018, "Fixing a broken ELBO"): what lies above the hull is reached by mixing what is on it.
+    """
+    hull: list[int] = []
+    for i in sorted(range(len(points)), key=lambda i: tuple(points[i])):
+        while len(hull) > 1 and _turn(*points[hull[-2:]], points[i]) <= 0:
+            hull.pop()
+        hull.append(i)
+    lowest = int(np.argmin([points[i][1] for i in hull])) if hull else -1
+    return hull[: lowest + 1]
+
+
+def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
+    """Above 0 where a, b, c turn to the left."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def results_csv(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
+    """A line a trial: the swept keys, `state`, every metric's value, `seconds`, `trial`."""
+    names = metric_names(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*keys, "state", *names, "seconds", "trial"])
+    for row in rows:
+        swept = [row["values"].get(key) for key in keys]
+        numbers = [row["metrics"].get(name) for name in names]
+        writer.writerow([*swept, row["state"], *numbers, row["seconds"], row["trial"]])
+    return text.getvalue()
+
+
+def summary_table(
+    rows: Sequence[Mapping[str, Any]],
+    keys: Sequence[str],
+    metrics: Sequence[str] | None = None,
+    markdown: bool = False,
+) -> str:
+    """A line a combination of keys but the seed: mean ± standard error over seeds, as text.
+
+    Args:
+      metrics: by default those of `headline`.
+    """
+    metrics = headline(rows) if metrics is None else metrics
+    lines = []
+    for group in over_seeds(rows, keys, metrics):
+        line = {short_name(k, keys): show(group[k]) for k in keys if k != "seed"}
+        numbers = {name: format_value(*group[name]) if group[name] else None for name in metrics}
+        lines.append({**line, "n": group["n"], **numbers})
+    columns = [*(short_name(key, keys) for key in keys if key != "seed"), "n", *metrics]
+    return format_table(lines, columns, markdown)
+
+
+def short_name(key: str, keys: Sequence[str]) -> str:
+    """The last part of a dotted key, or all of it where another key ends alike."""
+    last = key.rsplit(".", 1)[-1]
+    return last if sum(other.rsplit(".", 1)[-1] == last for other in keys) <= 1 else key
+
+
+def show(value: Any) -> str:
+    """A key's value in few letters: 0.5, "(200, 200)", "conv"."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,293 @@
+"""Figures that compare the trials of a sweep, from plain arrays and mappings."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from vae.reports.figures import ROUND, WHOLE, limits, styled
+from vae.reports.images import picture_rows
+
+# Okabe and Ito, without the yellow that white paper swallows.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 1.6)))
+INK, SOFT, HULL = "#333333", "#8a8f98", "#c9cdd3"
+COLOURS = "viridis"
+SAMPLE = 42  # pixels aimed at for an image of a small grid
+MOST_LABELS = 40  # points of the rate-distortion plane that are labelled
+
+
+def colours(values: Sequence[Hashable]) -> dict[Hashable, str]:
+    """A colour for each value: of the palette, or of a scale where there are many values."""
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) <= len(PALETTE):
+        return dict(zip(distinct, PALETTE, strict=False))
+    scale = matplotlib.colormaps[COLOURS](np.linspace(0.0, 0.92, len(distinct)))
+    return {v: matplotlib.colors.to_hex(c) for v, c in zip(distinct, scale, strict=True)}
+
+
+@styled
+def heat_map(
+    matrix: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    names: tuple[str, str],
+    title: str,
+    larger_is_better: bool = True,
+) -> Figure:
+    """A matrix [R, K] with its numbers in the cells, rows upwards, the best cell framed.
+
+    Args:
+      rows, columns: the R and K values of the two keys.
+      names: of the keys of the rows and of the columns.
+    """
+    texts = _cell_texts(matrix)
+    cell = max(0.42, 0.075 * max(map(len, texts.flat)))  # inches
+    height = 0.3 * len(rows)
+    size = max(2.7, 0.75 + cell * len(columns)), 0.75 + max(height, 1.0)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    colour = matplotlib.colormaps[COLOURS]
+    low, high = np.nanmin(matrix), np.nanmax(matrix)
+    norm = matplotlib.colors.Normalize(low, high if high > low else low + 1.0)
+    axes.pcolormesh(matrix, cmap=colour, norm=norm, edgecolors="white", linewidth=0.8)
+    for (row, column), number in np.ndenumerate(matrix):
+        ink = SOFT if np.isnan(number) else readable_on(colour(norm(number)))
+        place = {"ha": "center", "va": "center", "color": ink, "fontsize": 7}
+        axes.text(column + 0.5, row + 0.5, texts[row, column], **place)
+    best = np.nanargmax(matrix if larger_is_better else -matrix)
+    row, column = np.unravel_index(best, matrix.shape)
+    frame = {"fill": False, "edgecolor": "#d55e00", "linewidth": 1.6, "zorder": 3}
+    axes.add_patch(matplotlib.patches.Rectangle((column, row), 1, 1, clip_on=False, **frame))
+    axes.set(title=title, ylabel=names[0], xlabel=names[1])
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=_slant(columns, cell))
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    _bare(axes)
+    return figure
+
+
+def readable_on(colour: Sequence[float]) -> str:
+    """Black or white text, whichever stands out more from an RGB colour (WCAG's contrast)."""
+    rgb = np.asarray(colour[:3], float)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
+
+
+def _cell_texts(matrix: np.ndarray) -> np.ndarray:
+    """The numbers [R, K] with as many decimals as tell them apart; a dash for NaN."""
+    found = matrix[np.isfinite(matrix)]
+    spread = found.max() - found.min()
+    decimals = 1 if not spread else int(np.clip(2 - math.floor(math.log10(spread)), 1, 4))
+    decimals = 0 if np.all(found == np.round(found)) else decimals
+    decimals = min(decimals, 1) if np.all(2 * found == np.round(2 * found)) else decimals
+    texts = [f"{x:,.{decimals}f}".replace("-", "−") if np.isfinite(x) else "–" for x in matrix.flat]
+    return np.array(texts, dtype=object).reshape(matrix.shape)
+
+
+def _slant(texts: Sequence[str], width: float) -> float:
+    """The angle at which texts fit below columns of a width in inches."""
+    return 30.0 if max(map(len, texts)) * 0.062 > width else 0.0
+
+
+def _bare(axes: Axes) -> None:
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+@styled
+def against_key(
+    values: Sequence[Any],
+    means: Sequence[float],
+    errors: Sequence[float | None],
+    name: str,
+    title: str,
+) -> Figure:
+    """Means with their standard errors against one key's values [N], numbers or names."""
+    are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    x = np.asarray(values, float) if are_numbers else np.arange(len(values))
+    figure = Figure(figsize=(2.7, 2.1), layout="constrained")
+    axes = figure.subplots()
+    bars = [0.0 if error is None else error for error in errors]
+    line = "-" if are_numbers else "none"
+    look = {"color": PALETTE[0], "ecolor": SOFT, "elinewidth": 1.0, "markersize": 3.5}
+    axes.errorbar(x, means, bars, linestyle=line, marker="o", capsize=2, **look)
+    if are_numbers:
+        _scale(axes, x)
+    else:
+        axes.set_xticks(x, [str(value) for value in values], rotation=_slant(values, 2 / len(x)))
+        axes.set_xlim(-0.5, len(x) - 0.5)
+    axes.set(title=title, xlabel=name)
+    _plain_numbers(axes)
+    return figure
+
+
+@styled
+def scatter(
+    x: np.ndarray, y: np.ndarray, values: np.ndarray, names: tuple[str, str], title: str
+) -> Figure:
+    """Values [N] as colours at x, y [N]: for a search, whose trials fill no grid."""
+    figure = Figure(figsize=(2.9, 2.3), layout="constrained")
+    axes = figure.subplots()
+    order = np.argsort(values)
+    look = {"cmap": COLOURS, "s": 22, "linewidths": 0.4, "edgecolors": "white"}
+    points = axes.scatter(x[order], y[order], c=values[order], **look)
+    figure.colorbar(points, ax=axes, pad=0.02, aspect=18).outline.set_visible(False)
+    axes.set(title=title, ylabel=names[0], xlabel=names[1])
+    _scale(axes, x)
+    _scale(axes, y, "y")
+    return figure
+
+
+def _scale(axes: Axes, values: np.ndarray, which: str = "x") -> None:
+    """A logarithmic axis where positive values span more than a factor of 20."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    if len(values) > 1 and values.min() > 0 and values.max() > 20 * values.min():
+        axis.axes.set_xscale("log") if which == "x" else axis.axes.set_yscale("log")
+        ticks = sorted(set(values.tolist()))
+        if len(ticks) <= 7:
+            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_ticks([], minor=True)
+    elif len(set(values.tolist())) <= 6:
+        axis.set_ticks(sorted(set(values.tolist())))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=ROUND))
+
+
+def _plain_numbers(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
+
+
+@styled
+def rate_distortion(
+    points: Sequence[Mapping[str, Any]],
+    means: Sequence[Mapping[str, Any]],
+    hull: np.ndarray,
+    colour_name: str | None,
+) -> Figure:
+    """Trials in the plane of rate and distortion, below them the frontier, behind them the ELBO.
+
+    Args:
+      points: one a trial, with `rate`, `distortion` (nats) and `colour`, a value to be named.
+      means: one a combination of keys, over seeds, with these, `line` (those of one line are
+        joined in order; None: not joined) and `label`, a text beside it.
+      hull: the frontier's points [N, 2], rate and distortion.
+      colour_name: what `colour` is a value of; None where all are of one colour.
+    """
+    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    axes = figure.subplots()
+    colour = colours([point["colour"] for point in points])
+    xy = np.array([(point["rate"], point["distortion"]) for point in points], float)
+    axes.plot(*hull.T, color=HULL, linewidth=5, zorder=1, label="frontier", alpha=0.8)
+    hues = [colour[point["colour"]] for point in points]
+    axes.scatter(*xy.T, c=hues, s=20, linewidths=0.5, edgecolors="white", zorder=4)
+    for line in dict.fromkeys(m["line"] for m in means if m["line"] is not None):
+        along = [mean for mean in means if mean["line"] == line]
+        path = np.array([(mean["rate"], mean["distortion"]) for mean in along])
+        axes.plot(*path.T, color=colour[along[0]["colour"]], linewidth=0.9, zorder=3, alpha=0.8)
+    for mean in means if len(means) <= MOST_LABELS else []:
+        place = (mean["rate"], mean["distortion"])
+        ink = {"color": colour[mean["colour"]], "fontsize": 6.5, "zorder": 5}
+        axes.annotate(mean["label"], place, (4, 3), textcoords="offset points", **ink)
+    axes.set(xlabel="rate (nats)", ylabel="distortion (nats)")
+    for setter, side in ((axes.set_xlim, xy[:, 0]), (axes.set_ylim, xy[:, 1])):
+        margin = 0.09 * np.ptp(side) or 0.05 * abs(side[0]) or 1.0
+        setter(side.min() - margin, side.max() + margin)
+    axes.grid(False)
+    _iso_elbo(axes)
+    handles = [_proxy(c, marker="o", linestyle="none", markersize=4) for c in colour.values()]
+    handles = handles if colour_name else []
+    handles += [_proxy(HULL, linewidth=5), _proxy(SOFT, linewidth=0.7, linestyle=(0, (4, 3)))]
+    labels = [*(f"{value}" for value in colour if colour_name), "frontier", "equal ELBO"]
+    figure.legend(
+        handles, labels, loc="outside right upper", title=colour_name, alignment="left",
+        handlelength=1.6, title_fontsize=7.5,
+    )  # fmt: skip
+    return figure
+
+
+def _iso_elbo(axes: Axes) -> None:
+    """Dashed lines of equal ELBO = −(D + R), with its value where each leaves the axes."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    levels = MaxNLocator(7, steps=ROUND).tick_values(left + bottom, right + top)
+    text = {"color": SOFT, "fontsize": 6.5, "annotation_clip": False}
+    for total in levels[(levels > left + bottom) & (levels < right + top)]:
+        axes.axline((0, total), slope=-1, color=SOFT, linewidth=0.5, dashes=(4, 3), zorder=0)
+        value = f"{-total:,g}".replace("-", "−")
+        if left <= total - top:
+            at, offset, place = (total - top, top), (0, 2), {"ha": "center", "va": "bottom"}
+        elif total - right >= bottom:
+            at, offset, place = (right, total - right), (3, 0), {"ha": "left", "va": "center"}
+        else:
+            at, offset, place = (total - bottom, bottom), (2, 3), {"ha": "left", "va": "bottom"}
+        axes.annotate(value, at, offset, textcoords="offset points", **place, **text)
+
+
+def _proxy(colour: str, **look: Any) -> Line2D:
+    return Line2D([], [], color=colour, **look)
+
+
+@styled
+def validation_curves(
+    curves: Sequence[Mapping[str, Any]], x_name: str, colour_name: str, style_name: str | None
+) -> Figure:
+    """The validation ELBO of every trial; the legend has an entry a value and none a trial.
+
+    Args:
+      curves: with `points` [N, 2] of epoch and ELBO (nats), `colour` and `style`, values to be
+        named, and `stopped`, whether the trial was stopped early, which a cross marks.
+      x_name: "epoch" or "step".
+      colour_name, style_name: what `colour` and `style` are values of; "" or None: of nothing.
+    """
+    figure = Figure(figsize=(5.6, 3.1), layout="constrained")
+    axes = figure.subplots()
+    colour = colours([curve["colour"] for curve in curves])
+    styles = list(dict.fromkeys(curve["style"] for curve in curves))
+    dashes = dict(zip(styles, DASHES, strict=False))
+    width = 1.1 if len(curves) <= 12 else 0.8
+    for curve in curves:
+        look = {"color": colour[curve["colour"]], "linestyle": dashes.get(curve["style"], "-")}
+        one = {"marker": "o", "markersize": 2.5} if len(curve["points"]) == 1 else {}
+        axes.plot(*curve["points"].T, linewidth=width, alpha=0.9, **look, **one)
+        if curve["stopped"]:
+            axes.plot(*curve["points"][-1], "x", color=look["color"], markersize=4)
+    axes.set_title("Validation ELBO (nats)")
+    axes.set_xlabel(x_name)
+    axes.set_ylim(limits(np.concatenate([curve["points"] for curve in curves]), from_zero=False))
+    _plain_numbers(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=WHOLE))
+    _curve_legends(figure, colour if colour_name else {}, colour_name, dashes, style_name)
+    return figure
+
+
+def _curve_legends(
+    figure: Figure, colour: Mapping, colour_name: str, dashes: Mapping, style_name: str | None
+) -> None:
+    """One entry a colour and one a line style, in one column at the right."""
+    handles, labels = [], []
+    if colour:
+        handles += [_proxy("none"), *(_proxy(c, linewidth=1.6) for c in colour.values())]
+        labels += [colour_name, *map(str, colour)]
+    if style_name:
+        handles += [_proxy("none"), *(_proxy(INK, linestyle=d) for d in dashes.values())]
+        labels += [style_name, *map(str, dashes)]
+    if handles:
+        figure.legend(handles, labels, loc="outside right upper", handlelength=2.6)
+
+
+@styled
+def sample_grid(images: np.ndarray) -> Figure:
+    """Images [N, H, W, C] in [0, 1] as a small square, filled up with white."""
+    columns = math.ceil(math.sqrt(len(images)))
+    blank = np.ones((-len(images) % columns, *images.shape[1:]))
+    full = np.concatenate([images, blank])
+    return picture_rows(full.reshape(-1, columns, *images.shape[1:]), cell=SAMPLE)

@@ -1,0 +1,179 @@
+"""The report of a sweep, read from its directory: figures/*.png and report.html."""
+
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae import runs
+from vae.config import flatten
+from vae.reports import markup, summary, sweep_panels
+from vae.reports.markup import Link, Table
+from vae.reports.sweep_panels import Results, column
+from vae.reports.tables import format_value
+
+WITHOUT_NATS = ("active_units", "bpd", "seconds")
+
+
+def sweep_report(directory: str | Path, samples: Callable[[Path], np.ndarray | None]) -> Path:
+    """Writes the figures and the page of a sweep, of however many of its trials are done.
+
+    Args:
+      samples: gives a few images [n, H, W, C] in [0, 1] of the run in a directory, or None where
+        its data are no images. A UserError that it raises is a sentence on the page.
+
+    Returns:
+      The path of `report.html`.
+
+    Raises:
+      UserError: no sweep there, or a damaged file.
+    """
+    directory = Path(directory)
+    sweep = runs.read_json(directory / "sweep.json")
+    results = Results.read(sweep, directory)
+    known = {key: sweep[key] for key in ("command", "time", "launcher") if key in sweep}
+    text = markup.document(
+        title=sweep["name"],
+        summary=_about(results),
+        lead=[markup.verdict(*_verdict(results, sweep.get("metric")))],
+        sections=[
+            _summary_table(results),
+            *sweep_panels.over_keys(results),
+            *sweep_panels.rate_distortion(results),
+            *sweep_panels.curves(results),
+            *sweep_panels.sample_grids(results, samples),
+            _all_trials(results),
+        ],
+        config=_swept_config(results, sweep),
+        environment={**(sweep.get("environment") or {}), **known},
+    )
+    return markup.write(directory / "report.html", text)
+
+
+def _about(results: Results) -> str:
+    """ "24 trials: latent size 2, 4 × β 0.5, 1, 2 × seed 0, 1"."""
+    parts = []
+    for key in results.keys:
+        values = _values(results, key)
+        listed = ", ".join(map(summary.show, values))
+        named = f"{results.name(key)} {listed}"
+        parts.append(named if len(values) <= 8 else f"{len(values)} values of {results.name(key)}")
+    return f"{len(results.rows)} trials: {' × '.join(parts)}"
+
+
+def _values(results: Results, key: str) -> list[Any]:
+    return summary.ordered([row["values"].get(key) for row in results.rows])
+
+
+def _verdict(results: Results, searched: str | None) -> tuple[list[str], list[str]]:
+    """Sentences, and a line for each failed trial.
+
+    Args:
+      searched: the metric that a search optimised.
+    """
+    states = Counter(row["state"] for row in results.rows)
+    counts = [f"{states[s]} {s}" for s in ("failed", "pruned", "pending") if states[s]]
+    sentences = [", ".join([f"{states['done']} of {len(results.rows)} trials done", *counts]) + "."]
+    if blind := states["done"] - len(results.done):
+        sentences.append(f"{blind} of those done not evaluated: evaluate, then report again.")
+    if not results.done:
+        sentences.append("There is nothing to compare yet.")
+    for metric in dict.fromkeys(("elbo", results.nll, searched)):
+        sentences += _best(results, metric) if metric else []
+    failed = [row for row in results.rows if row["state"] == "failed"]
+    reasons = [f"{row['trial']} failed: {row['reason'] or 'no reason recorded'}" for row in failed]
+    return sentences, reasons
+
+
+def _best(results: Results, metric: str) -> list[str]:
+    """The best trial, and the best mean over seeds where there are several."""
+    row = summary.best(results.done, metric)
+    if row is None:
+        return []
+    name, unit = markup.metric_label(metric), "" if metric in WITHOUT_NATS else " nats"
+    trial = results.describe(row["values"], results.keys) or row["trial"]
+    error = row["stderr"].get(metric)
+    number = _number(summary.value(row, metric), error)
+    over = f" (standard error over {row['num_examples'] or 0:,} {row['split']} examples)"
+    said = f"Best trial by {name}: {trial}, {number}{unit}{over if error else ''}."
+    groups = results.means(metric)
+    if max(group["n"] for group in groups) > 1 and len(groups) > 1:
+        best = summary.best_group(groups, metric)
+        seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
+        over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
+        said += (
+            f" Best mean over seeds: {results.describe(best, results.others)}, "
+            f"{_number(*best[metric])}{unit} ({over})."
+        )
+    return [said]
+
+
+def _number(number: float, stderr: float | None = None) -> str:
+    return format_value(number, stderr).replace("-", "−")
+
+
+def _summary_table(results: Results) -> Table:
+    metrics = summary.headline(results.done)
+    groups = summary.over_seeds(results.rows, results.keys, metrics)
+    lines = [
+        [
+            *(summary.show(group[key]) for key in results.others),
+            str(group["n"]),
+            *(_number(*group[metric]) if group[metric] else "–" for metric in metrics),
+        ]
+        for group in groups
+    ]
+    several = any(group["n"] > 1 for group in groups)
+    caption = "Means over seeds ± their standard error; " if several else ""
+    caption += f"n is the number of {'seeds' if several else 'trials'} done. "
+    if results.nll:
+        caption += f"NLL is {markup.metric_label(results.nll)}. "
+    if metrics:
+        caption += "ELBO and NLL are at β = 1 whatever was trained."
+    head = [*map(results.name, results.others), "n", *map(column, metrics)]
+    return Table("Summary", caption, head, lines)
+
+
+def _all_trials(results: Results) -> Table:
+    metrics = summary.metric_names(results.rows)
+    timed = any(row["seconds"] is not None for row in results.rows)
+    caption = "± is the standard error of the mean over examples."
+    head = ["Trial", "State", *map(column, metrics), *["Seconds"] * timed]
+    return Table(
+        "Trials",
+        caption if metrics else "",
+        head,
+        [_trial(results.directory, row, metrics, timed) for row in results.rows],
+    )
+
+
+def _trial(
+    directory: Path, row: Mapping[str, Any], metrics: Sequence[str], timed: bool
+) -> list[str | Link]:
+    """A line of the table of trials; of one without metrics, its reason instead of them."""
+    address = f"trials/{urllib.parse.quote(row['trial'], safe='')}/report.html"
+    has_page = (directory / "trials" / row["trial"] / "report.html").exists()
+    name = Link(row["trial"], address) if has_page else row["trial"]
+    if row["reason"] and not row["metrics"]:
+        return [name, f"{row['state']}: {row['reason']}"]
+    numbers = [
+        _number(row["metrics"][metric], row["stderr"].get(metric))
+        if metric in row["metrics"]
+        else "–"
+        for metric in metrics
+    ]
+    seconds = "–" if row["seconds"] is None else _number(row["seconds"])
+    return [name, row["state"], *numbers, *[seconds] * timed]
+
+
+def _swept_config(results: Results, sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """The base config, and in it the values of the swept keys."""
+    config = dict(flatten(sweep.get("config") or {}))
+    for key in results.keys:
+        values = _values(results, key)
+        listed = ", ".join(map(summary.show, values))
+        config[key] = f"swept: {listed if len(values) <= 12 else f'{len(values)} values'}"
+    return config

@@ -1,0 +1,283 @@
+"""The figures of a sweep's page with their captions: over the keys, rate-distortion, curves."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae import runs
+from vae.errors import UserError
+from vae.reports import figures, markup, summary, sweep_figures
+from vae.reports.markup import Panels, Section
+
+MOST_GRIDS = 24
+SYMBOLS = {"beta": "β", "gamma": "γ"}
+BETA = "objective.beta"
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """A sweep as its figures need it."""
+
+    directory: Path
+    keys: Sequence[str]  # that were swept, the seed among them
+    rows: Sequence[Mapping[str, Any]]  # of summary.rows, as sweep.json has them
+    done: Sequence[Mapping[str, Any]]  # those that are compared, in order of the axes' values
+    axes: Sequence[str]  # keys that figures are drawn over, the first two of them above all
+    nll: str | None  # the tightest
+
+    @classmethod
+    def read(cls, sweep: Mapping[str, Any], directory: Path) -> "Results":
+        rows, keys = summary.rows(sweep, directory), list(sweep["keys"])
+        done = summary.done(rows)
+        axes = summary.axes(done, keys)
+        ranks = [summary.ordered([row["values"].get(key) for row in done]) for key in axes]
+
+        def place(row: Mapping[str, Any]) -> list[int]:
+            return [r.index(row["values"].get(key)) for key, r in zip(axes, ranks, strict=True)]
+
+        return cls(directory, keys, rows, sorted(done, key=place), axes, summary.tightest_nll(done))
+
+    @property
+    def others(self) -> list[str]:
+        return [key for key in self.keys if key != "seed"]
+
+    def means(self, *metrics: str) -> list[dict[str, Any]]:
+        """Over seeds, of the combinations that have all these metrics."""
+        groups = summary.over_seeds(self.done, self.keys, metrics)
+        return [group for group in groups if all(group[metric] for metric in metrics)]
+
+    def name(self, key: str | None) -> str:
+        short = summary.short_name(key or "", self.keys)
+        return SYMBOLS.get(short, short.replace("_", " ").replace(".", " "))
+
+    def describe(self, values: Mapping[str, Any], keys: Sequence[str]) -> str:
+        """What a trial is: "latent size 2, β 0.5"."""
+        return ", ".join(f"{self.name(key)} {summary.show(values.get(key))}" for key in keys)
+
+    def save(self, figure: Figure, name: str) -> Path:
+        return figures.save(figure, self.directory / "figures" / f"{name}.png")
+
+
+def column(metric: str) -> str:
+    """A metric's name above a column or a figure, with its unit."""
+    if metric.startswith("nll_iwae_"):
+        return f"NLL, K = {int(metric.rsplit('_', 1)[1]):,} (nats)"
+    nats = " (nats)" if metric in ("elbo", "rate", "distortion") else ""
+    return ("Seconds" if metric == "seconds" else markup.metric_label(metric)) + nats
+
+
+def over_keys(results: Results) -> list[Panels]:
+    """ELBO, NLL and active units over the first two axes, or over the only one."""
+    wanted = [metric for metric in ("elbo", results.nll, "active_units") if metric]
+    panels = {metric: results.means(metric) for metric in wanted}
+    panels = {metric: groups for metric, groups in panels.items() if groups}
+    if not results.axes or not panels:
+        return []
+    several = any(group["n"] > 1 for groups in panels.values() for group in groups)
+    names = [results.name(key) for key in results.axes]
+    if len(names) == 1:
+        draw, caption = _against_key, "Bars are standard errors over seeds." if several else ""
+    elif _is_sparse(results):
+        draw, caption = _scatter, "A point for each combination of keys."
+    else:
+        draw, caption = _heat_map, "The best cell is framed."
+        if len(names) > 2:
+            caption += (
+                f" Each cell is the best over {', '.join(names[2:])}: the highest ELBO, the lowest "
+                "NLL and the most active units."
+            )
+    caption = f"{'Means over seeds. ' if several else ''}{caption}"
+    shown = [
+        ("", results.save(draw(results, metric, groups), f"{metric}{draw.__name__}"))
+        for metric, groups in panels.items()
+    ]
+    return [Panels(f"Over {' and '.join(names[:2])}", caption, shown, is_chart=True)]
+
+
+def _is_sparse(results: Results) -> bool:
+    """Whether a grid of the first two axes would be mostly empty, as a random search's is."""
+    pairs = {tuple(row["values"].get(key) for key in results.axes[:2]) for row in results.done}
+    sizes = [len({pair[i] for pair in pairs}) for i in range(2)]
+    are_numbers = summary.numeric([value for pair in pairs for value in pair])
+    return are_numbers and max(sizes) > 8 and len(pairs) < 0.4 * sizes[0] * sizes[1]
+
+
+def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
+    rows, columns, matrix = summary.cells(groups, *results.axes[:2], metric)
+    texts = [summary.show(v) for v in rows], [summary.show(v) for v in columns]
+    names = results.name(results.axes[0]), results.name(results.axes[1])
+    higher = summary.higher_is_better(metric)
+    return sweep_figures.heat_map(matrix, *texts, names, column(metric), higher)
+
+
+def _against_key(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
+    key = results.axes[0]
+    values = [group[key] for group in groups]
+    means, errors = zip(*(group[metric] for group in groups), strict=True)
+    shown = values if summary.numeric(values) else [summary.show(value) for value in values]
+    return sweep_figures.against_key(shown, means, errors, results.name(key), column(metric))
+
+
+def _scatter(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
+    y, x = (np.array([group[key] for group in groups], float) for key in results.axes[:2])
+    values = np.array([group[metric][0] for group in groups])
+    names = results.name(results.axes[0]), results.name(results.axes[1])
+    return sweep_figures.scatter(x, y, values, names, column(metric))
+
+
+def _roles(axes: Sequence[str]) -> tuple[str | None, str | None]:
+    """The key that colours points, and the key along which they are joined: beta if it can be."""
+    along = BETA if BETA in axes else None
+    colour = next((key for key in axes if key != along), None)
+    return colour, along or next((key for key in axes if key != colour), None)
+
+
+def rate_distortion(results: Results) -> list[Section]:
+    groups = results.means("rate", "distortion")
+    if not groups:
+        return []
+    colour, along = _roles(results.axes)
+
+    def point(values: Mapping[str, Any], rate: float, distortion: float) -> dict[str, Any]:
+        shown = summary.show(values[colour]) if colour else ""
+        return {"rate": rate, "distortion": distortion, "colour": shown}
+
+    found = [(row["values"], row["metrics"]) for row in results.done]
+    points = [
+        point(values, metrics["rate"], metrics["distortion"])
+        for values, metrics in found
+        if {"rate", "distortion"} <= metrics.keys()
+    ]
+    rest = [key for key in results.others if key != along]
+    means = [
+        {
+            **point(group, group["rate"][0], group["distortion"][0]),
+            "line": tuple(group[key] for key in rest) if along else None,
+            "label": f"{results.name(along)} {summary.show(group[along])}" if along else "",
+        }
+        for group in groups
+    ]
+    xy = np.array([(p["rate"], p["distortion"]) for p in points])
+    figure = sweep_figures.rate_distortion(
+        points, means, xy[summary.frontier(xy)], results.name(colour) if colour else None
+    )
+    path = results.save(figure, "rate_distortion")
+    caption = _rate_distortion_caption(results, groups, colour, along)
+    return [Section("Rate and distortion", caption, path, is_chart=True)]
+
+
+def _rate_distortion_caption(
+    results: Results, groups: Sequence[Mapping[str, Any]], colour: str | None, along: str | None
+) -> str:
+    parts = ["A point is a trial. Dashed lines are of equal ELBO = −(D + R), written at their end."]
+    if along:
+        rest = [results.name(key) for key in results.axes if key != along]
+        same = f"of the same {' and '.join(rest)} " if rest else ""
+        means = "means over seeds " if any(group["n"] > 1 for group in groups) else "points "
+        parts.append(f"Lines join {means}{same}in order of {results.name(along)}.")
+    parts.append("The broad line is the frontier: the lower-left convex hull of all trials.")
+    if along == BETA:
+        parts.append(tradeoff(results, groups))
+    return " ".join(parts)
+
+
+def tradeoff(results: Results, groups: Sequence[Mapping[str, Any]]) -> str:
+    """Whether rate rises and distortion falls as beta falls, all else being the same.
+
+    Args:
+      groups: means over seeds of rate and distortion, in order of beta.
+    """
+    rest = [key for key in results.axes if key != BETA]
+    lines: dict[tuple, list] = {}
+    for group in groups:
+        lines.setdefault(tuple(group[key] for key in rest), []).append(group)
+    lines = {values: line for values, line in lines.items() if len(line) > 1}
+    if not lines:
+        return ""
+    wrong = []
+    for line in lines.values():
+        rates, distortions = ([g[metric][0] for g in line] for metric in ("rate", "distortion"))
+        faults = ["rate does not always rise"] * (sorted(rates, reverse=True) != rates)
+        faults += ["distortion does not always fall"] * (sorted(distortions) != distortions)
+        if faults:
+            where = f" at {results.describe(line[0], rest)}" if rest else ""
+            wrong.append(f"{' and '.join(faults)}{where}")
+    if wrong:
+        return f"As β falls, {'; '.join(wrong)}; rate rises and distortion falls elsewhere."
+    every = f" at every {' and '.join(map(results.name, rest))}" if rest else ""
+    return f"As β falls, rate rises and distortion falls{every}."
+
+
+def curves(results: Results) -> list[Section]:
+    """The validation ELBO of the trials that are done or were pruned."""
+    pruned = [row for row in results.rows if row["state"] == "pruned"]
+    shown = [*results.done, *pruned]
+    records = [runs.read_metrics(results.directory / "trials" / row["trial"]) for row in shown]
+    records = [
+        [r for r in lines if r.get("split") == "validation" and figures.is_number(r.get("elbo"))]
+        for lines in records
+    ]
+    x_name = "epoch" if all("epoch" in r for lines in records for r in lines) else "step"
+    colour, style = [*results.axes[:2], None, None][:2]
+    drawn = [
+        {
+            "points": np.array([(r[x_name], r["elbo"]) for r in lines], float),
+            "colour": summary.show(row["values"].get(colour)),
+            "style": summary.show(row["values"].get(style)),
+            "stopped": row["state"] == "pruned",
+        }
+        for row, lines in zip(shown, records, strict=True)
+        if lines
+    ]
+    if not drawn:
+        return []
+    if len({curve["style"] for curve in drawn}) > len(sweep_figures.DASHES):
+        drawn, style = [{**curve, "style": ""} for curve in drawn], None
+    names = [results.name(key) if key else "" for key in (colour, style)]
+    path = results.save(sweep_figures.validation_curves(drawn, x_name, *names), "validation")
+    caption = (
+        "A line for each trial, at β = 1 whatever was trained. The axis is scaled to what follows "
+        "the first tenth of training."
+    )
+    caption += " A cross is where a trial was pruned." if any(c["stopped"] for c in drawn) else ""
+    return [Section("Validation", caption, path, is_chart=True)]
+
+
+def sample_grids(
+    results: Results, samples: Callable[[Path], np.ndarray | None]
+) -> list[Panels | Section]:
+    """A small grid of samples for each trial, of the first seed only."""
+    first: dict[tuple, Mapping[str, Any]] = {}
+    for row in results.done:
+        first.setdefault(tuple(row["values"].get(key) for key in results.others), row)
+    shown, missing = [], []
+    for row in list(first.values())[:MOST_GRIDS]:
+        try:
+            images = samples(results.directory / "trials" / row["trial"])
+        except UserError as error:
+            missing.append(f"{row['trial']}: {error}")
+            continue
+        if images is not None and len(images):
+            label = results.describe(row["values"], results.others) or row["trial"]
+            path = results.save(sweep_figures.sample_grid(np.asarray(images)), _file(row["trial"]))
+            shown.append((label, path))
+    caption = "Means of p(x|z) for z drawn from the prior; not selected."
+    if len(first) < len(results.done):
+        caption += " The first seed of each combination."
+    if len(first) > MOST_GRIDS:
+        caption += f" The first {MOST_GRIDS} of {len(first)} are shown."
+    caption += "".join(f" No samples of {line}." for line in missing)
+    if not shown:
+        return [Section("Samples", caption)] if missing else []
+    last = results.axes[1] if len(results.axes) > 1 else None
+    columns = len({row["values"].get(last) for row in results.done}) if last else 6
+    columns = min(max(columns, 3), 6)
+    return [Panels("Samples", caption, shown, columns=columns, least=6.8)]
+
+
+def _file(trial: str) -> str:
+    return f"samples/{trial}"

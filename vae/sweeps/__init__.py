@@ -1,0 +1,1 @@
+"""Many runs at once: what they are, and where they run."""

@@ -1,0 +1,143 @@
+"""A sweep's directory: sweep.json, the trials' run directories, and what became of each."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vae import config as configs
+from vae import runs
+from vae.errors import UserError
+from vae.reports import summary
+from vae.sweeps.plan import Trial
+
+UNSEEN = ("train.parallel", "train.wandb", "data.dir")  # keys that change no number of a result
+
+
+class SweepDirectory:
+    """What is known of a sweep on disk. A trial's state follows from its own run directory:
+
+    done: evaluated with this config; failed: failure.json says why; else pending. What a launcher
+    adds (a process that died, a trial that a search pruned) is kept in sweep.json.
+    """
+
+    def __init__(self, path: Path, config: ConfigDict, launcher: str, metric: str = ""):
+        self.path, self.config, self.launcher, self.metric = path, config, launcher, metric
+        self.trials: list[Trial] = []
+        self._notes: dict[str, tuple[str, str]] = {}  # name -> (state, reason), beside the run's
+        file = path / "sweep.json"
+        if file.exists():
+            self._check(runs.read_json(file))
+        elif path.exists() and any(item.name != "lock" for item in path.iterdir()):
+            raise UserError(f"{path} holds other files and no sweep.json: use another --workdir")
+
+    def _check(self, found: dict[str, Any]) -> None:
+        lines = configs.difference(self.config, configs.from_json(json.dumps(found["config"])))
+        if lines:
+            raise UserError(
+                f"{self.path} holds a sweep of another config: {'; '.join(lines)}\n"
+                "use another --workdir, or delete that one to start afresh"
+            )
+        self._known = {trial["name"] for trial in found["trials"]}
+        for trial in found["trials"]:
+            if trial["state"] == "pruned":
+                self._notes[trial["name"]] = ("pruned", trial["reason"])
+
+    def plan(self, trials: Sequence[Trial]) -> None:
+        """Sets the trials; a relaunch may add some, and leave out none.
+
+        Raises:
+          UserError: one that is there is missing from the plan.
+        """
+        missing = sorted(getattr(self, "_known", set()) - {trial.name for trial in trials})
+        if missing:
+            raise UserError(
+                f"{self.path} holds trials that this sweep does not have: {', '.join(missing[:3])}"
+                f"{' ...' * (len(missing) > 3)}\nuse another --workdir, or the sweep it was made by"
+            )
+        self.trials = list(trials)
+
+    def workdir(self, trial: Trial) -> Path:
+        return self.path / "trials" / trial.name
+
+    def claim(self, trial: Trial) -> Path:
+        """Writes the trial's config where it is not yet; returns its run directory.
+
+        Raises:
+          UserError: another run is there.
+        """
+        workdir = self.workdir(trial)
+        with runs.locked(workdir):
+            runs.claim(workdir, trial.config)
+        return workdir
+
+    def state(self, trial: Trial) -> tuple[str, str]:
+        """("done" | "failed" | "pruned" | "pending", the reason of a failure)."""
+        workdir = self.workdir(trial)
+        if reason := runs.failure(workdir):
+            return "failed", reason
+        if trial.name in self._notes:
+            return self._notes[trial.name]
+        if not (workdir / "evaluation.json").exists():
+            return "pending", ""
+        lines = configs.difference(trial.config, runs.read_config(workdir), neutral=True)
+        stale = [line for line in lines if not line.startswith(UNSEEN)]
+        return ("pending", "") if stale else ("done", "")
+
+    def note(self, trial: Trial, state: str, reason: str) -> None:
+        """What the run directory itself does not say."""
+        self._notes[trial.name] = (state, reason)
+
+    def pending(self) -> list[Trial]:
+        return [trial for trial in self.trials if self.state(trial)[0] == "pending"]
+
+    def failed(self) -> dict[str, str]:
+        """Reasons of the failed trials, by name."""
+        states = {trial.name: self.state(trial) for trial in self.trials}
+        return {name: reason for name, (state, reason) in states.items() if state == "failed"}
+
+    def write(self) -> dict[str, Any]:
+        """Writes sweep.json and results.csv as things stand; returns what sweep.json holds."""
+        keys = list(dict.fromkeys(key for trial in self.trials for key in trial.values))
+        keys.sort(key=lambda key: key == "seed")  # the seed last
+        sweep = {
+            "name": self.path.resolve().name,
+            "command": " ".join(sys.argv),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "launcher": self.launcher,
+            "metric": self.metric,
+            "keys": keys,
+            "trials": [self._entry(trial) for trial in self.trials],
+            "config": self.config.to_dict(),
+            "environment": self._environment(),
+        }
+        runs.write_json(self.path / "sweep.json", sweep)
+        rows = summary.rows(sweep, self.path)
+        runs.write_atomic(self.path / "results.csv", summary.results_csv(rows, keys))
+        return sweep
+
+    def _environment(self) -> dict[str, Any]:
+        """That of the first trial which has one: the launcher itself may hold no device."""
+        for trial in self.trials:
+            path = self.workdir(trial) / "environment.json"
+            if path.exists():
+                return runs.read_json(path)
+        return {"git_revision": runs.git_revision()}
+
+    def _entry(self, trial: Trial) -> dict[str, Any]:
+        state, reason = self.state(trial)
+        workdir = self.workdir(trial)
+        begun = (workdir / "metrics.jsonl").exists()
+        seconds = round(runs.training_seconds(workdir), 2) if begun else None
+        values = {key: trial.values[key] for key in trial.values}
+        return {
+            "name": trial.name,
+            "values": values,
+            "state": state,
+            "reason": reason or None,
+            "seconds": seconds,
+        }

@@ -1,0 +1,284 @@
+"""The `sweep` verb: all trials, their evaluation, one table and one page; resumable."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from vae import config as configs
+from vae import runs
+from vae.errors import RunError, UserError
+from vae.reports import summary
+from vae.sweeps import processes, slurm
+from vae.sweeps.directory import SweepDirectory
+from vae.sweeps.grid import Grid
+from vae.sweeps.plan import Trial, groups, plan
+
+if TYPE_CHECKING:
+    from vae.sweeps.population import Populations
+    from vae.sweeps.search import Space
+
+LAUNCHERS = ("population", "processes", "slurm")
+SHOWN = 16  # samples of each trial on the page
+
+
+def sweep(
+    config: ConfigDict,
+    grid: Grid,
+    seeds: int = 1,
+    workdir: str | None = None,
+    launcher: str = "population",
+    slots: int = 0,
+    cluster: slurm.Options | None = None,
+    dry_run: bool = False,
+) -> str:
+    """Runs every trial of a grid that is not done yet, evaluates, and reports.
+
+    Args:
+      grid: points over the config (see `vae.sweeps.grid`).
+      seeds: seeds of each point, counted from the config's.
+      workdir: the sweep's directory; "" or None for `runs/` and a name that is a function of config
+        and trials.
+      launcher: "population", "processes" or "slurm".
+      slots: trials at a time; 0: what fits.
+      cluster: what is asked of Slurm.
+      dry_run: print the trials and the plan, and do nothing.
+
+    Returns:
+      The sweep's directory.
+
+    Raises:
+      UserError: config, grid, data or directory are wrong; no trial has been touched.
+      RunError: trials failed, each named with its reason; or interrupted, with everything saved.
+    """
+    if launcher not in LAUNCHERS:
+        raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
+    trials = plan(config, grid, seeds)
+    path = Path(workdir or default_path(config, trials))
+    directory = SweepDirectory(path, config, launcher)
+    directory.plan(trials)
+    todo = directory.pending()
+    print(describe(directory, todo, launcher, slots), flush=True)
+    if dry_run:
+        return str(path)
+    with runs.locked(path):
+        run(directory, todo, launcher, slots, cluster or slurm.Options())
+        finish(directory)
+    return str(path)
+
+
+def run(
+    directory: SweepDirectory,
+    todo: Sequence[Trial],
+    launcher: str,
+    slots: int,
+    cluster: slurm.Options,
+    programs: "Populations | None" = None,
+) -> None:
+    """Runs trials by a launcher; sweep.json is brought up to date as each ends."""
+    if not todo:
+        return
+
+    def done(trial: Trial) -> None:
+        directory.write()
+
+    try:
+        if launcher == "population":
+            from vae.sweeps.population import Populations, use_cores
+
+            use_cores(len(todo))
+            (programs or Populations(directory, slots)).run(todo, done)
+        elif launcher == "processes":
+            processes.run(directory, todo, slots, done)
+        else:
+            on_slurm(directory, todo, slots, cluster)
+    finally:
+        if any(directory.workdir(trial).exists() for trial in directory.trials):
+            directory.write()
+
+
+def search(
+    config: ConfigDict,
+    space: "Space",
+    sampler: str,
+    trials: int,
+    workdir: str | None = None,
+    launcher: str = "population",
+    slots: int = 0,
+    cluster: slurm.Options | None = None,
+    eta: int = 0,
+) -> str:
+    """Searches a space for the best `eval.metric` on the validation set, in batches.
+
+    Args:
+      space: values or a `Range` for each key.
+      sampler: "tpe" or "random".
+      trials: how many in all; a relaunch goes on to this number.
+      slots: trials of a batch; 0: one a core, and at least 4.
+      eta: successive halving: of each batch the better 1/eta go on after epochs / eta^2 and after
+        epochs / eta; 0: all train to the end.
+
+    Returns:
+      The sweep's directory.
+
+    Raises:
+      UserError, RunError: as `sweep`.
+    """
+    from vae.sweeps import population
+    from vae.sweeps.search import Study, largest_latent_size
+
+    if not space or trials < 1:
+        raise UserError("a search needs --sweep KEY=log(LOW,HIGH) or KEY=V1,V2,... and --trials=N")
+    if eta == 1 or eta < 0 or (eta and launcher != "population"):
+        raise UserError("--halving=N keeps the better 1/N, N from 2 on, with --launcher=population")
+    configs.check(config)
+    path = Path(workdir or Path("runs") / f"search-{configs.run_name(config)}")
+    directory = SweepDirectory(path, config, launcher, config.eval.metric)
+    with runs.locked(path):
+        study = Study(path, config, space, sampler)
+        if launcher == "population":
+            population.use_cores(slots or 64)
+        batch = slots or max(4, len(os.sched_getaffinity(0)))
+        programs = population.Populations(directory, slots, largest_latent_size(config, space))
+        while todo := study.open(batch, trials):
+            directory.plan(study.all())
+            print(f"{path}: trials {todo[0].name} to {todo[-1].name} of {trials}", flush=True)
+            pruned = prune(directory, programs, todo, eta)
+            rest = [trial for trial in todo if trial.name not in pruned]
+            run(directory, rest, launcher, slots, cluster or slurm.Options(), programs)
+            for trial in todo:
+                study.tell(trial, outcome(directory, programs, trial), trial.name in pruned)
+        directory.plan(study.all())
+        finish(directory)
+    return str(path)
+
+
+def prune(
+    directory: SweepDirectory, programs: "Populations", trials: Sequence[Trial], eta: int
+) -> set[str]:
+    """Successive halving of one batch; names of the trials that stopped on the way."""
+    from vae.sweeps.search import halve, rungs
+
+    stopped: set[str] = set()
+    alive = [trial for trial in trials if directory.state(trial)[0] == "pending"]
+    for epochs in rungs(directory.config.train.epochs, eta):
+        if len(alive) < 2:
+            break
+        programs.pause_at(alive, epochs)
+        alive, worse = halve(directory, alive, eta)
+        programs.finish(worse)
+        for trial in worse:
+            directory.note(trial, "pruned", f"among the worse after {epochs:g} epochs")
+            stopped.add(trial.name)
+        directory.write()
+    return stopped
+
+
+def outcome(directory: SweepDirectory, programs: "Populations", trial: Trial) -> float | None:
+    """What the study is told of a trial; None where it failed."""
+    from vae.sweeps.search import validation_metric
+
+    state, _ = directory.state(trial)
+    if state not in ("done", "pruned"):
+        return None
+    group = programs.compiled(trial)
+    metric = directory.config.eval.metric
+    return validation_metric(directory.workdir(trial), metric, group.compiled, group.dataset)
+
+
+def on_slurm(
+    directory: SweepDirectory, trials: Sequence[Trial], slots: int, cluster: slurm.Options
+) -> None:
+    """Trials as the tasks of a job array, `slots` of them at once."""
+    by_path = {directory.claim(trial): trial for trial in trials}
+    directory.write()
+    cluster = dataclasses.replace(cluster, at_once=slots)
+
+    def done(workdir: Path) -> None:
+        print(f"{workdir.name}  ended", flush=True)
+        directory.write()
+
+    reasons = slurm.run(list(by_path), cluster, directory.path / "slurm", done)
+    for workdir, reason in reasons.items():
+        directory.note(by_path[workdir], "failed", reason)
+
+
+def finish(directory: SweepDirectory) -> None:
+    """Writes table and page, prints the summary.
+
+    Raises:
+      RunError: trials failed.
+    """
+    from vae.reports.sweep_page import sweep_report
+
+    found = directory.write()
+    page = sweep_report(directory.path, sampler())
+    rows = summary.rows(found, directory.path)
+    print(f"\n{summary.summary_table(rows, found['keys'])}\n")
+    print(f"  table   {directory.path / 'results.csv'}\n  report  {page}", flush=True)
+    failed = directory.failed()
+    if failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise RunError(
+            f"{len(failed)} of {len(directory.trials)} trials failed: {reasons}\n"
+            f"the others are done; to try one again, delete its directory in "
+            f"{directory.path / 'trials'}"
+        )
+
+
+def sampler() -> Callable[[Path], np.ndarray | None]:
+    """Draws a few images [n, H, W, C] in [0, 1] of a run; models of one shape compile once."""
+    from vae.evaluation.compiled import Compiled
+    from vae.evaluation.trained import load
+    from vae.reports.page import scaled
+
+    known: dict[str, Compiled] = {}
+
+    def samples(workdir: Path) -> np.ndarray | None:
+        described = runs.read_json(workdir / "data.json")
+        key = json.dumps([runs.read_config(workdir).model.to_dict(), described["shape"]])
+        run = load(workdir, compiled=known.get(key))
+        known[key] = run.compiled
+        images = run.sample(SHOWN)
+        return scaled(run, images) if images.ndim == 4 else None
+
+    return samples
+
+
+def default_path(config: ConfigDict, trials: Sequence[Trial]) -> Path:
+    text = json.dumps([trial.values for trial in trials], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Path("runs") / f"sweep-{configs.run_name(config)}-{digest}"
+
+
+def describe(
+    directory: SweepDirectory, todo: Sequence[Trial], launcher: str, slots: int
+) -> str:
+    """The trials, the groups that they form, and what the launcher will do with them."""
+    trials = directory.trials
+    waiting = {trial.name for trial in todo}
+    lines = [f"{directory.path}: {len(trials)} trials, {len(todo)} to run"]
+    formed = groups(trials)
+    for number, members in enumerate(formed, 1):
+        sizes = sorted({trial.config.model.latent_size for trial in members})
+        which = f"latent sizes {', '.join(map(str, sizes))}" if len(sizes) > 1 else ""
+        masked = f" at {sizes[-1]} latents with an exact mask" if which else ""
+        line = f"group {number} of {len(formed)}: {len(members)} trials"
+        if launcher == "population":
+            line = ", ".join(filter(None, [line, which, f"one program{masked}"]))
+        lines.append(line)
+        for trial in members:
+            lines.append(f"  {trial.name}{'' if trial.name in waiting else '  (ended)'}")
+    at_a_time = f"{slots} at a time" if slots else "as many at a time as the devices hold"
+    how = {
+        "population": f"population: groups one after the other, {at_a_time}",
+        "processes": f"processes: one a trial, {at_a_time}",
+        "slurm": f"slurm: one job array, {f'{slots} tasks at a time' if slots else 'no limit'}",
+    }[launcher]
+    return "\n".join([*lines, how])

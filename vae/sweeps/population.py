@@ -1,0 +1,121 @@
+"""Trials as one compiled program over this machine's devices."""
+
+import os
+from collections.abc import Callable, Sequence
+
+import vae
+from vae import runs
+from vae.errors import RunError
+from vae.evaluation.evaluate import evaluate
+from vae.reports.page import report
+from vae.sweeps.directory import SweepDirectory
+from vae.sweeps.plan import Trial, apply, groups
+from vae.training.population import Group, group_key, maskable
+from vae.training.progress import Tally
+
+
+def use_cores(trials: int) -> None:
+    """On CPUs, one device a core for `trials` runs at once; before JAX is first used.
+
+    Whoever has set JAX_NUM_CPU_DEVICES, or used JAX before, keeps what there is.
+    """
+    import jax
+
+    if "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    cores = len(os.sched_getaffinity(0))
+    try:
+        jax.config.update("jax_num_cpu_devices", max(1, min(cores, trials)))
+    except RuntimeError:
+        return
+
+
+class Populations:
+    """Groups of trials as compiled programs, kept for as long as more trials may come.
+
+    Args:
+      largest: at least the largest number of latents that a later trial may have; 0: those given.
+    """
+
+    def __init__(self, directory: SweepDirectory, slots: int = 0, largest: int = 0):
+        self.directory, self.slots, self.largest = directory, slots, largest
+        self._groups: dict[str, Group] = {}
+
+    def run(self, trials: Sequence[Trial], done: Callable[[Trial], None] = lambda _: None) -> None:
+        """Trains groups one after the other, each as one program; then evaluates and reports.
+
+        Args:
+          done: called with each trial that has ended, well or not.
+
+        Raises:
+          UserError: a config, its data or a directory are wrong.
+          RunError: interrupted, or a checkpoint could not be saved; all trials have saved.
+        """
+        # All are built before the first trains: what is wrong fails here, with nothing written.
+        found = [(self._group(members), members) for members in groups(trials)]
+        self.directory.write()
+        progress = Tally(len(trials))
+        try:
+            for group, members in found:
+                self._train(group, members, progress)
+                for trial in members:
+                    self._finish(group, trial)
+                    done(trial)
+        finally:
+            progress.close()
+
+    def pause_at(self, trials: Sequence[Trial], epochs: float) -> None:
+        """Trains up to so many epochs, ready to go on."""
+        built = [(self._group(members), members) for members in groups(trials)]
+        self.directory.write()
+        progress = Tally(len(trials))
+        try:
+            for group, members in built:
+                self._train(group, members, progress, epochs)
+        finally:
+            progress.close()
+
+    def finish(self, trials: Sequence[Trial]) -> None:
+        """Evaluates and reports trials as far as they were trained."""
+        for members in groups(trials):
+            for trial in members:
+                self._finish(self._group(members), trial)
+
+    def compiled(self, trial: Trial) -> Group:
+        return self._group([trial])
+
+    def _group(self, members: Sequence[Trial]) -> Group:
+        configs_ = [trial.config for trial in members]
+        key = group_key(configs_[0])
+        sizes = {config.model.latent_size for config in configs_}
+        known = self._groups.get(key)
+        if known is None or max(sizes) > max(known.programs):
+            if max(sizes) < self.largest and maskable(configs_[0]):
+                configs_.append(apply(configs_[0], {"model.latent_size": self.largest}))
+            known = self._groups[key] = Group(configs_)
+        return known
+
+    def _train(
+        self, group: Group, members: Sequence[Trial], progress: Tally, until: float | None = None
+    ) -> None:
+        pairs = [(trial.config, self.directory.workdir(trial)) for trial in members]
+        if not members[0].config.data.stream:
+            group.train(pairs, self.slots, until, progress)
+            return
+        for config, workdir in pairs:  # one at a time: batches come from disk
+            try:
+                vae.train(config, str(workdir))
+            except RunError:
+                if not runs.failure(workdir):
+                    raise
+
+    def _finish(self, group: Group, trial: Trial) -> None:
+        workdir = self.directory.workdir(trial)
+        if runs.failure(workdir):
+            return
+        try:
+            evaluate(workdir, compiled=group.compiled, dataset=group.dataset)
+        except RunError as error:
+            runs.write_json(workdir / "failure.json", {"reason": str(error).splitlines()[0]})
+            return
+        report(workdir, compiled=group.compiled, dataset=group.dataset)
