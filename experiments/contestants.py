@@ -1,6 +1,6 @@
 """One contestant of the benchmark in a process of its own: see benchmark.py.
 
-    python -m experiments.contestants NAME STEPS IMAGES.npy
+    python -m experiments.contestants NAME STEPS IMAGES.npy [LATENTS]
 
 prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps of batch 100 and
 prints the seconds they took. When stdin ends it prints its peak memory in MiB.
@@ -21,11 +21,16 @@ import numpy as np
 BATCH = 100
 
 
+LATENTS = 0  # 0: the config's
+
+
 def config(model: str) -> Any:
     """The config of the model: `configs/mnist.py` or `configs/conv_mnist.py`."""
     from configs import conv_mnist, mnist
 
-    return {"mlp": mnist, "conv": conv_mnist}[model].get_config()
+    chosen = {"mlp": mnist, "conv": conv_mnist}[model].get_config()
+    chosen.model.latent_size = LATENTS or chosen.model.latent_size
+    return chosen
 
 
 def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
@@ -179,7 +184,9 @@ def ceiling(library: str) -> Callable[[], None]:
     return lambda: jax.block_until_ready([product(left) for _ in range(10)]) and None
 
 
-def main(name: str, steps: int, path: str) -> None:
+def main(name: str, steps: int, path: str, latents: int = 0) -> None:
+    global LATENTS
+    LATENTS = latents
     kind, _, model = name.partition("-")
     if kind == "ceiling":
         run = ceiling(model)
@@ -196,4 +203,4 @@ def main(name: str, steps: int, path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))

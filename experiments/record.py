@@ -91,7 +91,18 @@ def benchmark_table() -> str:
     return f"{format_table(result['rows'], markdown=True)}\n\n{machine}"
 
 
-TABLES = {"runs": runs_table, "benchmark": benchmark_table}
+def sweep_benchmark_table() -> str:
+    """The recorded wall times of a sweep."""
+    result = runs.read_json(RESULTS / "sweep_benchmark.json")
+    epochs = f"{result['trials']['epochs']} epochs a trial; {result['machine']['processor']}."
+    return f"{format_table(result['rows'], markdown=True)}\n\n{epochs}"
+
+
+TABLES = {
+    "runs": runs_table,
+    "benchmark": benchmark_table,
+    "sweep_benchmark": sweep_benchmark_table,
+}
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -156,14 +156,27 @@ def test_a_diverging_trial_is_named_and_the_others_are_done(tmp_path):
     assert code == 1 and "0 to run" in out and "2 of 4 trials failed" in err
 
 
-def test_processes_give_the_same_table_as_a_population(tmp_path):
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A sweep of two trials, as one program."""
+    workdir = tmp_path_factory.mktemp("sweeps") / "two"
+    assert finish(start(workdir, GRID[0]))[0] == 0
+    return workdir
+
+
+def test_processes_give_the_same_table_as_a_population(two, tmp_path):
     workdir = tmp_path / "sweep"
     code, _, err = finish(start(workdir, GRID[0], "--launcher=processes"))
     assert code == 0, err
-    together = tmp_path / "together"
-    assert finish(start(together, GRID[0]))[0] == 0
-    assert_same_table(workdir, together, rtol=2e-4)
+    assert_same_table(workdir, two, rtol=2e-4)
     assert "validation" in (workdir / "trials" / "latent_size=2" / "log.txt").read_text()
+
+
+def test_slurm_gives_the_same_table_as_a_population(two, tmp_path, node):
+    workdir = tmp_path / "sweep"
+    code, _, err = finish(start(workdir, GRID[0], "--launcher=slurm", "--slots=2"))
+    assert code == 0, err
+    assert_same_table(workdir, two, rtol=2e-4)
 
 
 def test_a_process_that_dies_is_tried_again_and_then_named(tmp_path):

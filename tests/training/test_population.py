@@ -143,7 +143,7 @@ def test_one_compilation_serves_the_group(tmp_path, caplog):
     with jax.log_compiles(), caplog.at_level("WARNING"):
         group.train(runs_)
     compiled = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling")]
-    loops = [message for message in compiled if "jit(_fun)" in message and "int32[4,1,32,40]" in message]
+    loops = [text for text in compiled if "jit(_fun)" in text and "int32[4,1,32,40]" in text]
     assert len(loops) == 1, compiled
     assert all(int(last_state(path)["step"]) == 4 * 32 for _, path in runs_)
 
