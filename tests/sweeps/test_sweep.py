@@ -103,30 +103,27 @@ def test_a_sweep_can_grow_and_not_shrink_or_change(whole, tmp_path, capsys):
     assert "train.epochs: 4 -> 5" in capsys.readouterr().err
 
 
-def test_kill_9_in_the_middle_then_relaunch(whole, tmp_path):
+def test_kill_9_in_the_middle_then_relaunch(tmp_path):
     """Finished trials are not touched, and the end is that of the undisturbed sweep."""
-    workdir = tmp_path / "sweep"
-    flags = ["--config.train.epochs=150", "--config.train.eval_epochs=1.0"]
-    process = start(workdir, *GRID, *flags)
-    begun = workdir / "trials" / "latent_size=5,beta=0.5" / "metrics.jsonl"
+    workdir, undisturbed = tmp_path / "sweep", tmp_path / "undisturbed"
+    flags = [GRID[0], "--slots=1", "--config.train.epochs=60", "--config.train.eval_epochs=2.0"]
+    process = start(workdir, *flags)
+    first, second = (workdir / "trials" / f"latent_size={size}" for size in (2, 5))
     until = time.time() + 200
-    while not (begun.exists() and len(begun.read_text().splitlines()) > 12):
+    while len(runs.read_metrics(second)) < 12:
         assert process.poll() is None and time.time() < until, finish(process)
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    trained = workdir / "trials" / "latent_size=2,beta=0.5" / "checkpoints"
-    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*") if p.is_file()}
-    assert before
-    code, _, err = finish(start(workdir, *GRID, *flags))
-    assert code == 0, err
+    before = {p: p.stat().st_mtime_ns for p in first.rglob("*") if p.is_file()}
+    assert first / "evaluation.json" in before and first / "report.html" in before
+    code, out, err = finish(start(workdir, *flags))
+    assert code == 0 and "2 trials, 1 to run" in out, err
     assert {p: p.stat().st_mtime_ns for p in before} == before
-    undisturbed = tmp_path / "undisturbed"
-    assert finish(start(undisturbed, *GRID, *flags))[0] == 0
+    assert finish(start(undisturbed, *flags))[0] == 0
     assert_same_table(workdir, undisturbed)
-    for name in ("latent_size=5,beta=0.5", "latent_size=5,beta=2"):
-        left, right = (last_state(w / "trials" / name) for w in (workdir, undisturbed))
-        assert all(np.array_equal(left[key], right[key]) for key in right)
+    left, right = (last_state(w / "trials" / second.name) for w in (workdir, undisturbed))
+    assert all(np.array_equal(left[key], right[key]) for key in right)
 
 
 def test_ctrl_c_saves_every_trial_and_a_relaunch_goes_on(tmp_path):
@@ -233,8 +230,9 @@ def test_a_search_prunes_and_resumes_where_it_was(tmp_path):
 def test_rate_rises_and_distortion_falls_as_beta_falls(tmp_path):
     """At every latent size of at least 8 (Higgins et al. 2017; Alemi et al. 2018)."""
     workdir = tmp_path / "sweep"
-    flags = ["--sweep=model.latent_size=8,16", "--sweep=objective.beta=0.25,0.5,1.0,2.0"]
-    flags += ["--config.model.hidden=(100,)", "--config.train.epochs=60"]
+    flags = ["--sweep=model.latent_size=8,16", "--sweep=objective.beta=0.25,0.5,1.0"]
+    flags += ["--config.model.hidden=(100,)", "--config.train.epochs=100"]
+    flags.append("--config.train.eval_epochs=50.0")
     code, _, err = finish(start(workdir, *flags))
     assert code == 0, err
     rows = table(workdir)

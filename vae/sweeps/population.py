@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import vae
 from vae import runs
@@ -42,7 +43,8 @@ class Populations:
         self._groups: dict[str, Group] = {}
 
     def run(self, trials: Sequence[Trial], done: Callable[[Trial], None] = lambda _: None) -> None:
-        """Trains groups one after the other, each as one program; then evaluates and reports.
+        """Trains groups one after the other, each as one program; evaluates and reports each trial
+        as it ends.
 
         Args:
           done: called with each trial that has ended, well or not.
@@ -57,10 +59,7 @@ class Populations:
         progress = Tally(len(trials))
         try:
             for group, members in found:
-                self._train(group, members, progress)
-                for trial in members:
-                    self._finish(group, trial)
-                    done(trial)
+                self._train(group, members, progress, done=done)
         finally:
             progress.close()
 
@@ -96,11 +95,24 @@ class Populations:
         return known
 
     def _train(
-        self, group: Group, members: Sequence[Trial], progress: Tally, until: float | None = None
+        self,
+        group: Group,
+        members: Sequence[Trial],
+        progress: Tally,
+        until: float | None = None,
+        done: Callable[[Trial], None] | None = None,
     ) -> None:
-        pairs = [(trial.config, self.directory.workdir(trial)) for trial in members]
+        """Trains; and where there is a `done`, evaluates and reports."""
+        by_path = {self.directory.workdir(trial): trial for trial in members}
+
+        def ended(workdir: Path) -> None:
+            if done:
+                self._finish(group, by_path[workdir])
+                done(by_path[workdir])
+
+        pairs = [(trial.config, workdir) for workdir, trial in by_path.items()]
         if not members[0].config.data.stream:
-            group.train(pairs, self.slots, until, progress)
+            group.train(pairs, self.slots, until, progress, ended)
             return
         for config, workdir in pairs:  # one at a time: batches come from disk
             try:
@@ -108,6 +120,7 @@ class Populations:
             except RunError:
                 if not runs.failure(workdir):
                     raise
+            ended(workdir)
 
     def _finish(self, group: Group, trial: Trial) -> None:
         workdir = self.directory.workdir(trial)

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import jax
@@ -22,10 +22,18 @@ class Loop:
     """Trains every trial; a trial holds a slot from its start to its end, then the next takes it.
 
     A trial that diverges is marked as failed and leaves its slot; the others do not notice.
+
+    Args:
+      ended: called with each trial once it has ended and its directory is free.
     """
 
-    def __init__(self, engine: Single | Population, trials: Sequence[Trial]):
-        self.engine, self.waiting = engine, deque(trials)
+    def __init__(
+        self,
+        engine: Single | Population,
+        trials: Sequence[Trial],
+        ended: Callable[[Trial], None] = lambda trial: None,
+    ):
+        self.engine, self.waiting, self.ended = engine, deque(trials), ended
         self.running: dict[int, Trial] = {}  # by slot
         self._steps: dict[int, int] = {}  # done, by slot
         self.rate = 0.0  # steps a second of one slot, measured; 0.0: not yet
@@ -64,6 +72,7 @@ class Loop:
                 raise
             if current is None:
                 trial.close()
+                self.ended(trial)
                 continue
             slot = free.popleft()
             self.running[slot] = trial
@@ -135,6 +144,7 @@ class Loop:
             trial.close()
         finally:
             trial.progress.end(trial)
+        self.ended(trial)
 
     def _interrupt(self) -> None:
         for slot, trial in self.running.items():
@@ -148,12 +158,18 @@ class Loop:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """A list that SIGTERM and Ctrl-C append to, in place of what they do otherwise."""
+    """A list that SIGTERM and Ctrl-C append to; a second Ctrl-C does not wait any longer."""
     received: list[int] = []
     previous = {}
+
+    def handle(number: int, frame: object) -> None:
+        if number == signal.SIGINT and number in received:
+            raise KeyboardInterrupt
+        received.append(number)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
-            previous[number] = signal.signal(number, lambda n, frame: received.append(n))
+            previous[number] = signal.signal(number, handle)
         except ValueError:  # not the main thread (a notebook's worker): leave signals alone
             continue
     try:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -91,12 +91,14 @@ class Group:
         at_once: int = 0,
         until: float | None = None,
         progress: Progress | None = None,
+        ended: Callable[[Path], None] = lambda workdir: None,
     ) -> list[Trial]:
         """Trains configs of the group in their run directories, resuming what is there.
 
         Args:
           at_once: runs in training at a time; 0: as many as the devices hold.
           until: epochs after which to pause all of them; None for whole runs.
+          ended: called with each run directory as its run has ended, well or not.
 
         Returns:
           The trials, each with its `failure`: "" where it went well.
@@ -108,7 +110,8 @@ class Group:
         progress = progress or Silent()
         trials = [self._trial(config, path, progress, until) for config, path in members]
         if trials:
-            Loop(self.engine(trials, at_once), trials).go()
+            engine = self.engine(trials, at_once)
+            Loop(engine, trials, lambda trial: ended(trial.workdir)).go()
         return trials
 
     def _trial(
