@@ -102,10 +102,11 @@ a { color: var(--accent); }
 .panels figure div { padding: .4rem; }
 .panels figcaption { margin-top: .25rem; font-size: .8rem; line-height: 1.35; }
 .data { font-variant-numeric: tabular-nums; margin: .4rem 0 .6rem; }
-.data th { padding-right: .9rem; vertical-align: bottom; line-height: 1.3; }
+.data th, .data td { padding-right: .75rem; }
+.data th { padding-top: .2rem; vertical-align: bottom; line-height: 1.3; }
 .data td { white-space: nowrap; overflow-wrap: normal; }
 .data td:first-child { color: inherit; width: auto; }
-.data td.rest { white-space: normal; min-width: 16rem; color: var(--soft); }
+.data td.rest div { white-space: normal; width: 34rem; max-width: 70vw; color: var(--soft); }
 .data .number { text-align: right; }
 @media (max-width: 36rem) { main { padding: 1.5rem .9rem 3rem; } figure div { padding: .4rem; }
   td:first-child { width: 9rem; } .numbers { grid-template-columns: 1fr 1fr; }
@@ -265,7 +266,7 @@ def _data(head: Sequence[str], rows: Sequence[Sequence[str | Link]]) -> str:
         else:
             inside = _text(value)
         if is_last and number < len(head) - 1:
-            return f'<td class=rest colspan="{len(head) - number}">{inside}</td>'
+            return f'<td class=rest colspan="{len(head) - number}"><div>{inside}</div></td>'
         return f"<td{kinds[number]}>{inside}</td>"
 
     top = "".join(f"<th{kind}>{_text(name)}</th>" for kind, name in zip(kinds, head, strict=True))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vae import runs
-from vae.reports.tables import format_table, format_value
+from vae.reports.tables import format_table
 
 LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "fid")  # what a name begins with
 FIRST = ("model.latent_size", "objective.beta")  # the axes of a figure, where they are swept
@@ -226,13 +226,37 @@ def summary_table(
       metrics: by default those of `headline`.
     """
     metrics = headline(rows) if metrics is None else metrics
-    lines = []
-    for group in over_seeds(rows, keys, metrics):
-        line = {short_name(k, keys): show(group[k]) for k in keys if k != "seed"}
-        numbers = {name: format_value(*group[name]) if group[name] else None for name in metrics}
-        lines.append({**line, "n": group["n"], **numbers})
+    groups = over_seeds(rows, keys, metrics)
+    lines = [
+        {short_name(k, keys): show(group[k]) for k in keys if k != "seed"} | {"n": group["n"]}
+        for group in groups
+    ]
+    for metric in metrics:
+        for line, text in zip(lines, texts([group[metric] for group in groups]), strict=True):
+            line[metric] = text
     columns = [*(short_name(key, keys) for key in keys if key != "seed"), "n", *metrics]
     return format_table(lines, columns, markdown)
+
+
+def texts(column: Sequence[tuple[float, float | None] | None]) -> list[str | None]:
+    """A column of "mean ± standard error", all with the same decimals; None where there is none.
+
+    Few seeds give errors that are far too small by chance: the upper quartile decides the digits.
+    """
+    means = [mean for mean, _ in filter(None, column)]
+    errors = [error for _, error in filter(None, column) if error]
+    if not means:
+        return [None] * len(column)
+    size, digits = (np.quantile(errors, 0.75), 2) if errors else (max(map(abs, means)) or 1.0, 5)
+    decimals = min(max(digits - 1 - math.floor(math.log10(size)), 0), 6)
+    numbers = np.array([*means, *errors])
+    while decimals and np.allclose(numbers, numbers.round(decimals - 1), rtol=0, atol=1e-9):
+        decimals -= 1  # which only add zeros
+
+    def text(mean: float, error: float | None) -> str:
+        return f"{mean:.{decimals}f}" + ("" if error is None else f" ± {error:.{decimals}f}")
+
+    return [text(*pair) if pair else None for pair in column]
 
 
 def short_name(key: str, keys: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 1.6)))
 INK, SOFT, HULL = "#333333", "#8a8f98", "#c9cdd3"
 COLOURS = "viridis"
+SHADES = "YlGnBu"  # from light to dark: turned over on a dark page it is from dark to light
 SAMPLE = 42  # pixels aimed at for an image of a small grid
 MOST_LABELS = 40  # points of the rate-distortion plane that are labelled
 
@@ -53,7 +54,7 @@ def heat_map(
     size = max(2.7, 0.75 + cell * len(columns)), 0.75 + max(height, 1.0)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    colour = matplotlib.colormaps[COLOURS]
+    colour = matplotlib.colormaps[SHADES if larger_is_better else f"{SHADES}_r"]
     low, high = np.nanmin(matrix), np.nanmax(matrix)
     norm = matplotlib.colors.Normalize(low, high if high > low else low + 1.0)
     axes.pcolormesh(matrix, cmap=colour, norm=norm, edgecolors="white", linewidth=0.8)
@@ -137,7 +138,7 @@ def scatter(
     figure = Figure(figsize=(2.9, 2.3), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(values)
-    look = {"cmap": COLOURS, "s": 22, "linewidths": 0.4, "edgecolors": "white"}
+    look = {"cmap": SHADES, "s": 22, "linewidths": 0.4, "edgecolors": "white"}
     points = axes.scatter(x[order], y[order], c=values[order], **look)
     figure.colorbar(points, ax=axes, pad=0.02, aspect=18).outline.set_visible(False)
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
@@ -195,9 +196,7 @@ def rate_distortion(
         path = np.array([(mean["rate"], mean["distortion"]) for mean in along])
         axes.plot(*path.T, color=colour[along[0]["colour"]], linewidth=0.9, zorder=3, alpha=0.8)
     for mean in means if len(means) <= MOST_LABELS else []:
-        place = (mean["rate"], mean["distortion"])
-        ink = {"color": colour[mean["colour"]], "fontsize": 6.5, "zorder": 5}
-        axes.annotate(mean["label"], place, (4, 3), textcoords="offset points", **ink)
+        _beside(axes, mean, colour[mean["colour"]], list(colour).index(mean["colour"]))
     axes.set(xlabel="rate (nats)", ylabel="distortion (nats)")
     for setter, side in ((axes.set_xlim, xy[:, 0]), (axes.set_ylim, xy[:, 1])):
         margin = 0.09 * np.ptp(side) or 0.05 * abs(side[0]) or 1.0
@@ -209,16 +208,26 @@ def rate_distortion(
     handles += [_proxy(HULL, linewidth=5), _proxy(SOFT, linewidth=0.7, linestyle=(0, (4, 3)))]
     labels = [*(f"{value}" for value in colour if colour_name), "frontier", "equal ELBO"]
     figure.legend(
-        handles, labels, loc="outside right upper", title=colour_name, alignment="left",
-        handlelength=1.6, title_fontsize=7.5,
+        handles, labels, loc="outside upper left", title=colour_name, alignment="left",
+        handlelength=1.6, title_fontsize=7.5, ncols=7, columnspacing=1.4,
     )  # fmt: skip
     return figure
+
+
+def _beside(axes: Axes, mean: Mapping[str, Any], colour: str, number: int) -> None:
+    """A point's label: above or below by turns, and further off, so that colours do not collide."""
+    side = -1 if number % 2 else 1
+    away = side * (3 + 7 * (number // 2))
+    place = {"ha": "left", "va": "bottom"} if side > 0 else {"ha": "right", "va": "top"}
+    point = mean["rate"], mean["distortion"]
+    look = {"color": colour, "fontsize": 6.5, "zorder": 5, "textcoords": "offset points", **place}
+    axes.annotate(mean["label"], point, (side * 3.5, away), **look)
 
 
 def _iso_elbo(axes: Axes) -> None:
     """Dashed lines of equal ELBO = −(D + R), with its value where each leaves the axes."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    levels = MaxNLocator(7, steps=ROUND).tick_values(left + bottom, right + top)
+    levels = MaxNLocator(12, steps=ROUND).tick_values(left + bottom, right + top)
     text = {"color": SOFT, "fontsize": 6.5, "annotation_clip": False}
     for total in levels[(levels > left + bottom) & (levels < right + top)]:
         axes.axline((0, total), slope=-1, color=SOFT, linewidth=0.5, dashes=(4, 3), zorder=0)
@@ -248,10 +257,11 @@ def validation_curves(
       x_name: "epoch" or "step".
       colour_name, style_name: what `colour` and `style` are values of; "" or None: of nothing.
     """
-    figure = Figure(figsize=(5.6, 3.1), layout="constrained")
-    axes = figure.subplots()
     colour = colours([curve["colour"] for curve in curves])
     styles = list(dict.fromkeys(curve["style"] for curve in curves))
+    figure = Figure(figsize=(5.6, max(3.1, 0.16 * (len(colour) + len(styles) + 6))))
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots()
     dashes = dict(zip(styles, DASHES, strict=False))
     width = 1.1 if len(curves) <= 12 else 0.8
     for curve in curves:
@@ -265,23 +275,20 @@ def validation_curves(
     axes.set_ylim(limits(np.concatenate([curve["points"] for curve in curves]), from_zero=False))
     _plain_numbers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=WHOLE))
-    _curve_legends(figure, colour if colour_name else {}, colour_name, dashes, style_name)
+    if colour_name:
+        lines = [_proxy(c, linewidth=1.6) for c in colour.values()]
+        _legend(figure, lines, colour, colour_name, "upper")
+    if style_name:
+        lines = [_proxy(INK, linestyle=dash) for dash in dashes.values()]
+        _legend(figure, lines, dashes, style_name, "lower")
     return figure
 
 
-def _curve_legends(
-    figure: Figure, colour: Mapping, colour_name: str, dashes: Mapping, style_name: str | None
-) -> None:
-    """One entry a colour and one a line style, in one column at the right."""
-    handles, labels = [], []
-    if colour:
-        handles += [_proxy("none"), *(_proxy(c, linewidth=1.6) for c in colour.values())]
-        labels += [colour_name, *map(str, colour)]
-    if style_name:
-        handles += [_proxy("none"), *(_proxy(INK, linestyle=d) for d in dashes.values())]
-        labels += [style_name, *map(str, dashes)]
-    if handles:
-        figure.legend(handles, labels, loc="outside right upper", handlelength=2.6)
+def _legend(figure: Figure, lines: Sequence[Line2D], labels: Any, name: str, corner: str) -> None:
+    """A legend right of the axes, in the upper or the lower corner."""
+    look = {"handlelength": 2.6, "alignment": "left", "title_fontsize": 7.5}
+    texts = [str(label) for label in labels]
+    figure.legend(lines, texts, title=name, loc=f"outside right {corner}", **look)
 
 
 @styled

@@ -102,13 +102,19 @@ def _best(results: Results, metric: str) -> list[str]:
     groups = results.means(metric)
     if max(group["n"] for group in groups) > 1 and len(groups) > 1:
         best = summary.best_group(groups, metric)
+        text = _texts(groups, metric)[groups.index(best)]
         seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
         over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
         said += (
             f" Best mean over seeds: {results.describe(best, results.others)}, "
-            f"{_number(*best[metric])}{unit} ({over})."
+            f"{text}{unit} ({over})."
         )
     return [said]
+
+
+def _texts(groups: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
+    found = summary.texts([group[metric] for group in groups])
+    return ["–" if text is None else text.replace("-", "−") for text in found]
 
 
 def _number(number: float, stderr: float | None = None) -> str:
@@ -118,13 +124,14 @@ def _number(number: float, stderr: float | None = None) -> str:
 def _summary_table(results: Results) -> Table:
     metrics = summary.headline(results.done)
     groups = summary.over_seeds(results.rows, results.keys, metrics)
+    columns = [_texts(groups, metric) for metric in metrics]
     lines = [
         [
             *(summary.show(group[key]) for key in results.others),
             str(group["n"]),
-            *(_number(*group[metric]) if group[metric] else "–" for metric in metrics),
+            *(texts[number] for texts in columns),
         ]
-        for group in groups
+        for number, group in enumerate(groups)
     ]
     several = any(group["n"] > 1 for group in groups)
     caption = "Means over seeds ± their standard error; " if several else ""

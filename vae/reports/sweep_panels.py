@@ -55,8 +55,8 @@ class Results:
         return SYMBOLS.get(short, short.replace("_", " ").replace(".", " "))
 
     def describe(self, values: Mapping[str, Any], keys: Sequence[str]) -> str:
-        """What a trial is: "latent size 2, β 0.5"."""
-        return ", ".join(f"{self.name(key)} {summary.show(values.get(key))}" for key in keys)
+        """What a trial is, values unbroken from names: "latent size 2, β 0.5"."""
+        return ", ".join(f"{self.name(key)}\u00a0{summary.show(values.get(key))}" for key in keys)
 
     def save(self, figure: Figure, name: str) -> Path:
         return figures.save(figure, self.directory / "figures" / f"{name}.png")

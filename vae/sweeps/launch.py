@@ -92,7 +92,7 @@ def run(
         if launcher == "population":
             from vae.sweeps.population import Populations, use_cores
 
-            use_cores(len(todo))
+            use_cores(len(directory.trials))  # as at first, also where few are left
             (programs or Populations(directory, slots)).run(todo, done)
         elif launcher == "processes":
             processes.run(directory, todo, slots, done)

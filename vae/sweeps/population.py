@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import vae
@@ -102,16 +103,31 @@ class Populations:
         until: float | None = None,
         done: Callable[[Trial], None] | None = None,
     ) -> None:
-        """Trains; and where there is a `done`, evaluates and reports."""
+        """Trains; and where there is a `done`, evaluates and reports each trial as it ends: beside
+        the training of the next, whose steps leave the interpreter idle."""
         by_path = {self.directory.workdir(trial): trial for trial in members}
-
-        def ended(workdir: Path) -> None:
-            if done:
-                self._finish(group, by_path[workdir])
-                done(by_path[workdir])
-
         pairs = [(trial.config, workdir) for workdir, trial in by_path.items()]
-        if not members[0].config.data.stream:
+
+        def complete(trial: Trial) -> None:
+            self._finish(group, trial)
+            done(trial)
+
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            finishing = []
+
+            def ended(workdir: Path) -> None:
+                if done:
+                    finishing.append(aside.submit(complete, by_path[workdir]))
+
+            try:
+                self._train_pairs(group, pairs, progress, until, ended)
+                for future in finishing:
+                    future.result()
+            finally:
+                aside.shutdown(wait=True, cancel_futures=True)
+
+    def _train_pairs(self, group, pairs, progress, until, ended) -> None:
+        if not pairs[0][0].data.stream:
             group.train(pairs, self.slots, until, progress, ended)
             return
         for config, workdir in pairs:  # one at a time: batches come from disk

@@ -18,7 +18,7 @@ def quickstart(workdir: str) -> None:
     began = time.perf_counter()
     digits = importlib.import_module("configs.digits")
     config = digits.get_config()
-    config.train.epochs = EPOCHS
+    config.train.epochs, config.train.eval_epochs = EPOCHS, EPOCHS / 5
     sweep(config, digits.get_sweep(), workdir=workdir)
     seconds = time.perf_counter() - began
     print(f"\n{seconds:.0f} s in all; each trial is an ordinary run directory\n")

@@ -63,8 +63,9 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
 
 
 def creator(program: Program, shape: tuple[int, ...]) -> Create:
-    """The compiled first state; the seed is traced."""
-    return jax.jit(lambda hyper: states.create(program, hyper, shape))
+    """The compiled first state; the seed is traced. It runs once: compiling it fast counts."""
+    quick = {"xla_backend_optimization_level": 0}
+    return jax.jit(lambda hyper: states.create(program, hyper, shape), compiler_options=quick)
 
 
 def validator(compiled: Compiled, dataset: Dataset) -> Validate:
