@@ -45,6 +45,19 @@ def get_config() -> ConfigDict:
     objective.gamma = 1000.0
     objective.capacity = 25.0  # nats at the end of the ramp from 0
     objective.capacity_epochs = 0.0  # length of the ramp; 0.0: at the end from the start
+    objective.samples = 1  # K: draws of z of the importance-weighted objectives
+    objective.batches = 1  # M of miwae: means over M bounds of K draws each
+    objective.mix = 0.5  # ciwae: mix * ELBO + (1 - mix) * IWAE
+    objective.alpha = 0.5  # renyi: its order; info_vae: (1 - alpha) KL
+    objective.free_bits = 0.1  # nats that a group of latents may use for nothing
+    objective.group_size = 1  # free_bits: latents a group
+    objective.estimator = "stratified"  # beta_tcvae: stratified, weighted, or exact
+    objective.off_diagonal = 10.0  # dip: weights of the covariance's entries
+    objective.diagonal = 10.0
+    objective.mmd = 10.0  # info_vae, wae: weight of the discrepancy
+    objective.kernel = "imq"  # imq or rbf
+    objective.decoder_penalty = 0.0  # rae: weight of the decoder's squared weights
+    objective.critic_learning_rate = 1e-4  # factor_vae: its discriminator's
 
     config.optimizer = optimizer = ConfigDict()
     optimizer.name = "adam"  # adam, adamw, adamax, nadam, rmsprop, sgd, lion

@@ -52,8 +52,13 @@ class VAE(nn.Module):
         return self.posterior.from_features(features)
 
     def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
-        """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
+        """The likelihood's parameters theta [..., H, W, channels] for z [..., L].
+
+        Dropout's keys are those of the B examples; each of several draws z [K, B, L] has its own.
+        """
         z = z if self.mask is None else z * self.mask
+        if keys is not None and z.ndim > 2:
+            keys = jax.vmap(lambda k: noise.fold(keys, k))(jnp.arange(z.shape[0])).reshape(-1)
         theta = self.decoder(z.reshape(-1, z.shape[-1]), keys)
         theta = theta.reshape(*z.shape[:-1], *theta.shape[1:])
         if self.likelihood.num_scalars:  # one block of channels for each learned scalar

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from vae.model import VAE
 from vae.training import schedules
@@ -21,6 +22,7 @@ class Program:
     optimizer: Callable[[Hyper], Any]
     beta_schedule: str
     learning_rate_schedule: str
+    num_examples: int  # of the training set
     steps_per_epoch: int
     epochs: int
     binarize: bool  # draw fresh binary pixels from the raw ones at every step
@@ -33,7 +35,7 @@ class Program:
 def hyper_at(program: Program, hyper: Hyper, step: jax.Array) -> Hyper:
     """The hyperparameters as update number `step` uses them."""
     return schedules.at_step(
-        hyper,
+        hyper | {"num_examples": np.float32(program.num_examples)},
         step,
         program.steps_per_epoch,
         program.epochs,

@@ -1,6 +1,9 @@
 """From a checked config and its data to what the loop needs, before anything is written."""
 
+import functools
 import importlib.util
+import inspect
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -56,6 +59,15 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     )
 
 
+def objective(config: ConfigDict) -> Callable[..., dict[str, jax.Array]]:
+    """The chosen objective with its static settings: its keyword-only arguments, which are read
+    from the keys of `config.objective` of the same names."""
+    chosen = choose(objectives, config.objective.name, "objective.name")
+    arguments = inspect.signature(chosen).parameters.values()
+    static = [a.name for a in arguments if a.kind is inspect.Parameter.KEYWORD_ONLY]
+    return functools.partial(chosen, **{name: config.objective[name] for name in static})
+
+
 def hyperparameters(config: ConfigDict) -> Hyper:
     """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
     averaged weights, the number of latents and the seed."""
@@ -85,10 +97,11 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
     jax.eval_shape(lambda: models.initialise(model, shape))  # what cannot be built fails here
     return Program(
         model=model,
-        objective=choose(objectives, config.objective.name, "objective.name"),
+        objective=objective(config),
         optimizer=optimizer,
         beta_schedule=config.objective.beta_schedule,
         learning_rate_schedule=config.optimizer.schedule,
+        num_examples=len(train),
         steps_per_epoch=order.steps_per_epoch(len(train), config.train.batch_size),
         epochs=config.train.epochs,
         binarize=observed_kind(dataset.kind, config.data.binarization) == "binary"
