@@ -48,7 +48,7 @@ def test_capacity_is_on_the_batch_kl_in_nats(parts):
     np.testing.assert_allclose(terms["loss"], terms["distortion"] + 10 * excess, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", objectives.__all__)
+@pytest.mark.parametrize("name", ["capacity", "elbo"])
 def test_gradients_are_finite_differences_in_float64(name):
     with jax.enable_x64(True):
         program, _, first = build(small_config(), grey_dataset())

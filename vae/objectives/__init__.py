@@ -1,7 +1,7 @@
 """Training objectives, one function a paper, chosen by name.
 
-An objective is a pure function `(model, x, keys, hyper, axis, *, static) -> terms`, each term [B] in
-nats:
+An objective is a pure function `(model, x, keys, hyper, axis, *, static) -> terms`, each term [B]
+in nats:
 
   model: a VAE bound to its parameters.
   x: [B, *shape], in the likelihood's space.
@@ -9,13 +9,37 @@ nats:
   hyper: traced scalars at this step: beta, gamma, capacity, ...; and num_examples.
   axis: name of the mapped device axis, None on one device. A term that couples the batch reduces
     over it first, so that many devices compute what one computes.
-  static: keyword-only arguments, such as the number of samples: fixed when the step is compiled, and
-    read from the keys of `config.objective` of the same names.
+  static: keyword-only arguments, such as the number of samples: fixed when the step is compiled,
+    and read from the keys of `config.objective` of the same names.
 
 `loss` is what is minimised; `elbo`, `distortion` and `rate` are always those of beta = 1.
 The caller takes the mean over the batch.
 """
 
+from vae.objectives.deterministic import autoencoder, rae
+from vae.objectives.discrepancy import info_vae, wae
+from vae.objectives.disentangling import beta_tcvae, dip_i, dip_ii
 from vae.objectives.elbo import capacity, elbo
+from vae.objectives.free_bits import free_bits, free_bits_per_example
+from vae.objectives.importance import ciwae, dreg, iwae, miwae, piwae, renyi, stl
 
-__all__ = ["capacity", "elbo"]
+__all__ = [
+    "autoencoder",
+    "beta_tcvae",
+    "capacity",
+    "ciwae",
+    "dip_i",
+    "dip_ii",
+    "dreg",
+    "elbo",
+    "free_bits",
+    "free_bits_per_example",
+    "info_vae",
+    "iwae",
+    "miwae",
+    "piwae",
+    "rae",
+    "renyi",
+    "stl",
+    "wae",
+]

@@ -1,5 +1,7 @@
 """The evidence lower bound and its two simplest relatives."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -10,15 +12,20 @@ Terms = dict[str, jax.Array]
 Hyper = dict[str, jax.Array]
 
 
-def bound_terms(model: VAE, x: jax.Array, keys: jax.Array) -> Terms:
-    """distortion = -E_q log p(x|z), by one draw of z; rate = KL(q(z|x) || p(z)); each [B] nats."""
+def infer(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, Terms]:
+    """q(z|x), one draw z [B, L] of it, and the terms of the bound by that draw."""
     dropout_keys, posterior_keys = noise.fold(keys, 0), noise.fold(keys, 1)
     q = model.encode(x, noise.fold(dropout_keys, 0))
-    z = q.sample(posterior_keys)[0]  # [B, L]
+    z = q.sample(posterior_keys)[0]
     theta = model.decode(z, noise.fold(dropout_keys, 1))
     distortion = -model.log_likelihood(theta, x)
     rate = model.prior.kl(q).sum(-1)
-    return {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+    return q, z, {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+
+
+def bound_terms(model: VAE, x: jax.Array, keys: jax.Array) -> Terms:
+    """distortion = -E_q log p(x|z), by one draw of z; rate = KL(q(z|x) || p(z)); each [B] nats."""
+    return infer(model, x, keys)[-1]
 
 
 def elbo(

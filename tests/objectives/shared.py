@@ -1,0 +1,129 @@
+"""Settings and checks that tests of several objectives share.
+
+Small models with random weights, whole objectives compiled: what is slow here is to compile.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.helpers import small_config
+from vae import model as models
+from vae.probability import noise, posteriors, priors
+from vae.training import setup
+
+PIXELS = 6
+
+
+def hyper(**values):
+    return {name: np.float32(value) for name, value in values.items()}
+
+
+def keys_for(count, seed=0):
+    return noise.example_keys(jax.random.key(seed), jnp.arange(count))
+
+
+@functools.cache
+def model_and_params(latent_size=3):
+    """A model of vectors of bits, and random weights for it."""
+    config = small_config(model__hidden=(4,), model__latent_size=latent_size)
+    model = models.from_config(config.model, (PIXELS,))
+    shapes = jax.eval_shape(lambda: models.initialise(model, (PIXELS,)))
+    rng = np.random.default_rng(1)
+    return model, jax.tree.map(lambda p: 0.4 * rng.normal(size=p.shape).astype(np.float32), shapes)
+
+
+def bits(count):
+    return np.random.default_rng(2).integers(0, 2, (count, PIXELS)).astype(np.float32)
+
+
+def chosen(name, **changes):
+    """The objective with its static settings."""
+    return setup.objective(small_config(objective__name=name, **changes))
+
+
+def evaluate(name, values, **changes):
+    """The terms of 20 examples, and the bound model, data and keys that they came from."""
+    objective, (model, params) = chosen(name, **changes), model_and_params()
+    x, keys = bits(20), keys_for(20)
+
+    @jax.jit
+    def terms(params, x, keys, values):
+        return objective(model.bind({"params": params}), x, keys, values)
+
+    bound = model.bind({"params": params})
+    return terms(params, x, keys, values), (bound, x, keys)
+
+
+class Given:
+    """Stands in for a model: q(z|x) = N(x, std^2), and nothing to reconstruct."""
+
+    mask = None
+
+    def __init__(self, latent_size, std):
+        self.prior, self.std = priors.normal(latent_size), std
+
+    def encode(self, x, keys=None):
+        return posteriors.diagonal(x, jnp.full_like(x, 2.0 * np.log(self.std)))
+
+    def decode(self, z, keys=None):
+        return z
+
+    def log_likelihood(self, theta, x):
+        return jnp.zeros(len(x))
+
+
+def traced():
+    numbers = setup.hyperparameters(small_config(objective__decoder_penalty=0.1))
+    return numbers | {"beta": np.float32(2.0), "num_examples": np.float32(120)}
+
+
+def check_slope(name, **changes):
+    """The gradient along a random direction against a finite difference, in float64."""
+    objective, (model, params) = chosen(name, **changes), model_and_params()
+    with jax.enable_x64(True):
+        values = {k: np.float64(v) for k, v in traced().items()}
+        x, keys = bits(5).astype(np.float64), keys_for(5)
+        params = jax.tree.map(np.float64, params)
+
+        def loss(params):
+            return objective(model.bind({"params": params}), x, keys, values)["loss"].mean()
+
+        value_and_grad = jax.jit(jax.value_and_grad(loss))
+        rng = np.random.default_rng(1)
+        direction = jax.tree.map(lambda p: rng.normal(size=p.shape), params)
+        grad = value_and_grad(params)[1]
+        along = sum(jax.tree.leaves(jax.tree.map(np.vdot, grad, direction)))
+
+        def shifted(step):
+            return value_and_grad(jax.tree.map(lambda p, d: p + step * d, params, direction))[0]
+
+        # The model keeps float32 heads and noise, so differences resolve about 1e-3.
+        numeric = (shifted(1e-3) - shifted(-1e-3)) / 2e-3
+        np.testing.assert_allclose(numeric, along, rtol=2e-2)
+
+
+def check_mask(name, **changes):
+    """A model of 5 latents with 3 of them unmasked against the model of 3: to rounding."""
+    objective, x, keys, values = chosen(name, **changes), bits(8), keys_for(8, 1), traced()
+    (small, params), (large, shapes) = model_and_params(3), model_and_params(5)
+
+    def gradient(model, latents, params):
+        def loss(params):
+            bound = model.bind(models.variables(model, params, latents))
+            terms = objective(bound, x, keys, values)
+            return terms["loss"].mean(), terms
+
+        return jax.jit(jax.grad(loss, has_aux=True))(params)
+
+    small_gradient, small_terms = gradient(small, None, params)
+    large_gradient, large_terms = gradient(large, 3, models.fit(params, shapes))
+    for term, value in small_terms.items():
+        np.testing.assert_allclose(large_terms[term], value, rtol=1e-5, atol=2e-5)
+    cut = models.fit(large_gradient, small_gradient)
+    for a, b in zip(jax.tree.leaves(cut), jax.tree.leaves(small_gradient), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    outside = jax.tree.map(np.subtract, large_gradient, models.fit(cut, large_gradient))
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(outside))

@@ -1,0 +1,28 @@
+"""What terms that couple the batch need: the global batch, whatever the number of devices.
+
+`axis` is the mapped device axis, None on one device. The caller averages gradients over devices.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def gather(values: jax.Array, axis: str | None) -> jax.Array:
+    """The global batch's values [B, ...] from this device's [B / devices, ...]."""
+    return values if axis is None else jax.lax.all_gather(values, axis, tiled=True)
+
+
+def mean(values: jax.Array, axis: str | None) -> jax.Array:
+    """The mean over the global batch: of values [B, ...], [...]."""
+    local = values.mean(0)
+    return local if axis is None else jax.lax.pmean(local, axis)
+
+
+def own_pairs(count: int, axis: str | None) -> jax.Array:
+    """Which of the pairs (example of this device, example of the global batch) are an example with
+    itself: ones and zeros [count, B]."""
+    if axis is None:
+        return jnp.eye(count)
+    first = jax.lax.axis_index(axis) * count
+    total = count * jax.lax.axis_size(axis)
+    return jnp.equal(first + jnp.arange(count)[:, None], jnp.arange(total)).astype(jnp.float32)

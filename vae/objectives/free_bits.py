@@ -1,0 +1,68 @@
+"""Free bits: a floor under the KL of each group of latents, so that it is worth using."""
+
+import jax
+import jax.numpy as jnp
+
+from vae.model import VAE
+from vae.objectives.elbo import Hyper, Terms
+from vae.objectives.importance import draw, log_likelihood
+
+
+def grouped(values: jax.Array, group_size: int) -> jax.Array:
+    """[..., L] summed over groups of consecutive latents: [..., G]; the last may be smaller."""
+    missing = -values.shape[-1] % group_size
+    values = jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)])
+    return values.reshape(*values.shape[:-1], -1, group_size).sum(-1)
+
+
+def parts(
+    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, group_size: int
+) -> tuple[jax.Array, jax.Array, Terms]:
+    """The KL of each group [B, G], its floor [G], and the ELBO's terms [B]."""
+    q, z = draw(model, x, keys, 1)
+    distortion = -log_likelihood(model, x, z[0], keys)
+    kl = model.prior.kl(q)  # [B, L]
+    rate = kl.sum(-1)
+    mask = jnp.ones(kl.shape[-1]) if model.mask is None else model.mask
+    # Masked latents have no KL, and a group of nothing but them has no floor either.
+    floor = jnp.where(grouped(mask, group_size) > 0, hyper["free_bits"], 0.0)
+    terms = {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+    return grouped(kl, group_size), floor, terms
+
+
+def free_bits(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    group_size: int,
+) -> Terms:
+    """distortion + sum over groups of max(floor, E_batch[KL of the group]), the floor in nats.
+
+    Kingma et al. 2016, eq. 15, negated. A group is `group_size` consecutive latents. Couples the
+    batch: a group's KL is averaged over the global batch before it meets the floor.
+    """
+    kl, floor, terms = parts(model, x, keys, hyper, group_size)
+    kl = kl.mean(0)
+    if axis is not None:
+        kl = jax.lax.pmean(kl, axis)
+    return {"loss": terms["distortion"] + jnp.maximum(floor, kl).sum(), **terms}
+
+
+def free_bits_per_example(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    group_size: int,
+) -> Terms:
+    """distortion + sum over groups of max(floor, KL of the group), example by example.
+
+    A common variant of Kingma et al. 2016, eq. 15, without its mean over the batch.
+    """
+    kl, floor, terms = parts(model, x, keys, hyper, group_size)
+    return {"loss": terms["distortion"] + jnp.maximum(floor, kl).sum(-1), **terms}

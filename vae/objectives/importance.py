@@ -1,0 +1,229 @@
+"""Importance-weighted bounds, and estimators of their gradients.
+
+All are functions of log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x), z_k ~ q(z|x): [K, B]. The
+logged elbo is the mean of log w over the K draws, and distortion and rate are its two parts.
+
+The inference network (encoder and posterior) is reached in two ways: through the draws z and
+through the parameters of q in log q(z|x). All else, the decoder, the likelihood and the prior,
+counts as the generative model.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vae.model import VAE
+from vae.objectives.elbo import Hyper, Terms
+from vae.probability import noise
+
+
+def draw(model: VAE, x: jax.Array, keys: jax.Array, samples: int) -> tuple[Any, jax.Array]:
+    """q(z|x), and `samples` reparameterised draws from it: z [K, B, L]."""
+    q = model.encode(x, noise.fold(noise.fold(keys, 0), 0))
+    return q, q.sample(noise.fold(keys, 1), 0, samples)
+
+
+def log_likelihood(model: VAE, x: jax.Array, z: jax.Array, keys: jax.Array) -> jax.Array:
+    """log p(x|z) for z [..., B, L]: [..., B]."""
+    return model.log_likelihood(model.decode(z, noise.fold(noise.fold(keys, 0), 1)), x)
+
+
+def log_weights(
+    model: VAE, x: jax.Array, q: Any, z: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, Terms]:
+    """log w [K, B], and the ELBO and its parts, averaged over the K draws."""
+    log_p_x = log_likelihood(model, x, z, keys)
+    divergence = q.log_prob(z) - model.prior.log_prob(z)
+    log_w = log_p_x - divergence
+    terms = {"elbo": log_w, "distortion": -log_p_x, "rate": divergence}
+    return log_w, {name: term.mean(0) for name, term in terms.items()}
+
+
+def sampled_weights(
+    model: VAE, x: jax.Array, keys: jax.Array, samples: int
+) -> tuple[jax.Array, Terms]:
+    """`log_weights` of fresh draws, differentiated in every way in which they depend on q."""
+    q, z = draw(model, x, keys, samples)
+    return log_weights(model, x, q, z, keys)
+
+
+def log_mean_exp(log_w: jax.Array, axis: int = 0) -> jax.Array:
+    return jax.nn.logsumexp(log_w, axis=axis) - jnp.log(float(log_w.shape[axis]))
+
+
+def frozen(model: VAE) -> VAE:
+    """The same bound model, with no gradient to any of its own weights."""
+    module, variables = model.unbind()
+    return module.bind(jax.lax.stop_gradient(variables))
+
+
+@jax.custom_jvp
+def scale_gradient(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """x itself, whose derivative is multiplied by `weight` on its way back."""
+    return x
+
+
+@scale_gradient.defjvp
+def _scale_gradient_jvp(primals, tangents):
+    (x, weight), (tangent, _) = primals, tangents
+    return x, weight * tangent
+
+
+def iwae(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+) -> Terms:
+    """-log 1/K sum_k w_k, K = `samples` (Burda et al. 2015, eq. 8, negated)."""
+    log_w, terms = sampled_weights(model, x, keys, samples)
+    return {"loss": -log_mean_exp(log_w), **terms}
+
+
+def miwae(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+    batches: int,
+) -> Terms:
+    """The mean of M = `batches` IWAE losses of K = `samples` draws each.
+
+    MIWAE of Rainforth et al. 2018, section 6. M = 1 is IWAE, K = 1 the ELBO by M draws.
+    """
+    log_w, terms = sampled_weights(model, x, keys, batches * samples)
+    log_w = log_w.reshape(batches, samples, -1)
+    return {"loss": -log_mean_exp(log_w, axis=1).mean(0), **terms}
+
+
+def ciwae(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+) -> Terms:
+    """-(mix * ELBO + (1 - mix) * IWAE), both by the same K = `samples` draws.
+
+    CIWAE of Rainforth et al. 2018, section 6, where `mix` is called beta.
+    """
+    log_w, terms = sampled_weights(model, x, keys, samples)
+    mix = hyper["mix"]
+    return {"loss": -(mix * log_w.mean(0) + (1.0 - mix) * log_mean_exp(log_w)), **terms}
+
+
+def piwae(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+    batches: int,
+) -> Terms:
+    """IWAE of M K draws for the generative model, MIWAE(M, K) for the inference network.
+
+    PIWAE of Rainforth et al. 2018, section 6; M = `batches`, K = `samples`. The value is that of
+    IWAE; the gradient is that of no single function.
+    """
+    q, z = draw(model, x, keys, batches * samples)
+    # The generative model's part: as if the draws and the density that they came from were given.
+    log_w, terms = log_weights(model, x, *jax.lax.stop_gradient((q, z)), keys)
+    loss = -log_mean_exp(log_w)
+    # The inference network's: the same numbers (compiled code computes them once), with the
+    # weights of all else held. Taking away its own value leaves its gradient alone.
+    log_w, _ = log_weights(frozen(model), x, q, z, keys)
+    inference = -log_mean_exp(log_w.reshape(batches, samples, -1), axis=1).mean(0)
+    return {"loss": loss + (inference - jax.lax.stop_gradient(inference)), **terms}
+
+
+def stl(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+) -> Terms:
+    """IWAE's value, K = `samples`, with the gradient of sticking the landing.
+
+    Roeder et al. 2017: of the derivative of log w by the inference network's weights only the path
+    derivative, through z, is kept. The score, through q's parameters in log q(z|x), has mean 0 for
+    K = 1, the ELBO: the gradient is unbiased, and free of noise where q(z|x) = p(z|x). For K > 1
+    the inference network's gradient is biased (Tucker et al. 2019); `dreg` has one that is not.
+    """
+    q, z = draw(model, x, keys, samples)
+    # q's parameters are stopped in the density alone: z still carries a gradient to them.
+    log_w, terms = log_weights(model, x, jax.lax.stop_gradient(q), z, keys)
+    return {"loss": -log_mean_exp(log_w), **terms}
+
+
+def dreg(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+) -> Terms:
+    """IWAE's value, K = `samples`, with the doubly reparameterised gradient (IWAE-DReG).
+
+    Tucker et al. 2019: with normalised weights v_k = w_k / sum_j w_j the inference network gets
+    sum_k v_k^2 dlog w_k/dz_k dz_k/dphi, unbiased for IWAE, and the generative model what it gets
+    from IWAE, sum_k v_k dlog w_k/dtheta.
+    """
+    q, z = draw(model, x, keys, samples)
+    q = jax.lax.stop_gradient(q)  # the score goes: its mean is in the square of the weights
+    given, _ = log_weights(model, x, q, z, keys)
+    weights = jax.lax.stop_gradient(jax.nn.softmax(given, axis=0))
+    # The loss below weighs dlog w_k by v_k; on the way through z_k to the inference network, and
+    # only there, it meets v_k once more. Compiled code computes both passes' numbers once.
+    log_w, terms = log_weights(model, x, q, scale_gradient(z, weights[..., None]), keys)
+    return {"loss": -log_mean_exp(log_w), **terms}
+
+
+def renyi_bound(log_w: jax.Array, order: jax.Array) -> jax.Array:
+    """1/(1 - alpha) log 1/K sum_k w_k^(1 - alpha), [B], with its limit at alpha = 1.
+
+    The mean m of log w is taken out first: m + 1/s log mean exp(s (log w - m)), s = 1 - alpha.
+    Where all the exponents are small the logarithm and the exponential are those about 1 and 0,
+    so that rounding stays in proportion to s and the division by s does not blow it up.
+    """
+    power = 1.0 - order
+    mean = log_w.mean(0)
+    exponent = power * (log_w - mean)
+    small = jnp.abs(exponent).max(0) < 1.0
+    near = jnp.log1p(jnp.expm1(jnp.where(small, exponent, 0.0)).mean(0))
+    # At s = 0 both are 0, and so are their derivatives by log w: any divisor gives the limit.
+    excess = jnp.where(small, near, log_mean_exp(exponent))
+    return mean + excess / jnp.where(power == 0.0, 1.0, power)
+
+
+def renyi(
+    model: VAE,
+    x: jax.Array,
+    keys: jax.Array,
+    hyper: Hyper,
+    axis: str | None = None,
+    *,
+    samples: int,
+) -> Terms:
+    """-1/(1 - alpha) log 1/K sum_k w_k^(1 - alpha), K = `samples`, alpha = hyper["alpha"].
+
+    The variational Renyi bound by Monte Carlo (Li & Turner 2016, section 4.1), negated. alpha = 0
+    is IWAE, alpha = 1 the ELBO; the bound falls as alpha grows.
+    """
+    log_w, terms = sampled_weights(model, x, keys, samples)
+    return {"loss": -renyi_bound(log_w, hyper["alpha"]), **terms}
