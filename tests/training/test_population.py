@@ -12,6 +12,7 @@ from tests.helpers import last_state, small_config
 from vae import model as models
 from vae import runs
 from vae.evaluation.compiled import Compiled
+from vae.evaluation.evaluate import evaluate, evaluate_run
 from vae.evaluation.trained import load
 from vae.training import engine, population, step
 from vae.training.population import Group
@@ -66,10 +67,8 @@ def test_a_trial_equals_the_same_trial_alone(trained):
 
 def test_a_masked_trial_is_evaluated_as_the_model_of_its_size(trained):
     group, together, alone = trained
-    from vae.evaluation.evaluate import evaluate
-
     for one, other in zip(together, alone, strict=True):
-        shared, own = evaluate(one, compiled=group.compiled), evaluate(other)
+        shared, own = evaluate_run(load(one, compiled=group.compiled)), evaluate(other)
         assert shared["metrics"].keys() == own["metrics"].keys()
         for name, metric in own["metrics"].items():
             assert shared["metrics"][name]["unit"] == metric["unit"]
