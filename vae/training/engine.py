@@ -155,7 +155,8 @@ class Population:
 
     def _shapes(self, hyper: Hyper) -> State:
         if self._template is None:
-            self._template = states.shapes(self.program, hyper, self.shape)
+            program, shape = self.program, self.shape
+            self._template = jax.eval_shape(lambda: states.create(program, hyper, shape))
         return self._template
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:
