@@ -46,7 +46,7 @@ def collect(workdir: Path) -> dict[str, Any]:
         "evaluation": evaluation,
         "config": config.to_dict(),
     }
-    return json.loads(_portable(json.dumps(result), config.data.dir))
+    return json.loads(_portable(json.dumps(result), config.data.dir, workdir))
 
 
 def collect_sweep(directory: Path) -> dict[str, Any]:
@@ -61,11 +61,12 @@ def collect_sweep(directory: Path) -> dict[str, Any]:
         "trials": summary.rows(sweep, directory),
         "config": sweep["config"],
     }
-    return json.loads(_portable(json.dumps(result), sweep["config"]["data"]["dir"]))
+    return json.loads(_portable(json.dumps(result), sweep["config"]["data"]["dir"], directory))
 
 
-def _portable(text: str, data_dir: str) -> str:
+def _portable(text: str, data_dir: str, workdir: Path) -> str:
     """Writes the paths that are this machine's own as a reader would type them."""
+    text = text.replace(str(workdir), f"runs/{workdir.name}")
     text = text.replace(data_dir, "DATA") if data_dir else text
     return re.sub(r"[^\s\"]*/vae/__main__\.py", "python -m vae", text)
 
