@@ -88,8 +88,10 @@ class Populations:
         return self._group([trial])
 
     def _group(self, members: Sequence[Trial]) -> Group:
-        configs_ = [trial.config for trial in members]
-        key = group_key(configs_[0])
+        key = group_key(members[0].config)
+        # The trials that have ended belong to it too: what is left trains in the same program.
+        family = [*members, *self.directory.trials]
+        configs_ = [trial.config for trial in family if group_key(trial.config) == key]
         sizes = {config.model.latent_size for config in configs_}
         known = self._groups.get(key)
         if known is None or max(sizes) > max(known.programs):
