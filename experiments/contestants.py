@@ -39,14 +39,14 @@ def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
     from vae.training import setup
     from vae.training.engine import Single
     from vae.training.feed import Feed
-    from vae.training.train import creator
+    from vae.training.state import Creator
 
     settings = config(model)
     dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
     feed = Feed(dataset.splits["train"], 0, BATCH)
     program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)
     engine = Single(program, raw, "jit", steps)
-    engine.put(0, creator(program, dataset.shape)(hyper), hyper)
+    engine.put(0, Creator(program, dataset.shape)(hyper), hyper)
 
     def run() -> None:
         engine.run({0: feed.take(int(engine.book(0)["step"]), steps)})

@@ -1,11 +1,11 @@
 """Keeps the results of finished runs, and writes the README's table from them.
 
-    python -m experiments.record RUN_DIRECTORY ...
+    python -m experiments.record DIRECTORY ...
 
-copies what each evaluated run measured (metrics with standard errors, config, seed, git revision,
-command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the directory's,
-and its pictures beside it; then renders the tables between the README's markers from the files in
-`experiments/results` alone. Without arguments it only renders.
+copies what each evaluated run or sweep measured (metrics with standard errors, config, seed, git
+revision, command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the
+directory's, and its pictures beside it; then renders the tables between the README's markers from
+the files in `experiments/results` alone. Without arguments it only renders.
 """
 
 import json
@@ -18,12 +18,13 @@ from typing import Any
 
 from vae import runs
 from vae.errors import UserError
+from vae.reports import summary
 from vae.reports.tables import format_table, format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
 README = ROOT / "README.md"
-PICTURES = ("samples", "traversals")  # of a run's figures, those that the README shows
+PICTURES = ("samples", "traversals", "rate_distortion")  # of the figures, those the README shows
 
 
 def collect(workdir: Path) -> dict[str, Any]:
@@ -45,11 +46,27 @@ def collect(workdir: Path) -> dict[str, Any]:
         "evaluation": evaluation,
         "config": config.to_dict(),
     }
-    return json.loads(_portable(json.dumps(result), config.data.dir))
+    return json.loads(_portable(json.dumps(result), config.data.dir, workdir))
 
 
-def _portable(text: str, data_dir: str) -> str:
+def collect_sweep(directory: Path) -> dict[str, Any]:
+    """What a sweep's directory says of its result: every trial's metrics."""
+    sweep = runs.read_json(directory / "sweep.json")
+    result = {
+        "name": directory.resolve().name,
+        "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "training": sweep["environment"],
+        "launcher": sweep["launcher"],
+        "keys": sweep["keys"],
+        "trials": summary.rows(sweep, directory),
+        "config": sweep["config"],
+    }
+    return json.loads(_portable(json.dumps(result), sweep["config"]["data"]["dir"], directory))
+
+
+def _portable(text: str, data_dir: str, workdir: Path) -> str:
     """Writes the paths that are this machine's own as a reader would type them."""
+    text = text.replace(str(workdir), f"runs/{workdir.name}")
     text = text.replace(data_dir, "DATA") if data_dir else text
     return re.sub(r"[^\s\"]*/vae/__main__\.py", "python -m vae", text)
 
@@ -91,6 +108,21 @@ def benchmark_table() -> str:
     return f"{format_table(result['rows'], markdown=True)}\n\n{machine}"
 
 
+def sweeps_table() -> str:
+    """The recorded sweeps, each with a line of what it was."""
+    parts = []
+    for path in sorted(RESULTS.glob("*.json")):
+        result = runs.read_json(path)
+        if "trials" not in result or "keys" not in result:
+            continue
+        config = result["config"]
+        what = f"`{result['name']}`: {config['data']['name']}, {config['train']['epochs']} epochs a"
+        what += f" trial, {len(result['trials'])} trials by `--launcher={result['launcher']}`"
+        table = summary.summary_table(result["trials"], result["keys"], markdown=True)
+        parts += [f"{what}:", table]
+    return "\n\n".join(parts)
+
+
 def sweep_benchmark_table() -> str:
     """The recorded wall times of a sweep."""
     result = runs.read_json(RESULTS / "sweep_benchmark.json")
@@ -101,6 +133,7 @@ def sweep_benchmark_table() -> str:
 TABLES = {
     "runs": runs_table,
     "benchmark": benchmark_table,
+    "sweeps": sweeps_table,
     "sweep_benchmark": sweep_benchmark_table,
 }
 
@@ -122,7 +155,8 @@ def main(arguments: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
     try:
         for workdir in map(Path, arguments):
-            result = collect(workdir)
+            is_sweep = (workdir / "sweep.json").exists()
+            result = collect_sweep(workdir) if is_sweep else collect(workdir)
             runs.write_json(RESULTS / f"{result['name']}.json", result)
             for picture in PICTURES:
                 source = workdir / "figures" / f"{picture}.png"

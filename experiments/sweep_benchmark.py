@@ -133,8 +133,9 @@ def main(arguments: list[str]) -> int:
     load = os.getloadavg()[0]
     rows = measure(str(Path(values.data_dir).resolve()), values.epochs)
     print(format_table(rows))
+    command_line = "python -m experiments.sweep_benchmark"
     result = {
-        "command": f"python -m experiments.sweep_benchmark {' '.join(arguments)}",
+        "command": f"{command_line} {' '.join(arguments)}".replace(values.data_dir, "DATA"),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "git_revision": runs.git_revision(),
         "versions": {name: metadata.version(name) for name in ("jax", "flax", "optax", "torch")},

@@ -2,6 +2,7 @@
 
     run = vae.train(config, "runs/mine")   # a run directory
     vae.evaluate("runs/mine")              # evaluation.json
+    vae.sweep(config, grid, workdir="s")   # a grid of runs, one table, one page
     model = vae.load("runs/mine")          # encode, decode, sample, reconstruct, log_likelihood
 
 The functions import JAX when they are called, so that `import vae` and `--help` answer at once.
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
-    from vae.model import Trained
+    from vae.evaluation.trained import Trained
+    from vae.sweeps.grid import Grid
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "load", "train"]
+__all__ = ["evaluate", "load", "sweep", "train"]
 
 
 def train(config: "ConfigDict", workdir: str | None = None) -> str:
@@ -30,6 +32,14 @@ def evaluate(workdir: str, split: str | None = None) -> dict[str, Any]:
     from vae.evaluation.evaluate import evaluate
 
     return evaluate(workdir, split)
+
+
+def sweep(config: "ConfigDict", grid: "Grid", **options: Any) -> str:
+    """Trains, evaluates and reports every point of a grid (see `vae.sweeps.grid`), resuming what is
+    there; returns the sweep's directory. Options: those of `vae.sweeps.launch.sweep`."""
+    from vae.sweeps.launch import sweep
+
+    return sweep(config, grid, **options)
 
 
 def load(workdir: str) -> "Trained":

@@ -1,6 +1,7 @@
 """The run directory: everything that is known of a run, and the lock that keeps it single."""
 
 import fcntl
+import functools
 import json
 import os
 import platform
@@ -104,6 +105,7 @@ def locked(workdir: Path) -> Iterator[None]:
         yield
 
 
+@functools.cache  # one process runs one revision, and a sweep asks for it with every trial
 def git_revision() -> str:
     """The revision of this code, "-dirty" behind it where files differ, or "unknown"."""
     root = Path(__file__).parent

@@ -12,8 +12,9 @@ from tests.helpers import last_state, small_config
 from vae import model as models
 from vae import runs
 from vae.evaluation.compiled import Compiled
+from vae.evaluation.evaluate import evaluate, evaluate_run
 from vae.evaluation.trained import load
-from vae.training import population, step
+from vae.training import engine, population, step
 from vae.training.population import Group
 
 SGD = {"optimizer__name": "sgd", "optimizer__learning_rate": 1e-3, "train__epochs": 2}
@@ -66,10 +67,8 @@ def test_a_trial_equals_the_same_trial_alone(trained):
 
 def test_a_masked_trial_is_evaluated_as_the_model_of_its_size(trained):
     group, together, alone = trained
-    from vae.evaluation.evaluate import evaluate
-
     for one, other in zip(together, alone, strict=True):
-        shared, own = evaluate(one, compiled=group.compiled), evaluate(other)
+        shared, own = evaluate_run(load(one, compiled=group.compiled)), evaluate(other)
         assert shared["metrics"].keys() == own["metrics"].keys()
         for name, metric in own["metrics"].items():
             assert shared["metrics"][name]["unit"] == metric["unit"]
@@ -154,19 +153,36 @@ def test_one_compilation_serves_the_group(tmp_path, caplog):
 def test_trials_spread_over_the_devices_with_no_collective(tmp_path, per_device):
     group = Group([small_config(model__latent_size=size) for size in (2, 3)])
     hyper = population.setup.hyperparameters(small_config())
-    engine = population.Population(
+    slots = population.Population(
         group.program, group.dataset.splits["train"].x, 4, per_device, 8
     )
-    text = engine.lower(hyper, 40).compile().as_text()
+    text = slots.lower(hyper, 40).compile().as_text()
     kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
     assert not re.findall(rf" ({kinds})(-start)?\(", text)
     first = jax.device_get(group._create[3](hyper))
-    for slot in range(engine.size):
-        engine.put(slot, first, hyper)
-    engine.run({slot: np.zeros((2, 40), np.int32) for slot in range(engine.size)})
-    leaf = jax.tree.leaves(engine.state.params)[0]
+    for slot in range(slots.size):
+        slots.put(slot, first, hyper)
+    slots.run({slot: np.zeros((2, 40), np.int32) for slot in range(slots.size)})
+    leaf = jax.tree.leaves(slots.state.params)[0]
     assert len(leaf.sharding.device_set) == 4
     assert {shard.data.shape[:2] for shard in leaf.addressable_shards} == {(1, per_device)}
+
+
+def test_a_group_larger_than_the_memory_is_cut(tmp_path, monkeypatch):
+    """Eight trials on one device whose memory is short: fewer slots, the same trials."""
+    eight = members(tmp_path, [{"seed": n} for n in range(8)], train__epochs=1)
+    group = Group([config for config, _ in eight])
+    monkeypatch.setattr(population, "layout", lambda runs, at_once=0: (1, runs))
+    hyper = population.setup.hyperparameters(eight[0][0])
+    examples = group.dataset.splits["train"].x
+    used = population.Population(group.program, examples, 1, 2, 32).lower(hyper, 40).compile()
+    used = used.memory_analysis()
+    needed = used.argument_size_in_bytes + used.temp_size_in_bytes + used.output_size_in_bytes
+    limit = (needed - used.alias_size_in_bytes) / 0.9 + 1
+    monkeypatch.setattr(engine, "memory_limit", lambda: limit)
+    assert [trial.failure for trial in group.train(eight)] == [""] * 8
+    assert group._engine.per_device == 2
+    assert all(int(last_state(path)["step"]) == 32 for _, path in eight)
 
 
 def test_vmap_inside_a_device_trains_the_same_and_gives_up_empty_slots(

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
-from vae.data.dataset import Dataset
 from vae.errors import UserError
 from vae.evaluation import latents
 from vae.evaluation.batches import mean_and_stderr
-from vae.evaluation.compiled import Compiled
 from vae.evaluation.trained import Trained, load
 from vae.probability import noise
 
@@ -17,27 +15,25 @@ PER_LATENT = ("kl_per_latent", "posterior_mean")
 SEED = 0  # of the draws of z: the same for all runs, so that their numbers are paired
 
 
-def evaluate(
-    workdir: str | Path,
-    split: str | None = None,
-    compiled: Compiled | None = None,
-    dataset: Dataset | None = None,
-) -> dict[str, Any]:
+def evaluate(workdir: str | Path, split: str | None = None) -> dict[str, Any]:
+    """Evaluates the run in a directory: `evaluate_run` of what `load` gives."""
+    return evaluate_run(load(workdir), split)
+
+
+def evaluate_run(run: Trained, split: str | None = None) -> dict[str, Any]:
     """Evaluates a run on all examples of a split, each exactly once.
 
     Args:
       split: "validation" or "test"; by default the run's `eval.split`.
-      compiled, dataset: what several runs share, where they do (see `load`).
 
     Returns:
       What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples;
       None where it has none) and unit.
 
     Raises:
-      UserError: no trained run there.
+      UserError: no such split.
       RunError: a value is not finite.
     """
-    run = load(workdir, None, compiled, dataset)
     split = split or run.config.eval.split
     if split not in ("validation", "test"):
         raise UserError(f"split={split!r} is not one of: test, validation")
@@ -53,7 +49,7 @@ def evaluate(
         "arrays": arrays,
         "environment": runs.environment(),
     }
-    runs.write_json(Path(workdir) / "evaluation.json", result)
+    runs.write_json(run.workdir / "evaluation.json", result)
     return result
 
 

@@ -100,6 +100,7 @@ a { color: var(--accent); }
   minmax(min(100%, max(var(--least), calc(100% / var(--columns) - .8rem))), 1fr)); }
 .panels figure { margin: 0; min-width: 0; }
 .panels figure div { padding: .4rem; }
+.panels figure img { width: 100%; }
 .panels figcaption { margin-top: .25rem; font-size: .8rem; line-height: 1.35; }
 .data { font-variant-numeric: tabular-nums; margin: .4rem 0 .6rem; }
 .data th, .data td { padding-right: .75rem; }

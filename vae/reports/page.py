@@ -14,8 +14,6 @@ from vae.reports import figures, images, markup
 from vae.reports.markup import Section
 
 if TYPE_CHECKING:
-    from vae.data.dataset import Dataset
-    from vae.evaluation.compiled import Compiled
     from vae.evaluation.trained import Trained
 
 COLUMNS = 10
@@ -26,24 +24,22 @@ NUM_RANKED = 1000  # examples that rank the latents where the run has not been e
 MOST_SHOWN = 400  # samples in one picture
 
 
-def report(
-    workdir: str | Path, compiled: "Compiled | None" = None, dataset: "Dataset | None" = None
-) -> Path:
-    """Writes the figures and the page of a trained run.
+def report(workdir: str | Path) -> Path:
+    """Writes the figures and the page of the run in a directory: `report_run` of what it holds."""
+    import vae
 
-    Args:
-      compiled, dataset: what several runs share, where they do (see `vae.evaluation.trained.load`).
+    return report_run(vae.load(workdir), Path(workdir))
+
+
+def report_run(run: "Trained", workdir: Path) -> Path:
+    """Writes the figures and the page of a trained run.
 
     Returns:
       The path of `report.html`.
 
     Raises:
-      UserError: no trained run there, or a damaged file.
+      UserError: a damaged file.
     """
-    from vae.evaluation.trained import load
-
-    workdir = Path(workdir)
-    run = load(workdir, None, compiled, dataset)
     evaluation = _read(workdir / "evaluation.json")
     split = evaluation["split"] if evaluation else run.config.eval.split
     x = np.asarray(run.examples(split, NUM_RANKED))

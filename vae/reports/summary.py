@@ -260,14 +260,20 @@ def texts(column: Sequence[tuple[float, float | None] | None]) -> list[str | Non
 
 
 def short_name(key: str, keys: Sequence[str]) -> str:
-    """The last part of a dotted key, or all of it where another key ends alike."""
-    last = key.rsplit(".", 1)[-1]
-    return last if sum(other.rsplit(".", 1)[-1] == last for other in keys) <= 1 else key
+    """The last part of a dotted key ("optimizer" of "optimizer.name"); all of it where another key
+    would be called the same."""
+
+    def last(key: str) -> str:
+        return key.removesuffix(".name").rsplit(".", 1)[-1]
+
+    return last(key) if [last(other) for other in keys].count(last(key)) <= 1 else key
 
 
 def show(value: Any) -> str:
-    """A key's value in few letters: 0.5, "(200, 200)", "conv"."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """A key's value in few letters: 0.5, "(200, 200)", "conv"; a dash where a trial has none."""
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _hashable(value: Any) -> Any:

@@ -13,24 +13,31 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vae.reports.figures import ROUND, WHOLE, limits, styled
 from vae.reports.images import picture_rows
+from vae.reports.summary import ordered, show
 
 # Okabe and Ito, without the yellow that white paper swallows.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 1.6)))
-INK, SOFT, HULL = "#333333", "#8a8f98", "#c9cdd3"
+INK, SOFT = "#333333", "#8a8f98"
 COLOURS = "viridis"
 SHADES = "YlGnBu"  # from light to dark: turned over on a dark page it is from dark to light
 SAMPLE = 42  # pixels aimed at for an image of a small grid
-MOST_LABELS = 40  # points of the rate-distortion plane that are labelled
 
 
 def colours(values: Sequence[Hashable]) -> dict[Hashable, str]:
-    """A colour for each value: of the palette, or of a scale where there are many values."""
-    distinct = list(dict.fromkeys(values))
+    """A colour for each value, in order: of the palette, or of a scale where there are many."""
+    distinct = ordered(values)
     if len(distinct) <= len(PALETTE):
         return dict(zip(distinct, PALETTE, strict=False))
-    scale = matplotlib.colormaps[COLOURS](np.linspace(0.0, 0.92, len(distinct)))
+    scale = matplotlib.colormaps[COLOURS](np.linspace(0.0, 0.82, len(distinct)))
     return {v: matplotlib.colors.to_hex(c) for v, c in zip(distinct, scale, strict=True)}
+
+
+def named(colour: Mapping[Hashable, str]) -> dict[Hashable, str]:
+    """The colours that a legend has room for: all, or some along the scale."""
+    picked = np.linspace(0, len(colour) - 1, 6).round().astype(int)
+    pairs = list(colour.items())
+    return dict(pairs if len(pairs) <= 10 else [pairs[i] for i in picked])
 
 
 @styled
@@ -56,7 +63,9 @@ def heat_map(
     axes = figure.subplots()
     colour = matplotlib.colormaps[SHADES if larger_is_better else f"{SHADES}_r"]
     low, high = np.nanmin(matrix), np.nanmax(matrix)
-    norm = matplotlib.colors.Normalize(low, high if high > low else low + 1.0)
+    spread = high - low or 1.0
+    ends = (low, high + spread / 4) if larger_is_better else (low - spread / 4, high)
+    norm = matplotlib.colors.Normalize(*ends)  # spares the darkest shades
     axes.pcolormesh(matrix, cmap=colour, norm=norm, edgecolors="white", linewidth=0.8)
     for (row, column), number in np.ndenumerate(matrix):
         ink = SOFT if np.isnan(number) else readable_on(colour(norm(number)))
@@ -64,7 +73,7 @@ def heat_map(
         axes.text(column + 0.5, row + 0.5, texts[row, column], **place)
     best = np.nanargmax(matrix if larger_is_better else -matrix)
     row, column = np.unravel_index(best, matrix.shape)
-    frame = {"fill": False, "edgecolor": "#d55e00", "linewidth": 1.6, "zorder": 3}
+    frame = {"fill": False, "edgecolor": "#d55e00", "linewidth": 1.8, "zorder": 3}
     axes.add_patch(matplotlib.patches.Rectangle((column, row), 1, 1, clip_on=False, **frame))
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=_slant(columns, cell))
@@ -132,13 +141,24 @@ def against_key(
 
 @styled
 def scatter(
-    x: np.ndarray, y: np.ndarray, values: np.ndarray, names: tuple[str, str], title: str
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray,
+    names: tuple[str, str],
+    title: str,
+    larger_is_better: bool = True,
 ) -> Figure:
-    """Values [N] as colours at x, y [N]: for a search, whose trials fill no grid."""
+    """Values [N] as shades at x, y [N], the best darkest: for a search, which fills no grid.
+
+    Args:
+      names: of the keys upwards and to the right.
+    """
     figure = Figure(figsize=(2.9, 2.3), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(values)
-    look = {"cmap": SHADES, "s": 22, "linewidths": 0.4, "edgecolors": "white"}
+    order = order if larger_is_better else order[::-1]
+    shades = SHADES if larger_is_better else f"{SHADES}_r"
+    look = {"cmap": shades, "s": 22, "linewidths": 0.5, "edgecolors": SOFT}
     points = axes.scatter(x[order], y[order], c=values[order], **look)
     figure.colorbar(points, ax=axes, pad=0.02, aspect=18).outline.set_visible(False)
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
@@ -168,80 +188,7 @@ def _plain_numbers(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
 
 
-@styled
-def rate_distortion(
-    points: Sequence[Mapping[str, Any]],
-    means: Sequence[Mapping[str, Any]],
-    hull: np.ndarray,
-    colour_name: str | None,
-) -> Figure:
-    """Trials in the plane of rate and distortion, below them the frontier, behind them the ELBO.
-
-    Args:
-      points: one a trial, with `rate`, `distortion` (nats) and `colour`, a value to be named.
-      means: one a combination of keys, over seeds, with these, `line` (those of one line are
-        joined in order; None: not joined) and `label`, a text beside it.
-      hull: the frontier's points [N, 2], rate and distortion.
-      colour_name: what `colour` is a value of; None where all are of one colour.
-    """
-    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
-    axes = figure.subplots()
-    colour = colours([point["colour"] for point in points])
-    xy = np.array([(point["rate"], point["distortion"]) for point in points], float)
-    axes.plot(*hull.T, color=HULL, linewidth=5, zorder=1, label="frontier", alpha=0.8)
-    hues = [colour[point["colour"]] for point in points]
-    axes.scatter(*xy.T, c=hues, s=20, linewidths=0.5, edgecolors="white", zorder=4)
-    for line in dict.fromkeys(m["line"] for m in means if m["line"] is not None):
-        along = [mean for mean in means if mean["line"] == line]
-        path = np.array([(mean["rate"], mean["distortion"]) for mean in along])
-        axes.plot(*path.T, color=colour[along[0]["colour"]], linewidth=0.9, zorder=3, alpha=0.8)
-    for mean in means if len(means) <= MOST_LABELS else []:
-        _beside(axes, mean, colour[mean["colour"]], list(colour).index(mean["colour"]))
-    axes.set(xlabel="rate (nats)", ylabel="distortion (nats)")
-    for setter, side in ((axes.set_xlim, xy[:, 0]), (axes.set_ylim, xy[:, 1])):
-        margin = 0.09 * np.ptp(side) or 0.05 * abs(side[0]) or 1.0
-        setter(side.min() - margin, side.max() + margin)
-    axes.grid(False)
-    _iso_elbo(axes)
-    handles = [_proxy(c, marker="o", linestyle="none", markersize=4) for c in colour.values()]
-    handles = handles if colour_name else []
-    handles += [_proxy(HULL, linewidth=5), _proxy(SOFT, linewidth=0.7, linestyle=(0, (4, 3)))]
-    labels = [*(f"{value}" for value in colour if colour_name), "frontier", "equal ELBO"]
-    figure.legend(
-        handles, labels, loc="outside upper left", title=colour_name, alignment="left",
-        handlelength=1.6, title_fontsize=7.5, ncols=7, columnspacing=1.4,
-    )  # fmt: skip
-    return figure
-
-
-def _beside(axes: Axes, mean: Mapping[str, Any], colour: str, number: int) -> None:
-    """A point's label: above or below by turns, and further off, so that colours do not collide."""
-    side = -1 if number % 2 else 1
-    away = side * (3 + 7 * (number // 2))
-    place = {"ha": "left", "va": "bottom"} if side > 0 else {"ha": "right", "va": "top"}
-    point = mean["rate"], mean["distortion"]
-    look = {"color": colour, "fontsize": 6.5, "zorder": 5, "textcoords": "offset points", **place}
-    axes.annotate(mean["label"], point, (side * 3.5, away), **look)
-
-
-def _iso_elbo(axes: Axes) -> None:
-    """Dashed lines of equal ELBO = −(D + R), with its value where each leaves the axes."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    levels = MaxNLocator(12, steps=ROUND).tick_values(left + bottom, right + top)
-    text = {"color": SOFT, "fontsize": 6.5, "annotation_clip": False}
-    for total in levels[(levels > left + bottom) & (levels < right + top)]:
-        axes.axline((0, total), slope=-1, color=SOFT, linewidth=0.5, dashes=(4, 3), zorder=0)
-        value = f"{-total:,g}".replace("-", "−")
-        if left <= total - top:
-            at, offset, place = (total - top, top), (0, 2), {"ha": "center", "va": "bottom"}
-        elif total - right >= bottom:
-            at, offset, place = (right, total - right), (3, 0), {"ha": "left", "va": "center"}
-        else:
-            at, offset, place = (total - bottom, bottom), (2, 3), {"ha": "left", "va": "bottom"}
-        axes.annotate(value, at, offset, textcoords="offset points", **place, **text)
-
-
-def _proxy(colour: str, **look: Any) -> Line2D:
+def proxy(colour: str, **look: Any) -> Line2D:
     return Line2D([], [], color=colour, **look)
 
 
@@ -252,14 +199,14 @@ def validation_curves(
     """The validation ELBO of every trial; the legend has an entry a value and none a trial.
 
     Args:
-      curves: with `points` [N, 2] of epoch and ELBO (nats), `colour` and `style`, values to be
-        named, and `stopped`, whether the trial was stopped early, which a cross marks.
+      curves: with `points` [N, 2] of epoch and ELBO (nats), `colour` and `style`, values of two
+        keys, and `stopped`, whether the trial was stopped early, which a cross marks.
       x_name: "epoch" or "step".
       colour_name, style_name: what `colour` and `style` are values of; "" or None: of nothing.
     """
     colour = colours([curve["colour"] for curve in curves])
-    styles = list(dict.fromkeys(curve["style"] for curve in curves))
-    figure = Figure(figsize=(5.6, max(3.1, 0.16 * (len(colour) + len(styles) + 6))))
+    styles = ordered([curve["style"] for curve in curves])
+    figure = Figure(figsize=(5.6, max(3.1, 0.16 * (len(named(colour)) + len(styles) + 6))))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     dashes = dict(zip(styles, DASHES, strict=False))
@@ -276,10 +223,10 @@ def validation_curves(
     _plain_numbers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=WHOLE))
     if colour_name:
-        lines = [_proxy(c, linewidth=1.6) for c in colour.values()]
-        _legend(figure, lines, colour, colour_name, "upper")
+        lines = [proxy(c, linewidth=1.6) for c in named(colour).values()]
+        _legend(figure, lines, named(colour), colour_name, "upper")
     if style_name:
-        lines = [_proxy(INK, linestyle=dash) for dash in dashes.values()]
+        lines = [proxy(INK, linestyle=dash) for dash in dashes.values()]
         _legend(figure, lines, dashes, style_name, "lower")
     return figure
 
@@ -287,8 +234,7 @@ def validation_curves(
 def _legend(figure: Figure, lines: Sequence[Line2D], labels: Any, name: str, corner: str) -> None:
     """A legend right of the axes, in the upper or the lower corner."""
     look = {"handlelength": 2.6, "alignment": "left", "title_fontsize": 7.5}
-    texts = [str(label) for label in labels]
-    figure.legend(lines, texts, title=name, loc=f"outside right {corner}", **look)
+    figure.legend(lines, list(map(show, labels)), title=name, loc=f"outside right {corner}", **look)
 
 
 @styled

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae import runs
 from vae.config import flatten
-from vae.reports import markup, summary, sweep_panels
+from vae.reports import markup, rate_distortion, summary, sweep_panels
 from vae.reports.markup import Link, Table
 from vae.reports.sweep_panels import Results, column
 from vae.reports.tables import format_value
@@ -42,7 +42,7 @@ def sweep_report(directory: str | Path, samples: Callable[[Path], np.ndarray | N
         sections=[
             _summary_table(results),
             *sweep_panels.over_keys(results),
-            *sweep_panels.rate_distortion(results),
+            *rate_distortion.section(results),
             *sweep_panels.curves(results),
             *sweep_panels.sample_grids(results, samples),
             _all_trials(results),
@@ -98,16 +98,15 @@ def _best(results: Results, metric: str) -> list[str]:
     error = row["stderr"].get(metric)
     number = _number(summary.value(row, metric), error)
     over = f" (standard error over {row['num_examples'] or 0:,} {row['split']} examples)"
-    said = f"Best trial by {name}: {trial}, {number}{unit}{over if error else ''}."
+    said = f"Best trial by {name}: {number}{unit}{over if error else ''}, of {trial}."
     groups = results.means(metric)
     if max(group["n"] for group in groups) > 1 and len(groups) > 1:
         best = summary.best_group(groups, metric)
-        text = _texts(groups, metric)[groups.index(best)]
         seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
         over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
         said += (
-            f" Best mean over seeds: {results.describe(best, results.others)}, "
-            f"{text}{unit} ({over})."
+            f" Best mean over seeds: {_number(*best[metric])}{unit} ({over}), of "
+            f"{results.describe(best, results.others)}."
         )
     return [said]
 

@@ -1,4 +1,4 @@
-"""The figures of a sweep's page with their captions: over the keys, rate-distortion, curves."""
+"""The figures of a sweep's page with their captions: over the keys, curves, samples."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,6 @@ from vae.reports.markup import Panels, Section
 
 MOST_GRIDS = 24
 SYMBOLS = {"beta": "β", "gamma": "γ"}
-BETA = "objective.beta"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +81,7 @@ def over_keys(results: Results) -> list[Panels]:
     if len(names) == 1:
         draw, caption = _against_key, "Bars are standard errors over seeds." if several else ""
     elif _is_sparse(results):
-        draw, caption = _scatter, "A point for each combination of keys."
+        draw, caption = _scatter, "The more a point stands out from the page, the better."
     else:
         draw, caption = _heat_map, "The best cell is framed."
         if len(names) > 2:
@@ -95,15 +94,18 @@ def over_keys(results: Results) -> list[Panels]:
         ("", results.save(draw(results, metric, groups), f"{metric}{draw.__name__}"))
         for metric, groups in panels.items()
     ]
-    return [Panels(f"Over {' and '.join(names[:2])}", caption, shown, is_chart=True)]
+    title = f"Over {' and '.join(names[:2])}"
+    widest = len({row["values"].get(results.axes[:2][-1]) for row in results.done})
+    columns = min(3, max(1, 15 // widest)) if draw is _heat_map else 3
+    return [Panels(title, caption, shown, is_chart=True, columns=columns)]
 
 
 def _is_sparse(results: Results) -> bool:
-    """Whether a grid of the first two axes would be mostly empty, as a random search's is."""
-    pairs = {tuple(row["values"].get(key) for key in results.axes[:2]) for row in results.done}
+    """Whether a grid of the first two axes was not even planned, as in a search."""
+    pairs = {tuple(row["values"].get(key) for key in results.axes[:2]) for row in results.rows}
     sizes = [len({pair[i] for pair in pairs}) for i in range(2)]
     are_numbers = summary.numeric([value for pair in pairs for value in pair])
-    return are_numbers and max(sizes) > 8 and len(pairs) < 0.4 * sizes[0] * sizes[1]
+    return are_numbers and len(pairs) < 0.6 * sizes[0] * sizes[1]
 
 
 def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
@@ -126,90 +128,8 @@ def _scatter(results: Results, metric: str, groups: Sequence[Mapping[str, Any]])
     y, x = (np.array([group[key] for group in groups], float) for key in results.axes[:2])
     values = np.array([group[metric][0] for group in groups])
     names = results.name(results.axes[0]), results.name(results.axes[1])
-    return sweep_figures.scatter(x, y, values, names, column(metric))
-
-
-def _roles(axes: Sequence[str]) -> tuple[str | None, str | None]:
-    """The key that colours points, and the key along which they are joined: beta if it can be."""
-    along = BETA if BETA in axes else None
-    colour = next((key for key in axes if key != along), None)
-    return colour, along or next((key for key in axes if key != colour), None)
-
-
-def rate_distortion(results: Results) -> list[Section]:
-    groups = results.means("rate", "distortion")
-    if not groups:
-        return []
-    colour, along = _roles(results.axes)
-
-    def point(values: Mapping[str, Any], rate: float, distortion: float) -> dict[str, Any]:
-        shown = summary.show(values[colour]) if colour else ""
-        return {"rate": rate, "distortion": distortion, "colour": shown}
-
-    found = [(row["values"], row["metrics"]) for row in results.done]
-    points = [
-        point(values, metrics["rate"], metrics["distortion"])
-        for values, metrics in found
-        if {"rate", "distortion"} <= metrics.keys()
-    ]
-    rest = [key for key in results.others if key != along]
-    means = [
-        {
-            **point(group, group["rate"][0], group["distortion"][0]),
-            "line": tuple(group[key] for key in rest) if along else None,
-            "label": f"{results.name(along)} {summary.show(group[along])}" if along else "",
-        }
-        for group in groups
-    ]
-    xy = np.array([(p["rate"], p["distortion"]) for p in points])
-    figure = sweep_figures.rate_distortion(
-        points, means, xy[summary.frontier(xy)], results.name(colour) if colour else None
-    )
-    path = results.save(figure, "rate_distortion")
-    caption = _rate_distortion_caption(results, groups, colour, along)
-    return [Section("Rate and distortion", caption, path, is_chart=True)]
-
-
-def _rate_distortion_caption(
-    results: Results, groups: Sequence[Mapping[str, Any]], colour: str | None, along: str | None
-) -> str:
-    parts = ["A point is a trial. Dashed lines are of equal ELBO = −(D + R), written at their end."]
-    if along:
-        rest = [results.name(key) for key in results.axes if key != along]
-        same = f"of the same {' and '.join(rest)} " if rest else ""
-        means = "means over seeds " if any(group["n"] > 1 for group in groups) else "points "
-        parts.append(f"Lines join {means}{same}in order of {results.name(along)}.")
-    parts.append("The broad line is the frontier: the lower-left convex hull of all trials.")
-    if along == BETA:
-        parts.append(tradeoff(results, groups))
-    return " ".join(parts)
-
-
-def tradeoff(results: Results, groups: Sequence[Mapping[str, Any]]) -> str:
-    """Whether rate rises and distortion falls as beta falls, all else being the same.
-
-    Args:
-      groups: means over seeds of rate and distortion, in order of beta.
-    """
-    rest = [key for key in results.axes if key != BETA]
-    lines: dict[tuple, list] = {}
-    for group in groups:
-        lines.setdefault(tuple(group[key] for key in rest), []).append(group)
-    lines = {values: line for values, line in lines.items() if len(line) > 1}
-    if not lines:
-        return ""
-    wrong = []
-    for line in lines.values():
-        rates, distortions = ([g[metric][0] for g in line] for metric in ("rate", "distortion"))
-        faults = ["rate does not always rise"] * (sorted(rates, reverse=True) != rates)
-        faults += ["distortion does not always fall"] * (sorted(distortions) != distortions)
-        if faults:
-            where = f" at {results.describe(line[0], rest)}" if rest else ""
-            wrong.append(f"{' and '.join(faults)}{where}")
-    if wrong:
-        return f"As β falls, {'; '.join(wrong)}; rate rises and distortion falls elsewhere."
-    every = f" at every {' and '.join(map(results.name, rest))}" if rest else ""
-    return f"As β falls, rate rises and distortion falls{every}."
+    higher = summary.higher_is_better(metric)
+    return sweep_figures.scatter(x, y, values, names, column(metric), higher)
 
 
 def curves(results: Results) -> list[Section]:
@@ -226,8 +146,8 @@ def curves(results: Results) -> list[Section]:
     drawn = [
         {
             "points": np.array([(r[x_name], r["elbo"]) for r in lines], float),
-            "colour": summary.show(row["values"].get(colour)),
-            "style": summary.show(row["values"].get(style)),
+            "colour": row["values"].get(colour),
+            "style": row["values"].get(style),
             "stopped": row["state"] == "pruned",
         }
         for row, lines in zip(shown, records, strict=True)
@@ -236,7 +156,7 @@ def curves(results: Results) -> list[Section]:
     if not drawn:
         return []
     if len({curve["style"] for curve in drawn}) > len(sweep_figures.DASHES):
-        drawn, style = [{**curve, "style": ""} for curve in drawn], None
+        drawn, style = [{**curve, "style": None} for curve in drawn], None
     names = [results.name(key) if key else "" for key in (colour, style)]
     path = results.save(sweep_figures.validation_curves(drawn, x_name, *names), "validation")
     caption = (
@@ -273,8 +193,8 @@ def sample_grids(
     caption += "".join(f" No samples of {line}." for line in missing)
     if not shown:
         return [Section("Samples", caption)] if missing else []
-    last = results.axes[1] if len(results.axes) > 1 else None
-    columns = len({row["values"].get(last) for row in results.done}) if last else 6
+    fastest = results.axes[-1] if len(results.axes) > 1 else None
+    columns = len({row["values"].get(fastest) for row in results.done}) if fastest else 4
     columns = min(max(columns, 3), 6)
     return [Panels("Samples", caption, shown, columns=columns, least=6.8)]
 

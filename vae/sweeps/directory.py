@@ -28,6 +28,7 @@ class SweepDirectory:
     def __init__(self, path: Path, config: ConfigDict, launcher: str, metric: str = ""):
         self.path, self.config, self.launcher, self.metric = path, config, launcher, metric
         self.trials: list[Trial] = []
+        self._known: set[str] = set()  # names of the trials that are there
         self._notes: dict[str, tuple[str, str]] = {}  # name -> (state, reason), beside the run's
         file = path / "sweep.json"
         if file.exists():
@@ -53,7 +54,7 @@ class SweepDirectory:
         Raises:
           UserError: one that is there is missing from the plan.
         """
-        missing = sorted(getattr(self, "_known", set()) - {trial.name for trial in trials})
+        missing = sorted(self._known - {trial.name for trial in trials})
         if missing:
             raise UserError(
                 f"{self.path} holds trials that this sweep does not have: {', '.join(missing[:3])}"
@@ -133,10 +134,9 @@ class SweepDirectory:
         workdir = self.workdir(trial)
         begun = (workdir / "metrics.jsonl").exists()
         seconds = round(runs.training_seconds(workdir), 2) if begun else None
-        values = {key: trial.values[key] for key in trial.values}
         return {
             "name": trial.name,
-            "values": values,
+            "values": trial.values,
             "state": state,
             "reason": reason or None,
             "seconds": seconds,

@@ -8,8 +8,9 @@ from pathlib import Path
 import vae
 from vae import runs
 from vae.errors import RunError
-from vae.evaluation.evaluate import evaluate
-from vae.reports.page import report
+from vae.evaluation.evaluate import evaluate_run
+from vae.evaluation.trained import Trained, load
+from vae.reports.page import report_run
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial, apply, groups
 from vae.training.population import Group, group_key, maskable
@@ -79,14 +80,18 @@ class Populations:
         """Evaluates and reports trials as far as they were trained."""
         for members in groups(trials):
             for trial in members:
-                self._finish(self._group(members), trial)
+                run = self._load(self._group(members), self.directory.workdir(trial))
+                if run:
+                    self._evaluate(run)
 
     def compiled(self, trial: Trial) -> Group:
         return self._group([trial])
 
     def _group(self, members: Sequence[Trial]) -> Group:
-        configs_ = [trial.config for trial in members]
-        key = group_key(configs_[0])
+        key = group_key(members[0].config)
+        # The trials that have ended belong to it too: what is left trains in the same program.
+        family = [*members, *self.directory.trials]
+        configs_ = [trial.config for trial in family if group_key(trial.config) == key]
         sizes = {config.model.latent_size for config in configs_}
         known = self._groups.get(key)
         if known is None or max(sizes) > max(known.programs):
@@ -108,16 +113,18 @@ class Populations:
         by_path = {self.directory.workdir(trial): trial for trial in members}
         pairs = [(trial.config, workdir) for workdir, trial in by_path.items()]
 
-        def complete(trial: Trial) -> None:
-            self._finish(group, trial)
+        def complete(trial: Trial, run: Trained | None) -> None:
+            if run:
+                self._evaluate(run)
             done(trial)
 
         with ThreadPoolExecutor(max_workers=1) as aside:
             finishing = []
 
             def ended(workdir: Path) -> None:
-                if done:
-                    finishing.append(aside.submit(complete, by_path[workdir]))
+                if done:  # loaded here: Orbax is not for two threads at once
+                    run = self._load(group, workdir)
+                    finishing.append(aside.submit(complete, by_path[workdir], run))
 
             try:
                 self._train_pairs(group, pairs, progress, until, ended)
@@ -138,13 +145,15 @@ class Populations:
                     raise
             ended(workdir)
 
-    def _finish(self, group: Group, trial: Trial) -> None:
-        workdir = self.directory.workdir(trial)
-        if runs.failure(workdir):
-            return
+    def _load(self, group: Group, workdir: Path) -> Trained | None:
+        """A trained run on what its group has compiled; None where it failed."""
+        failed = runs.failure(workdir)
+        return None if failed else load(workdir, None, group.compiled, group.dataset)
+
+    def _evaluate(self, run: Trained) -> None:
         try:
-            evaluate(workdir, compiled=group.compiled, dataset=group.dataset)
+            evaluate_run(run)
         except RunError as error:
-            runs.write_json(workdir / "failure.json", {"reason": str(error).splitlines()[0]})
+            runs.write_json(run.workdir / "failure.json", {"reason": str(error).splitlines()[0]})
             return
-        report(workdir, compiled=group.compiled, dataset=group.dataset)
+        report_run(run, run.workdir)

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import vae
-from vae.sweeps.launch import sweep
 
 EPOCHS = 100  # half of the config's: nine trials in less than a minute
 
@@ -19,7 +18,7 @@ def quickstart(workdir: str) -> None:
     digits = importlib.import_module("configs.digits")
     config = digits.get_config()
     config.train.epochs, config.train.eval_epochs = EPOCHS, EPOCHS / 5
-    sweep(config, digits.get_sweep(), workdir=workdir)
+    vae.sweep(config, digits.get_sweep(), workdir=workdir)
     seconds = time.perf_counter() - began
     print(f"\n{seconds:.0f} s in all; each trial is an ordinary run directory\n")
     print("next:")

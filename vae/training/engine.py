@@ -37,6 +37,11 @@ def replicated(array: Any, devices: list[Any]) -> jax.Array:
     return jax.device_put(array, jax.sharding.NamedSharding(mesh, jax.P()))
 
 
+def memory_limit() -> int | None:
+    """Bytes that a device has; None where it does not say, as CPUs."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 def padded(batches: np.ndarray, most: int) -> np.ndarray:
     """[T, ...] -> [most, ...], so that calls of every length share one compilation."""
     result = np.zeros((most, *batches.shape[1:]), batches.dtype)
@@ -129,8 +134,8 @@ class Population:
 
     def fits(self, hyper: Hyper, batch_size: int) -> bool:
         """Whether the compiled program and what it works on fit the memory of a device."""
-        limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-        if limit is None:  # CPUs do not say
+        limit = memory_limit()
+        if limit is None:
             return True
         used = self.lower(hyper, batch_size).compile().memory_analysis()
         needed = used.argument_size_in_bytes + used.temp_size_in_bytes + used.output_size_in_bytes
@@ -150,7 +155,8 @@ class Population:
 
     def _shapes(self, hyper: Hyper) -> State:
         if self._template is None:
-            self._template = states.shapes(self.program, hyper, self.shape)
+            program, shape = self.program, self.shape
+            self._template = jax.eval_shape(lambda: states.create(program, hyper, shape))
         return self._template
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:

@@ -21,8 +21,9 @@ from vae.training.engine import Population, most_steps
 from vae.training.loop import Loop
 from vae.training.program import Program
 from vae.training.progress import Progress, Silent
-from vae.training.train import creator, validator
-from vae.training.trial import Create, Trial
+from vae.training.state import Creator
+from vae.training.train import validator
+from vae.training.trial import Trial
 
 # Of the keys that are not traced, those that only the host reads.
 HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
@@ -68,7 +69,7 @@ class Group:
         by_size = {config.model.latent_size: config for config in members}
         self.dataset = _dataset(json.dumps(members[0].data.to_dict()))
         self.programs: dict[int, Program] = {}  # each size's own
-        self._create: dict[int, Create] = {}
+        self._create: dict[int, Creator] = {}
         for config in by_size.values():
             self._add(config)
         self.program = self.programs[max(by_size)]
@@ -83,7 +84,7 @@ class Group:
         size = config.model.latent_size
         if size not in self.programs:
             self.programs[size] = setup.program(config, self.dataset)
-            self._create[size] = creator(self.programs[size], self.dataset.shape)
+            self._create[size] = Creator(self.programs[size], self.dataset.shape)
 
     def train(
         self,

@@ -67,6 +67,25 @@ def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
     )
 
 
-def shapes(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
-    """The shapes and types of a state."""
-    return jax.eval_shape(lambda: create(program, hyper, shape))
+class Creator:
+    """The state before the first step of runs of one program, compiled once; the seed is traced.
+
+    Args:
+      shape: of one example.
+    """
+
+    def __init__(self, program: Program, shape: tuple[int, ...]):
+        # It runs once a run, in no time: what counts is to compile it fast.
+        quick = {"xla_backend_optimization_level": 0}
+        first = lambda hyper: create(program, hyper, shape)  # noqa: E731
+        self._compiled = jax.jit(first, compiler_options=quick)
+        self._shapes: State | None = None
+
+    def __call__(self, hyper: Hyper) -> State:
+        return jax.device_get(self._compiled(hyper))
+
+    def shapes(self, hyper: Hyper) -> State:
+        """Shapes and types of the state."""
+        if self._shapes is None:
+            self._shapes = jax.eval_shape(self._compiled, hyper)
+        return self._shapes

@@ -15,12 +15,11 @@ from vae.errors import RunError
 from vae.evaluation.compiled import Compiled
 from vae.probability import noise
 from vae.training import setup
-from vae.training import state as states
 from vae.training.engine import Single, most_steps
 from vae.training.loop import Loop
-from vae.training.program import Program
 from vae.training.progress import Progress, Silent
-from vae.training.trial import Create, Trial, Validate
+from vae.training.state import Creator
+from vae.training.trial import Trial, Validate
 
 VALIDATION_BATCH = 500  # examples a device holds at a time
 
@@ -44,7 +43,7 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
         Path(workdir or Path("runs") / configs.run_name(config)),
         dataset,
         program,
-        creator(program, dataset.shape),
+        Creator(program, dataset.shape),
         validator(Compiled(program.model, dataset.shape), dataset),
         Silent() if jax.process_index() else Progress(data.describe(dataset)),
     )
@@ -60,12 +59,6 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
     if trial.failure:
         raise RunError(trial.failure)
     return str(trial.workdir)
-
-
-def creator(program: Program, shape: tuple[int, ...]) -> Create:
-    """The compiled first state; the seed is traced. It runs once: compiling it fast counts."""
-    quick = {"xla_backend_optimization_level": 0}
-    return jax.jit(lambda hyper: states.create(program, hyper, shape), compiler_options=quick)
 
 
 def validator(compiled: Compiled, dataset: Dataset) -> Validate:

@@ -15,16 +15,14 @@ from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind
 from vae.distributed import agree, barrier
 from vae.training import setup
-from vae.training import state as states
 from vae.training.feed import Feed
-from vae.training.program import Hyper, Program, hyper_at
+from vae.training.program import Program, hyper_at
 from vae.training.progress import Progress
-from vae.training.state import TERMS, State
+from vae.training.state import TERMS, Creator, State
 from vae.training.writers import Writers
 
 LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
 
-Create = Callable[[Hyper], State]  # the state before the first step
 Validate = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size) -> [N] nats each
 
 
@@ -56,7 +54,7 @@ class Trial:
         workdir: Path,
         dataset: Dataset,
         program: Program,
-        create: Create,
+        create: Creator,
         validate: Validate,
         progress: Progress,
         until: float | None = None,
@@ -93,8 +91,8 @@ class Trial:
             (self.workdir / "failure.json").unlink(missing_ok=True)
         barrier("claimed")
         self.checkpoints = self._open.enter_context(Checkpoints(self.workdir))
-        restored = self.checkpoints.restore(states.shapes(self.program, self.hyper, self.shape))
-        current = restored[1] if restored else jax.device_get(self.create(self.hyper))
+        restored = self.checkpoints.restore(self.create.shapes(self.hyper))
+        current = restored[1] if restored else self.create(self.hyper)
         here = int(current.step)
         if first:
             runs.rewind_metrics(self.workdir, here)

@@ -1,0 +1,38 @@
+import json
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def write_sweep():
+    return _write_sweep
+
+
+def _write_sweep(directory, trials, keys, states=None):
+    """A sweep directory of (values, metrics) pairs; metrics None: not evaluated.
+
+    Metrics map a name to a value, or to a value and its standard error.
+    """
+    entries = []
+    for number, (values, metrics) in enumerate(trials):
+        name = ",".join(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in values.items())
+        state = (states or {}).get(number, "done")
+        reason = f"reason {number} <&>" if state in ("failed", "pruned") else None
+        seconds = None if state == "pending" else 10.0 + number
+        entry = {"name": name, "values": values, "state": state, "reason": reason}
+        entries.append({**entry, "seconds": seconds})
+        workdir = directory / "trials" / name
+        workdir.mkdir(parents=True)
+        if metrics is not None:
+            pairs = {k: m if isinstance(m, tuple) else (m, None) for k, m in metrics.items()}
+            found = {k: {"value": v, "stderr": e, "unit": "nats"} for k, (v, e) in pairs.items()}
+            evaluation = {"split": "test", "num_examples": 1234, "step": 100, "metrics": found}
+            (workdir / "evaluation.json").write_text(json.dumps(evaluation))
+    sweep = {
+        "name": "a <sweep>", "command": "vae sweep --x <y>", "time": "now",
+        "launcher": "population", "environment": {"versions": {"jax": "0.10"}},
+        "config": {"seed": 0, "model": {"latent_size": 10}, "train": {"epochs": 5}},
+        "keys": keys, "trials": entries, "metric": "elbo",
+    }  # fmt: skip
+    (directory / "sweep.json").write_text(json.dumps(sweep))
+    return sweep

@@ -1,0 +1,193 @@
+"""The plane of rate and distortion: what a sweep's trials trade for each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from vae.reports import summary
+from vae.reports.figures import ROUND, styled
+from vae.reports.markup import Section
+from vae.reports.summary import show
+from vae.reports.sweep_figures import SOFT, colours, named, proxy
+from vae.reports.sweep_panels import Results
+
+BETA = "objective.beta"
+HULL = "#c9cdd3"
+MOST_LABELS = 24  # of points; where there are more, of one line a colour, or of two lines
+
+
+def _roles(axes: Sequence[str]) -> tuple[str | None, str | None]:
+    """The key that colours points, and the key along which they are joined: beta if it can be."""
+    along = BETA if BETA in axes else None
+    colour = next((key for key in axes if key != along), None)
+    return colour, along or next((key for key in axes if key != colour), None)
+
+
+def section(results: Results) -> list[Section]:
+    """The figure and what it shows; nothing where no trial has both."""
+    groups = results.means("rate", "distortion")
+    if not groups:
+        return []
+    colour, along = _roles(results.axes)
+
+    def point(values: Mapping[str, Any], rate: float, distortion: float) -> dict[str, Any]:
+        return {"rate": rate, "distortion": distortion, "colour": values.get(colour)}
+
+    found = [(row["values"], row["metrics"]) for row in results.done]
+    points = [
+        point(values, metrics["rate"], metrics["distortion"])
+        for values, metrics in found
+        if {"rate", "distortion"} <= metrics.keys()
+    ]
+    rest = [key for key in results.others if key != along]
+    lines = {tuple(group[key] for key in rest) for group in groups}
+    is_joined = len(lines) < len(groups) and summary.numeric([group[along] for group in groups])
+    means = [
+        {
+            **point(group, group["rate"][0], group["distortion"][0]),
+            "line": tuple(group[key] for key in rest) if is_joined else None,
+            "label": f"{results.name(along)} {summary.show(group[along])}" if along else "",
+        }
+        for group in groups
+    ]
+    means = _few_labels(means)
+    xy = np.array([(p["rate"], p["distortion"]) for p in points])
+    figure = draw(points, means, xy[summary.frontier(xy)], results.name(colour) if colour else None)
+    path = results.save(figure, "rate_distortion")
+    caption = _caption(results, groups, along if is_joined else None)
+    return [Section("Rate and distortion", caption, path, is_chart=True)]
+
+
+def _few_labels(means: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without labels that would cover each other: those of one line a colour, or of two lines."""
+    if len(means) <= MOST_LABELS:
+        return means
+    if all(mean["line"] is None for mean in means):
+        return [{**mean, "label": ""} for mean in means]
+    lines = {mean["colour"]: mean["line"] for mean in reversed(means)}  # each colour's first
+    kept = list(lines.values())
+    if sum(mean["line"] in kept for mean in means) > MOST_LABELS:
+        kept = [kept[0], kept[-1]]
+    return [{**mean, "label": mean["label"] if mean["line"] in kept else ""} for mean in means]
+
+
+def _caption(results: Results, groups: Sequence[Mapping[str, Any]], along: str | None) -> str:
+    """What is to be seen; `along` is the key in whose order points are joined."""
+    parts = ["A point is a trial. Dashed lines are of equal ELBO = −(D + R), written at their end."]
+    if along:
+        rest = [results.name(key) for key in results.axes if key != along]
+        same = f"of the same {' and '.join(rest)} " if rest else ""
+        means = "means over seeds " if any(group["n"] > 1 for group in groups) else "points "
+        parts.append(f"Lines join {means}{same}in order of {results.name(along)}.")
+        if len(groups) > MOST_LABELS:
+            parts.append("Only some lines have their points labelled.")
+    parts.append("The broad line is the frontier: the lower-left convex hull of all trials.")
+    if along == BETA:
+        parts.append(tradeoff(results, groups))
+    return " ".join(parts)
+
+
+def tradeoff(results: Results, groups: Sequence[Mapping[str, Any]]) -> str:
+    """Whether rate rises and distortion falls as beta falls, all else being the same.
+
+    Args:
+      groups: means over seeds of rate and distortion, in order of beta.
+    """
+    rest = [key for key in results.axes if key != BETA]
+    lines: dict[tuple, list] = {}
+    for group in groups:
+        lines.setdefault(tuple(group[key] for key in rest), []).append(group)
+    lines = {values: line for values, line in lines.items() if len(line) > 1}
+    if not lines:
+        return ""
+    wrong = []
+    for line in lines.values():
+        rates, distortions = ([g[metric][0] for g in line] for metric in ("rate", "distortion"))
+        faults = ["rate does not always rise"] * (sorted(rates, reverse=True) != rates)
+        faults += ["distortion does not always fall"] * (sorted(distortions) != distortions)
+        if faults:
+            where = f" at {results.describe(line[0], rest)}" if rest else ""
+            wrong.append(f"{' and '.join(faults)}{where}")
+    if wrong:
+        elsewhere = "; rate rises and distortion falls elsewhere" * (len(wrong) < len(lines))
+        return f"As β falls, {'; '.join(wrong)}{elsewhere}."
+    every = f" at every {' and '.join(map(results.name, rest))}" if rest else ""
+    return f"As β falls, rate rises and distortion falls{every}."
+
+
+@styled
+def draw(
+    points: Sequence[Mapping[str, Any]],
+    means: Sequence[Mapping[str, Any]],
+    hull: np.ndarray,
+    colour_name: str | None,
+) -> Figure:
+    """Trials in the plane of rate and distortion, below them the frontier, behind them the ELBO.
+
+    Args:
+      points: one a trial, with `rate`, `distortion` (nats) and `colour`, a value of a key.
+      means: one a combination of keys, over seeds, with these, `line` (those of one line are
+        joined in order; None: not joined) and `label`, a text beside it.
+      hull: the frontier's points [N, 2], rate and distortion.
+      colour_name: what `colour` is a value of; None where all are of one colour.
+    """
+    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    axes = figure.subplots()
+    colour = colours([point["colour"] for point in points])
+    xy = np.array([(point["rate"], point["distortion"]) for point in points], float)
+    axes.plot(*hull.T, color=HULL, linewidth=5, zorder=1, label="frontier", alpha=0.8)
+    hues = [colour[point["colour"]] for point in points]
+    axes.scatter(*xy.T, c=hues, s=20, linewidths=0.5, edgecolors="white", zorder=4)
+    for line in dict.fromkeys(m["line"] for m in means if m["line"] is not None):
+        along = [mean for mean in means if mean["line"] == line]
+        path = np.array([(mean["rate"], mean["distortion"]) for mean in along])
+        axes.plot(*path.T, color=colour[along[0]["colour"]], linewidth=0.9, zorder=3, alpha=0.8)
+    for mean in means:
+        _beside(axes, mean, colour[mean["colour"]], list(colour).index(mean["colour"]))
+    axes.set(xlabel="rate (nats)", ylabel="distortion (nats)")
+    for setter, side in ((axes.set_xlim, xy[:, 0]), (axes.set_ylim, xy[:, 1])):
+        margin = 0.09 * np.ptp(side) or 0.05 * abs(side[0]) or 1.0
+        setter(side.min() - margin, side.max() + margin)
+    axes.grid(False)
+    _iso_elbo(axes)
+    shown = named(colour) if colour_name else {}
+    handles = [proxy(c, marker="o", linestyle="none", markersize=4) for c in shown.values()]
+    handles += [proxy(HULL, linewidth=5), proxy(SOFT, linewidth=0.7, linestyle=(0, (4, 3)))]
+    labels = [*map(show, shown), "frontier", "equal ELBO"]
+    figure.legend(
+        handles, labels, loc="outside upper left", title=colour_name, alignment="left",
+        handlelength=1.6, title_fontsize=7.5, columnspacing=1.4,
+        ncols=7 if max(map(len, labels[:-2]), default=0) <= 5 else 4,
+    )  # fmt: skip
+    return figure
+
+
+def _beside(axes: Axes, mean: Mapping[str, Any], colour: str, number: int) -> None:
+    """A point's label: above or below by turns, and further off, so that colours do not collide."""
+    side = -1 if number % 2 else 1
+    away = side * (3 + 7 * (number // 2 % 3))
+    place = {"ha": "left", "va": "bottom"} if side > 0 else {"ha": "right", "va": "top"}
+    point = mean["rate"], mean["distortion"]
+    look = {"color": colour, "fontsize": 6.5, "zorder": 5, "textcoords": "offset points", **place}
+    axes.annotate(mean["label"], point, (side * 3.5, away), in_layout=False, **look)
+
+
+def _iso_elbo(axes: Axes) -> None:
+    """Dashed lines of equal ELBO = −(D + R), with its value where each leaves the axes."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    levels = MaxNLocator(12, steps=ROUND).tick_values(left + bottom, right + top)
+    text = {"color": SOFT, "fontsize": 6.5, "annotation_clip": False}
+    for total in levels[(levels > left + bottom) & (levels < right + top)]:
+        axes.axline((0, total), slope=-1, color=SOFT, linewidth=0.5, dashes=(4, 3), zorder=0)
+        value = f"{-total:,g}".replace("-", "−")
+        if left <= total - top:
+            at, offset, place = (total - top, top), (0, 2), {"ha": "center", "va": "bottom"}
+        elif total - right >= bottom:
+            at, offset, place = (right, total - right), (3, 0), {"ha": "left", "va": "center"}
+        else:
+            at, offset, place = (total - bottom, bottom), (2, 3), {"ha": "left", "va": "bottom"}
+        axes.annotate(value, at, offset, textcoords="offset points", **place, **text)
