@@ -57,7 +57,9 @@ def get_config() -> ConfigDict:
     objective.mmd = 10.0  # info_vae, wae: weight of the discrepancy
     objective.kernel = "imq"  # imq or rbf
     objective.decoder_penalty = 0.0  # rae: weight of the decoder's squared weights
-    objective.critic_learning_rate = 1e-4  # factor_vae: its discriminator's
+    objective.tc = 10.0  # factor_vae: weight of the total correlation
+    objective.critic_hidden = (1000, 1000, 1000, 1000, 1000, 1000)  # factor_vae: its discriminator
+    objective.critic_learning_rate = 1e-4
 
     config.optimizer = optimizer = ConfigDict()
     optimizer.name = "adam"  # adam, adamw, adamax, nadam, rmsprop, sgd, lion

@@ -110,6 +110,8 @@ RULES: dict[str, Rule] = {
     "objective.mmd": _length,
     "objective.kernel": _one_of("imq", "rbf"),
     "objective.decoder_penalty": _length,
+    "objective.tc": _length,
+    "objective.critic_hidden": _some_wholes,
     "objective.critic_learning_rate": _above_zero,
     "optimizer.name": _text,
     "optimizer.learning_rate": _above_zero,

@@ -30,6 +30,7 @@ class VAE(nn.Module):
     prior: Any  # an instance of probability.priors
     likelihood: Any  # an instance of probability.likelihoods
     latent_size: int
+    critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
 
     def setup(self) -> None:
         features = self.posterior.features_per_latent * self.latent_size
@@ -45,7 +46,8 @@ class VAE(nn.Module):
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Any:
         """q(z|x), with float32 parameters whatever the networks compute in."""
-        features = self.head(self.encoder(x, keys).astype(jnp.float32))
+        features = self.encoder(x, keys)
+        features = self.head(features.astype(jnp.promote_types(features.dtype, jnp.float32)))
         features = features.reshape(x.shape[0], self.latent_size, -1)
         if self.mask is not None:
             features = features * self.mask[:, None]
@@ -70,6 +72,10 @@ class VAE(nn.Module):
         """log p(x|z) for theta [..., B, *] and x [B, *shape]: [..., B] nats."""
         return self.likelihood.log_prob(theta, x.reshape(x.shape[0], *image_shape(x.shape[1:])))
 
+    def judge(self, z: jax.Array) -> jax.Array:
+        """The critic's logits [...] for z [..., L]."""
+        return self.critic(z if self.mask is None else z * self.mask)
+
     def mean(self, z: jax.Array) -> jax.Array:
         """E[x|z]: [..., H, W, C]."""
         return self.likelihood.mean(self.decode(z))
@@ -78,6 +84,8 @@ class VAE(nn.Module):
         """Encode, draw one z by reparameterisation, decode: touches every weight, for `init`."""
         q = self.encode(x)  # 1. q(z|x) = N(mu, sigma^2)
         z = q.sample(keys)  # 2. z = mu + sigma * eps: [1, B, L]
+        if self.critic is not None:
+            self.judge(z)
         return q, self.decode(z)  # 3. p(x|z)
 
 
@@ -135,7 +143,10 @@ def bias_initialiser(bias: np.ndarray) -> Callable[..., jax.Array]:
 
 
 def from_config(
-    config: ConfigDict, shape: tuple[int, ...], data_mean: np.ndarray | None = None
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    data_mean: np.ndarray | None = None,
+    critic: nn.Module | None = None,
 ) -> VAE:
     """Builds the model for examples of `shape`.
 
@@ -144,6 +155,7 @@ def from_config(
       shape: of one example: (H, W, C) or (D,).
       data_mean: mean of the training data in the likelihood's space, [*shape]; the decoder's last
         bias starts there. None where trained weights will be loaded over it.
+      critic: of the objectives that train one beside the model.
     """
     values = dict(config.items())
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
@@ -162,4 +174,5 @@ def from_config(
         prior=build(priors, config.prior, "model.prior", values),
         likelihood=likelihood,
         latent_size=config.latent_size,
+        critic=critic,
     )

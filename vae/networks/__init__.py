@@ -1,5 +1,5 @@
-"""Encoders and decoders: pure Flax Linen modules that take plain values, never the config."""
+"""Encoders, decoders and critics: pure Flax Linen modules that take plain values, never the config."""
 
-from vae.networks import decoders, encoders
+from vae.networks import critics, decoders, encoders
 
-__all__ = ["decoders", "encoders"]
+__all__ = ["critics", "decoders", "encoders"]

@@ -16,6 +16,8 @@ in nats:
 The caller takes the mean over the batch.
 """
 
+from vae.objectives.adversarial import factor_vae
+from vae.objectives.calibrated import sigma_vae
 from vae.objectives.deterministic import autoencoder, rae
 from vae.objectives.discrepancy import info_vae, wae
 from vae.objectives.disentangling import beta_tcvae, dip_i, dip_ii
@@ -32,6 +34,7 @@ __all__ = [
     "dip_ii",
     "dreg",
     "elbo",
+    "factor_vae",
     "free_bits",
     "free_bits_per_example",
     "info_vae",
@@ -40,6 +43,9 @@ __all__ = [
     "piwae",
     "rae",
     "renyi",
+    "sigma_vae",
     "stl",
     "wae",
 ]
+
+WITH_CRITIC = ("factor_vae",)  # these train `model.critic`

@@ -26,3 +26,10 @@ def own_pairs(count: int, axis: str | None) -> jax.Array:
     first = jax.lax.axis_index(axis) * count
     total = count * jax.lax.axis_size(axis)
     return jnp.equal(first + jnp.arange(count)[:, None], jnp.arange(total)).astype(jnp.float32)
+
+
+def own(values: jax.Array, count: int, axis: str | None) -> jax.Array:
+    """This device's `count` rows of the global batch's values [B, ...]: undoes `gather`."""
+    if axis is None:
+        return values
+    return jax.lax.dynamic_slice_in_dim(values, jax.lax.axis_index(axis) * count, count)

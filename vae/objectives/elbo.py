@@ -12,12 +12,17 @@ Terms = dict[str, jax.Array]
 Hyper = dict[str, jax.Array]
 
 
-def infer(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, Terms]:
-    """q(z|x), one draw z [B, L] of it, and the terms of the bound by that draw."""
+def draw(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+    """q(z|x), one draw z [B, L] of it, and the likelihood's parameters theta at that z."""
     dropout_keys, posterior_keys = noise.fold(keys, 0), noise.fold(keys, 1)
     q = model.encode(x, noise.fold(dropout_keys, 0))
     z = q.sample(posterior_keys)[0]
-    theta = model.decode(z, noise.fold(dropout_keys, 1))
+    return q, z, model.decode(z, noise.fold(dropout_keys, 1))
+
+
+def infer(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, Terms]:
+    """q(z|x), one draw z [B, L] of it, and the terms of the bound by that draw."""
+    q, z, theta = draw(model, x, keys)
     distortion = -model.log_likelihood(theta, x)
     rate = model.prior.kl(q).sum(-1)
     return q, z, {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}

@@ -129,7 +129,7 @@ class Loop:
             return
         if trial.log_due(here):
             trial.log(book)
-            self.engine.edit(slot, sums=jax.device_get(zero_sums()))
+            self.engine.edit(slot, sums=jax.device_get(zero_sums(trial.program)))
         if trial.validation_due(here):
             current = trial.validate(self.engine.get(slot))
             self.engine.edit(slot, best_elbo=current.best_elbo, waited=current.waited)

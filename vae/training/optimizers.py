@@ -1,9 +1,11 @@
 """Optimisers by name: optax's directions, for hyperparameters that may be traced.
 
 Each returns the direction to descend; `descend` applies the learning rate and the decoupled weight
-decay, so that both are ordinary traced numbers (a schedule's value, a trial's own).
+decay, so that both are ordinary traced numbers (a schedule's value, a trial's own). A critic beside
+the model, in the same tree of parameters, has an optimiser of its own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ import optax
 __all__ = ["adam", "adamax", "adamw", "lion", "nadam", "radam", "rmsprop", "sgd"]
 
 Hyper = dict[str, jax.Array]
+Optimizer = Callable[[Hyper], optax.GradientTransformation]
 
 
 def adam(hyper: Hyper) -> optax.GradientTransformation:
@@ -66,3 +69,52 @@ def descend(params: Any, direction: Any, rate: jax.Array, weight_decay: jax.Arra
         return p - rate * (d + weight_decay * p if p.ndim > 1 else d)
 
     return jax.tree.map(update, params, direction)
+
+
+def parts(tree: Any) -> dict[str, Any]:
+    """What has an optimiser of its own: the model's parameters, and its critic's if it has one."""
+    model = {name: branch for name, branch in tree.items() if name != "critic"}
+    critic = {name: branch for name, branch in tree.items() if name == "critic"}
+    return {"model": model} | ({"critic": critic} if critic else {})
+
+
+def of_part(part: str, optimizer: Optimizer, hyper: Hyper) -> tuple[Optimizer, Hyper]:
+    """The optimiser of one part and its settings; a critic's are those of Kim & Mnih 2018, table 2:
+    Adam with a learning rate of its own and short memories."""
+    if part == "model":
+        return optimizer, hyper
+    rate = {"learning_rate": hyper["critic_learning_rate"]}
+    return adam, hyper | rate | {"b1": 0.5, "b2": 0.9, "weight_decay": 0.0}
+
+
+def init(optimizer: Optimizer, hyper: Hyper, params: Any) -> dict[str, Any]:
+    """The state before the first step, of each part."""
+    states = {}
+    for part, branch in parts(params).items():
+        chosen, settings = of_part(part, optimizer, hyper)
+        states[part] = chosen(settings).init(branch)
+    return states
+
+
+def norm(gradient: Any) -> jax.Array:
+    """The norm of the model's gradient."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(parts(gradient)["model"])))
+
+
+def update(
+    optimizer: Optimizer,
+    hyper: Hyper,
+    gradient: Any,
+    norm: jax.Array,
+    states: dict[str, Any],
+    params: Any,
+) -> tuple[Any, dict[str, Any]]:
+    """One step of each part: parameters and states after it. `norm` is that of `norm(gradient)`."""
+    gradients, moved, after = parts(gradient), {}, {}
+    gradients["model"] = clip(gradients["model"], norm, hyper["clip_norm"])
+    for part, branch in parts(params).items():
+        chosen, settings = of_part(part, optimizer, hyper)
+        direction, after[part] = chosen(settings).update(gradients[part], states[part], branch)
+        rate, decay = settings["learning_rate"], settings["weight_decay"]
+        moved |= descend(branch, direction, rate, decay)
+    return {name: moved[name] for name in params}, after

@@ -19,6 +19,7 @@ class Program:
 
     model: VAE
     objective: Callable[..., dict[str, jax.Array]]
+    terms: tuple[str, ...]  # what a step logs, in the order in which a non-finite one is blamed
     optimizer: Callable[[Hyper], Any]
     beta_schedule: str
     learning_rate_schedule: str

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +17,8 @@ from vae.data import order
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind, training_mean
 from vae.errors import UserError
-from vae.probability import likelihoods
+from vae.networks import critics
+from vae.probability import likelihoods, noise
 from vae.training import optimizers, schedules
 from vae.training.program import Hyper, Program
 
@@ -59,6 +61,53 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     )
 
 
+class _Read(dict):
+    """Hyperparameters that remember which of them were asked for."""
+
+    def __init__(self, values: Hyper):
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> jax.Array:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+def logged(
+    config: ConfigDict, model: models.VAE, objective: Callable[..., Any], shape: tuple[int, ...]
+) -> tuple[str, ...]:
+    """Names of what a step logs, in the order in which a non-finite value is blamed on one of them.
+
+    Nothing is computed: the objective is traced with a batch's shapes.
+
+    Raises:
+      UserError: a weight is set that the objective does not read.
+    """
+    params = jax.eval_shape(lambda: models.initialise(model, shape))
+    batch = config.train.batch_size
+    x = jax.ShapeDtypeStruct((batch, *shape), np.float32)
+    keys = jax.eval_shape(lambda: noise.example_keys(jax.random.key(0), np.arange(batch)))
+    hyper = _Read(hyperparameters(config) | {"num_examples": np.float32(batch)})
+
+    def terms(params: Any, x: jax.Array, keys: jax.Array) -> dict[str, jax.Array]:
+        return objective(model.bind(models.variables(model, params)), x, keys, hyper)
+
+    names = jax.eval_shape(terms, params, x, keys)
+    fixed = config.objective.beta == 1.0 and config.objective.beta_schedule == "constant"
+    if "beta" not in hyper.names and not fixed:
+        raise UserError(
+            f"objective.name={config.objective.name!r} has no beta: "
+            "set objective.beta=1.0 and objective.beta_schedule=constant"
+        )
+    if "capacity" not in hyper.names and config.objective.capacity_epochs > 0.0:
+        raise UserError(
+            f"objective.name={config.objective.name!r} has no capacity: "
+            "set objective.capacity_epochs=0.0"
+        )
+    parts = sorted(set(names) - {"distortion", "rate", "elbo", "loss"})
+    return ("distortion", "rate", "elbo", *parts, "loss", "gradient_norm")
+
+
 def objective(config: ConfigDict) -> Callable[..., dict[str, jax.Array]]:
     """The chosen objective with its static settings: its keyword-only arguments, which are read
     from the keys of `config.objective` of the same names."""
@@ -93,11 +142,15 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
     if config.optimizer.name == "adam" and config.optimizer.weight_decay > 0:
         raise UserError("optimizer.weight_decay with adam is adamw: set optimizer.name=adamw")
     choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
-    model = models.from_config(config.model, shape, training_mean(dataset))
-    jax.eval_shape(lambda: models.initialise(model, shape))  # what cannot be built fails here
+    critic = None
+    if config.objective.name in objectives.WITH_CRITIC:
+        critic = critics.mlp(tuple(config.objective.critic_hidden))
+    model = models.from_config(config.model, shape, training_mean(dataset), critic=critic)
+    chosen = objective(config)
     return Program(
         model=model,
-        objective=objective(config),
+        objective=chosen,
+        terms=logged(config, model, chosen, shape),  # what cannot be built fails here
         optimizer=optimizer,
         beta_schedule=config.objective.beta_schedule,
         learning_rate_schedule=config.optimizer.schedule,

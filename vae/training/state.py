@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from vae.model import initialise
+from vae.training import optimizers
 from vae.training.program import Hyper, Program
-
-# What a step logs, in the order in which a non-finite value is blamed on one of them.
-TERMS = ("distortion", "rate", "elbo", "loss", "gradient_norm")
 
 BOOK = (
     "step", "sums", "nonfinite_in_row", "nonfinite_total", "blamed", "best_elbo", "waited"
@@ -25,10 +23,10 @@ class State:
     params: Any
     opt_state: Any
     ema: Any  # averaged params; an empty dict where averaging is off
-    sums: dict[str, jax.Array]  # of TERMS since the last log line, and the "steps" summed over
+    sums: dict[str, jax.Array]  # of Program.terms since the last log line, and the "steps" summed over
     nonfinite_in_row: jax.Array
     nonfinite_total: jax.Array
-    blamed: jax.Array  # index into TERMS of the last non-finite one
+    blamed: jax.Array  # index into Program.terms of the last non-finite one
     best_elbo: jax.Array  # on the validation set, at beta = 1
     waited: jax.Array  # validations since the best
 
@@ -42,8 +40,8 @@ class State:
         return self.ema if self.ema else self.params
 
 
-def zero_sums() -> dict[str, jax.Array]:
-    return {name: jnp.zeros((), jnp.float32) for name in (*TERMS, "steps")}
+def zero_sums(program: Program) -> dict[str, jax.Array]:
+    return {name: jnp.zeros((), jnp.float32) for name in (*program.terms, "steps")}
 
 
 def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
@@ -56,9 +54,9 @@ def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
     return State(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        opt_state=program.optimizer(hyper).init(params),
+        opt_state=optimizers.init(program.optimizer, hyper, params),
         ema=jax.tree.map(jnp.copy, params) if program.ema else {},
-        sums=zero_sums(),
+        sums=zero_sums(program),
         nonfinite_in_row=jnp.zeros((), jnp.int32),
         nonfinite_total=jnp.zeros((), jnp.int32),
         blamed=jnp.zeros((), jnp.int32),

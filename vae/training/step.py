@@ -12,7 +12,7 @@ from vae.model import variables
 from vae.probability import noise
 from vae.training import optimizers
 from vae.training.program import Hyper, Program, hyper_at
-from vae.training.state import TERMS, State
+from vae.training.state import State
 
 AXIS = "device"  # name of pmap's axis
 
@@ -47,10 +47,9 @@ def apply_update(
     program: Program, state: State, gradient: Any, norm: jax.Array, hyper: Hyper
 ) -> tuple[Any, Any, Any]:
     """Clip, optimiser, learning rate, weight decay, averaged weights."""
-    gradient = optimizers.clip(gradient, norm, hyper["clip_norm"])
-    direction, opt_state = program.optimizer(hyper).update(gradient, state.opt_state, state.params)
-    rate, decay = hyper["learning_rate"], hyper["weight_decay"]
-    params = optimizers.descend(state.params, direction, rate, decay)
+    params, opt_state = optimizers.update(
+        program.optimizer, hyper, gradient, norm, state.opt_state, state.params
+    )
     ema = state.ema
     if program.ema:
         ema = jax.tree.map(lambda a, p: a + (1.0 - hyper["ema"]) * (p - a), ema, params)
@@ -69,9 +68,8 @@ def train_step(
     keys = noise.example_keys(key, index)
 
     gradient, means = gradients(state.params, program, now, raw, keys, axis)
-    squares = [jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradient)]
-    means["gradient_norm"] = jnp.sqrt(sum(squares))
-    values = jnp.stack([means[name] for name in TERMS])
+    means["gradient_norm"] = optimizers.norm(gradient)
+    values = jnp.stack([means[name] for name in program.terms])
     finite = jnp.isfinite(values)
     good = finite.all()
 
@@ -80,7 +78,7 @@ def train_step(
         kept = (state.params, state.opt_state, state.ema)
         updated = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, kept)
     params, opt_state, ema = updated
-    logged = {"steps": jnp.ones(()), **dict(zip(TERMS, values, strict=True))}
+    logged = {"steps": jnp.ones(()), **dict(zip(program.terms, values, strict=True))}
     bad = (~good).astype(jnp.int32)
     return state.replace(
         step=state.step + 1,

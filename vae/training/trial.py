@@ -18,7 +18,7 @@ from vae.training import setup
 from vae.training.feed import Feed
 from vae.training.program import Program, hyper_at
 from vae.training.progress import Progress
-from vae.training.state import TERMS, Creator, State
+from vae.training.state import Creator, State
 from vae.training.writers import Writers
 
 LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
@@ -132,7 +132,7 @@ class Trial:
         steps = max(float(book["sums"]["steps"]), 1.0)
         now = hyper_at(self.program, self.hyper, book["step"] - np.int32(1))
         record = self._where(book, "train")
-        record |= {name: float(book["sums"][name]) / steps for name in TERMS}
+        record |= {name: float(book["sums"][name]) / steps for name in self.program.terms}
         record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}
         record["nonfinite_steps"] = int(book["nonfinite_total"])
         if self._clock.steps:
@@ -169,7 +169,7 @@ class Trial:
     def fail(self, book: dict[str, Any]) -> None:
         """Dumps the batch of the step that was not finite, and says so in `failure.json`."""
         wrong = int(book["step"]) - 1
-        term = TERMS[int(book["blamed"])].replace("_", " ")
+        term = self.program.terms[int(book["blamed"])].replace("_", " ")
         rows = self.feed.rows(wrong, 1)[0]
         path = self.workdir / "nonfinite_batch.npz"
         self.failure = (

@@ -1,0 +1,39 @@
+"""FactorVAE: a critic that tells the aggregate posterior from the product of its marginals."""
+
+import jax
+import jax.numpy as jnp
+
+from vae.model import VAE
+from vae.objectives import coupling
+from vae.objectives.elbo import Hyper, Terms, infer
+from vae.objectives.importance import frozen
+from vae.probability import noise
+
+
+def permuted(z: jax.Array, keys: jax.Array, axis: str | None) -> jax.Array:
+    """z [B, L] with every latent shuffled over the global batch, independently of the others."""
+    order = jax.vmap(lambda key: jax.random.uniform(key, z.shape[1:]))(keys)
+    order = jnp.argsort(coupling.gather(order, axis), axis=0)  # a random permutation a latent
+    shuffled = jnp.take_along_axis(coupling.gather(z, axis), order, axis=0)
+    return coupling.own(shuffled, len(z), axis)
+
+
+def factor_vae(
+    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+) -> Terms:
+    """distortion + rate + weight * tc, weight = hyper["tc"] (Kim & Mnih 2018, eq. 2 and 5).
+
+    tc = log D(z) / (1 - D(z)) is the logit of the critic D, which the same step trains on
+    critic_loss = -1/2 [log D(z) + log(1 - D(z'))], z' a second draw of the batch, permuted (the
+    paper takes it from a second batch, algorithm 2). The model learns from the loss and the critic
+    from critic_loss alone; the loss has the former's value. tc is the total correlation only as far
+    as the critic is optimal. Couples the batch: latents are permuted over the global batch.
+    """
+    q, z, terms = infer(model, x, keys)
+    other = permuted(q.sample(noise.fold(keys, 1), 1)[0], noise.fold(keys, 2), axis)
+    joint, independent = (model.judge(jax.lax.stop_gradient(codes)) for codes in (z, other))
+    critic_loss = 0.5 * (jax.nn.softplus(-joint) + jax.nn.softplus(independent))
+    terms |= {"tc": frozen(model).judge(z), "critic_loss": critic_loss}
+    loss = terms["distortion"] + terms["rate"] + hyper["tc"] * terms["tc"]
+    # Added with the value 0: what is left of it is the critic's gradient.
+    return {"loss": loss + (critic_loss - jax.lax.stop_gradient(critic_loss)), **terms}

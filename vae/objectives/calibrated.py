@@ -1,0 +1,46 @@
+"""The calibrated decoder: a Gaussian likelihood whose variance is the best for the batch."""
+
+import jax
+import jax.numpy as jnp
+
+from vae.errors import UserError
+from vae.model import VAE
+from vae.objectives import coupling
+from vae.objectives.elbo import Hyper, Terms, draw
+from vae.probability import gaussian
+
+
+def sigma_vae(
+    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+) -> Terms:
+    """distortion at the optimal sigma + beta * rate (Rybkin et al. 2021, eq. 6: sigma-VAE).
+
+    The optimal sigma^2 is the mean squared error over the pixels of the global batch, which it
+    couples. As it depends on x it gives no density to report: the model's own learned sigma follows
+    it by its own gradient, at the optimiser's pace, and elbo and distortion are by that one.
+
+    Raises:
+      UserError: the likelihood has no learned sigma.
+    """
+    if type(model.likelihood).__name__ != "gaussian_learned":
+        raise UserError(
+            "objective.name='sigma_vae' sets the variance of model.likelihood=gaussian_learned: "
+            f"{type(model.likelihood).__name__} has none to set"
+        )
+    q, _, theta = draw(model, x, keys)
+    mu, logvar = (a.reshape(len(x), -1) for a in model.likelihood.split(theta))
+    x = x.reshape(len(x), -1)
+    squared_error = jnp.square(x - mu).mean(-1)  # [B]
+    optimal = jnp.log(coupling.mean(squared_error, axis))
+    calibrated = -gaussian.log_prob(x, mu, optimal).sum(-1)
+    own = -gaussian.log_prob(x, jax.lax.stop_gradient(mu), logvar).sum(-1)
+    rate = model.prior.kl(q).sum(-1)
+    terms = {
+        "elbo": -(own + rate),
+        "distortion": own,
+        "rate": rate,
+        "optimal_sigma": jnp.broadcast_to(jnp.exp(0.5 * optimal), rate.shape),
+    }
+    loss = calibrated + hyper["beta"] * rate
+    # Added with the value 0: what is left of it is the learned sigma's gradient.
+    return {"loss": loss + (own - jax.lax.stop_gradient(own)), **terms}
