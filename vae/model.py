@@ -11,20 +11,22 @@ from ml_collections import ConfigDict
 
 from vae import networks
 from vae.choices import build, choose
+from vae.networks.layers import widened
 from vae.probability import likelihoods, noise, posteriors, priors
 
 
 class VAE(nn.Module):
     """p(z) p(x|z) with the approximate posterior q(z|x) (Kingma & Welling 2014).
 
-    x is [B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images.
+    x is [B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images,
+    whole numbers for counts and tokens.
     `keys` [B] carry dropout's noise, one key an example; None turns dropout off.
 
     Bound with a mask of latents (see `variables`) it is exactly the model of so many latents: those
     that are masked out have q(z|x) = N(0, 1), a KL of 0 and no way to the decoder.
     """
 
-    encoder: nn.Module  # x -> features [B, F]
+    encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]
     decoder: nn.Module  # z [B, L] -> theta [B, H, W, channels]
     posterior: Any  # a class of probability.posteriors
     prior: Any  # an instance of probability.priors
@@ -46,8 +48,8 @@ class VAE(nn.Module):
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Any:
         """q(z|x), with float32 parameters whatever the networks compute in."""
-        features = self.encoder(x, keys)
-        features = self.head(features.astype(jnp.promote_types(features.dtype, jnp.float32)))
+        features = self.encoder(self.likelihood.encoder_input(x), keys)
+        features = self.head(widened(features))
         features = features.reshape(x.shape[0], self.latent_size, -1)
         if self.mask is not None:
             features = features * self.mask[:, None]
@@ -147,6 +149,7 @@ def from_config(
     shape: tuple[int, ...],
     data_mean: np.ndarray | None = None,
     critic: nn.Module | None = None,
+    levels: int = 256,
 ) -> VAE:
     """Builds the model for examples of `shape`.
 
@@ -156,8 +159,9 @@ def from_config(
       data_mean: mean of the training data in the likelihood's space, [*shape]; the decoder's last
         bias starts there. None where trained weights will be loaded over it.
       critic: of the objectives that train one beside the model.
+      levels: the data set's: grey levels or tokens, for the likelihoods that count them.
     """
-    values = dict(config.items())
+    values = dict(config.items()) | {"levels": levels}
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
     mean = np.full(shape, 0.5) if data_mean is None else np.asarray(data_mean)
     bias = likelihood.output_bias(mean.reshape(image_shape(shape)))

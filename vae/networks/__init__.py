@@ -1,4 +1,4 @@
-"""Encoders, decoders and critics: pure Flax Linen modules that take plain values, never the config."""
+"""Encoders, decoders and critics: pure Flax Linen modules of plain values, never the config."""
 
 from vae.networks import critics, decoders, encoders
 

@@ -21,6 +21,7 @@ from vae.networks.layers import (
     dense_init,
     dropout,
     gain,
+    widened,
 )
 
 __all__ = ["conv", "mlp", "resnet"]
@@ -55,7 +56,7 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
             kernel_init=nn.initializers.glorot_uniform(),
             bias_init=bias_init,
         )
-        return last(z).astype(jnp.float32).reshape(-1, *outputs)
+        return widened(last(z)).reshape(-1, *outputs)
 
 
 class conv(nn.Module):  # noqa: N801
@@ -100,7 +101,7 @@ class conv(nn.Module):  # noqa: N801
                 bias_init=nn.initializers.zeros if level else self.bias_init,
             )
             x = double(x)
-        return x.astype(jnp.float32)
+        return widened(x)
 
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width before each level and after the last; halves are rounded up."""

@@ -57,6 +57,11 @@ def dropout(x: jax.Array, keys: jax.Array | None, rate: float, layer: int) -> ja
     return jnp.where(jax.vmap(kept)(keys), x / (1.0 - rate), 0.0).astype(x.dtype)
 
 
+def widened(x: jax.Array) -> jax.Array:
+    """What leaves a network: float32 whatever it computes in, float64 where that is wider."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def check_image(network: str, shape: tuple[int, ...]) -> None:
     """Refuses data that is not an image: convolutions need neighbours."""
     if len(shape) != 3:

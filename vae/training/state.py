@@ -23,7 +23,7 @@ class State:
     params: Any
     opt_state: Any
     ema: Any  # averaged params; an empty dict where averaging is off
-    sums: dict[str, jax.Array]  # of Program.terms since the last log line, and the "steps" summed over
+    sums: dict[str, jax.Array]  # of the terms since the last log line; "steps" counts
     nonfinite_in_row: jax.Array
     nonfinite_total: jax.Array
     blamed: jax.Array  # index into Program.terms of the last non-finite one
