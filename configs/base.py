@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
     data.name = "digits"  # a row of vae/data/table.py, or "files" for your own
     data.dir = ""  # TFDS data directory; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets
     data.path = ""  # for "files": an .npz, an .npy, or a folder of PNG or JPEG images
+    data.kind = ""  # for "files": binary, grey, real, counts or tokens; "": look at the numbers
     data.binarization = "dynamic"  # dynamic: fresh at every step; static: once; none
     data.validation_size = -1  # examples held out of the training set; -1: the table's choice
     data.size = 0  # a seeded subset of this many examples; 0: all
@@ -27,8 +28,13 @@ def get_config() -> ConfigDict:
     model.decoder = "mlp"
     model.posterior = "diagonal"
     model.prior = "normal"
-    model.likelihood = "bernoulli"  # gaussian_fixed, gaussian_learned, gaussian_per_pixel
-    model.sigma = 1.0  # Gaussian likelihoods: the standard deviation, or where it starts
+    # For binary data: bernoulli, multinomial; for grey: discretized_logistic, categorical,
+    # discretized_logistic_mixture, continuous_bernoulli; for grey and real: gaussian_fixed,
+    # gaussian_learned, gaussian_per_pixel, laplace; for counts: multinomial, negative_binomial,
+    # zero_inflated_negative_binomial; for tokens: categorical_tokens.
+    model.likelihood = "bernoulli"
+    model.sigma = 1.0  # Gaussians, laplace: the standard deviation, or where it starts
+    model.mixtures = 5  # discretized_logistic_mixture: components of a pixel
     model.hidden = (200, 200)  # mlp: widths from data to latents, mirrored back; (): linear
     model.filters = (32, 64)  # conv, resnet: channels of each level; a level halves the resolution
     model.blocks = 1  # resnet: residual blocks a level

@@ -25,6 +25,7 @@ def config():
             name="digits",
             dir="",
             path="",
+            kind="",
             binarization="none",
             validation_size=-1,
             size=0,

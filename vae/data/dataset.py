@@ -36,7 +36,9 @@ class Lazy:
 class Split:
     """Examples that are used for one purpose. With `data.stream` the arrays are `Lazy`."""
 
-    x: np.ndarray  # uint8 [N, H, W, C] or [N, D]; float32 for kind 'real'
+    # uint8 [N, H, W, C] or [N, D]; float32 for kind 'real'; for counts and tokens [N, D] of the
+    # smallest of uint8, uint16 and int32 that holds them
+    x: np.ndarray
     labels: np.ndarray | None = None  # int32 [N]
     factors: np.ndarray | None = None  # int32 [N, F]
     binarized: bool = False  # x holds 0 and 1 although the data set is grey
@@ -57,8 +59,10 @@ class Dataset:
 
     name: str
     version: str
-    kind: str  # 'binary': 0 and 1; 'grey': 0..levels-1, in any number of channels; 'real'
-    levels: int  # 2 for binary, 0 for real
+    # 'binary': 0 and 1; 'grey': 0..levels-1, in any number of channels; 'real'; 'counts': whole
+    # numbers from 0 on; 'tokens': ids 0..levels-1, which have no order
+    kind: str
+    levels: int  # 2 for binary, 0 for real and counts
     splits: dict[str, Split]
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
@@ -68,10 +72,21 @@ class Dataset:
         """Shape of one example: (H, W, C) or (D,)."""
         return tuple(next(iter(self.splits.values())).x.shape[1:])
 
+    @property
+    def grey_levels(self) -> int:
+        """Levels of brightness, which the model sees in [0, 1]; 0 where it sees x as it is."""
+        return self.levels if self.kind in ("binary", "grey") else 0
+
 
 def describe(dataset: Dataset) -> str:
     """One line: name, version, split sizes, shape and values."""
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
     shape = "x".join(map(str, dataset.shape))
-    values = {"binary": "0 and 1", "grey": f"0..{dataset.levels - 1}", "real": "real numbers"}
-    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values[dataset.kind]}"
+    values = {
+        "binary": "0 and 1",
+        "grey": f"0..{dataset.levels - 1}",
+        "real": "real numbers",
+        "counts": "counts",
+        "tokens": f"tokens 0..{dataset.levels - 1}",
+    }[dataset.kind]
+    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values}"

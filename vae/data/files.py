@@ -6,7 +6,13 @@
 - folder: pictures in it and below; sub-folders train, validation and test make the splits.
 
 Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, other whole numbers
-0..255 grey levels, and anything else real numbers.
+0..255 grey levels, and anything else real numbers; unless `data.kind` says what they are:
+
+- `binary`: 0 and 1;
+- `grey`: whole numbers 0..255, brightness;
+- `real`: any numbers;
+- `counts`: [N, D], whole numbers from 0 on, such as how often each word occurs;
+- `tokens`: [N, D], sequences of ids from 0 on; the largest of all splits sets their number.
 """
 
 import zipfile
@@ -17,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from vae.choices import choose
 from vae.data import images
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.errors import UserError
@@ -24,22 +31,35 @@ from vae.errors import UserError
 _SPLITS = ("train", "validation", "test")
 _PICTURES = (".png", ".jpg", ".jpeg")
 _CHUNK = 4096  # examples looked at together
+_KINDS = ("binary", "grey", "real", "counts", "tokens")
+_MOST = {  # the largest value of each kind: what float32 counts to, and what one-hot can be
+    "binary": 1,
+    "grey": 255,
+    "counts": 2**24,
+    "tokens": 2**16 - 1,
+}
 
 
-def load(path: str, image_size: int) -> Dataset:
+def load(path: str, image_size: int, kind: str = "") -> Dataset:
     """Returns what is at `path`, with the splits it has: 'train' at least.
 
     Args:
       path: `config.data.path`.
       image_size: side that the pictures of a folder get; 0 for the size they have.
+      kind: what the numbers are; "" to see it from them.
 
     Raises:
-      UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...).
+      UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...),
+        or not of that kind.
     """
     if not path:
         raise UserError("data.name=files needs data.path: an .npz or .npy file, or a folder")
+    if kind:
+        choose(dict.fromkeys(_KINDS), kind, "data.kind")
     where = Path(path).expanduser()
     if where.is_dir():
+        if kind not in ("", "grey"):
+            raise UserError(f"data.kind={kind!r}: {path} is a folder of pictures, which are grey")
         return _dataset(_pictures(where, image_size), "grey", 256)
     if not where.is_file():
         raise UserError(f"data.path={path}: no such file or folder")
@@ -54,12 +74,13 @@ def load(path: str, image_size: int) -> Dataset:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
         ) from error
-    kind = _kind([x for x, _ in arrays.values()], where)
+    kind, most = _kind([x for x, _ in arrays.values()], where, kind)
     splits = {
-        split: Split(_examples(x, kind, where), _labels(labels, len(x), where))
+        split: Split(_examples(x, _storage(kind, most)), _labels(labels, len(x), where))
         for split, (x, labels) in arrays.items()
     }
-    return _dataset(splits, kind, {"binary": 2, "grey": 256, "real": 0}[kind])
+    levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1)}
+    return _dataset(splits, kind, levels.get(kind, 0))
 
 
 def _dataset(splits: dict[str, Split], kind: str, levels: int) -> Dataset:
@@ -93,9 +114,9 @@ def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield start, np.asarray(array[start : start + _CHUNK])
 
 
-def _kind(arrays: list[np.ndarray], path: Path) -> str:
-    """Looks at every number once: 'binary', 'grey' or 'real'."""
-    binary, low, high = True, np.inf, -np.inf
+def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
+    """Looks at every number once: what they are, `kind` if it is given, and the largest."""
+    binary, whole, low, high = True, True, np.inf, -np.inf
     for array in arrays:
         if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or not array.size:
             raise UserError(
@@ -111,22 +132,56 @@ def _kind(arrays: list[np.ndarray], path: Path) -> str:
                     "fill or remove such values"
                 )
             binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
+            if whole and chunk.dtype.kind == "f":
+                whole = bool((chunk == np.floor(chunk)).all())
             low, high = min(low, chunk.min()), max(high, chunk.max())
+    if kind:
+        _check_kind(kind, path, arrays[0].ndim, whole, low, high)
+        return kind, high
     if binary:
-        return "binary"
+        return "binary", high
     if any(array.dtype.kind == "f" for array in arrays):
-        return "real"
+        return "real", high
     if low < 0 or high > 255:
         raise UserError(
-            f"{path} holds whole numbers from {low} to {high}: give 0..255, or floating point"
+            f"{path} holds whole numbers from {low} to {high}: give 0..255, or say what they are "
+            "with data.kind: counts, tokens or real"
         )
-    return "grey"
+    return "grey", high
 
 
-def _examples(array: np.ndarray, kind: str, path: Path) -> Lazy:
-    """Returns uint8 or float32, with a channel axis for images, read as it is indexed."""
+def _check_kind(kind: str, path: Path, ndim: int, whole: bool, low: float, high: float) -> None:
+    """Raises UserError where the numbers are not what `data.kind` says."""
+    if kind == "real":
+        return
+    if kind in ("counts", "tokens") and ndim != 2:
+        raise UserError(f"data.kind={kind!r} is for vectors [N, D]: {path} has {ndim} axes")
+    most = _MOST[kind]
+    if not whole:
+        wrong = "fractions"
+    elif low < 0:
+        wrong = f"{low:g}"
+    elif high > most:
+        wrong = f"{high:g}"
+    else:
+        return
+    remedy = "scale and round them" if kind == "grey" else "write others, or set another data.kind"
+    raise UserError(
+        f"data.kind={kind!r} is for whole numbers from 0 to {most}, and {path} holds {wrong}: "
+        f"{remedy}"
+    )
+
+
+def _storage(kind: str, most: float) -> type:
+    """The smallest type that holds numbers of `kind` up to `most`."""
+    if kind == "real":
+        return np.float32
+    return next(t for t in (np.uint8, np.uint16, np.int32) if most <= np.iinfo(t).max)
+
+
+def _examples(array: np.ndarray, dtype: type) -> Lazy:
+    """Returns numbers of that type, with a channel axis for images, read as it is indexed."""
     shape = (*array.shape, 1) if array.ndim == 3 else array.shape
-    dtype = np.float32 if kind == "real" else np.uint8
 
     def read(rows: np.ndarray) -> np.ndarray:
         return np.asarray(array[rows]).astype(dtype).reshape(len(rows), *shape[1:])

@@ -20,7 +20,7 @@ def load(data: Any) -> Dataset:
     these keys alone, never on the run's seed.
 
     Args:
-      data: has name, dir, path, binarization, validation_size, size, image_size and stream.
+      data: has name, dir, path, kind, binarization, validation_size, size, image_size and stream.
 
     Returns:
       Three disjoint splits. With `stream` their arrays are read when indexed (`Lazy`).
@@ -34,6 +34,8 @@ def load(data: Any) -> Dataset:
         raise UserError(
             f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
         )
+    if data.kind and entry.source != "files":
+        raise UserError(f"data.kind={data.kind!r} is for data.name=files: set data.kind=''")
     whole = _source(entry, data)
     sizes = {split: len(examples) for split, examples in whole.splits.items()}
     validation, test = entry.validation, entry.test
@@ -65,7 +67,7 @@ def _source(entry: Row, data: Any) -> Dataset:
         case "rendered":
             return sprites.load(data.name, entry)
         case "files":
-            return files.load(data.path, data.image_size)
+            return files.load(data.path, data.image_size, data.kind)
         case _:
             return records.load(data.name, entry, data.dir, data.image_size, data.stream)
 
@@ -74,9 +76,10 @@ def _binarized_splits(data: Any, whole: Dataset) -> set[str]:
     """Returns the splits to binarise now; with 'dynamic', training does the rest at every step."""
     if data.binarization == "none" or whole.kind == "binary":
         return set()
-    if whole.kind == "real":
+    if whole.kind != "grey":
+        holds = "real numbers" if whole.kind == "real" else whole.kind
         raise UserError(
-            f"data.binarization={data.binarization!r}: {data.name} holds real numbers, which have "
+            f"data.binarization={data.binarization!r}: {data.name} holds {holds}, which have "
             "no brightness to binarise; set data.binarization=none"
         )
     later = {"train"} if data.binarization == "dynamic" else set()

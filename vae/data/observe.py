@@ -1,4 +1,4 @@
-"""From raw examples to the likelihood's own space: {0, 1}, [0, 1] or real numbers."""
+"""From raw examples to the likelihood's own space: {0, 1}, [0, 1], or the numbers as they are."""
 
 import jax
 import numpy as np
@@ -8,7 +8,7 @@ from vae.data.dataset import Dataset, Lazy
 
 
 def observed_kind(kind: str, binarize: str) -> str:
-    """What the model sees: 'binary', 'grey' or 'real', for data of `kind` under
+    """What the model sees, 'binary' or `kind` itself, of data of `kind` under
     `data.binarization`."""
     return "binary" if kind == "grey" and binarize != "none" else kind
 
@@ -21,7 +21,7 @@ def scale(raw: jax.Array | np.ndarray, levels: int) -> jax.Array | np.ndarray:
 def observed(dataset: Dataset, split: str) -> Lazy:
     """A split as the model sees it, float32 [N, *shape], converted when it is indexed."""
     part = dataset.splits[split]
-    levels = 2 if part.binarized else dataset.levels
+    levels = 2 if part.binarized else dataset.grey_levels
     return Lazy(lambda rows: scale(part.x[rows], levels), part.x.shape, np.float32)
 
 
@@ -32,5 +32,5 @@ def training_mean(dataset: Dataset, most: int = 20_000) -> np.ndarray:
     """
     raw = np.asarray(dataset.splits["train"].x[:most])
     mean = raw.mean(0, dtype=np.float64)
-    levels = 2 if dataset.splits["train"].binarized else dataset.levels
+    levels = 2 if dataset.splits["train"].binarized else dataset.grey_levels
     return mean / (levels - 1) if levels else mean

@@ -40,9 +40,10 @@ def load(
     workdir = Path(workdir)
     config = runs.read_config(workdir)
     described = runs.read_json(workdir / "data.json")
-    model = models.from_config(config.model, tuple(described["shape"]))
+    shape, levels = tuple(described["shape"]), described["levels"]
+    model = models.from_config(config.model, shape, levels=levels)
     weights = "ema" if config.train.ema else "params"
-    template = {weights: jax.eval_shape(lambda: models.initialise(model, described["shape"]))}
+    template = {weights: jax.eval_shape(lambda: models.initialise(model, shape))}
     with Checkpoints(workdir, read_only=True) as checkpoints:
         wanted = checkpoint or config.eval.checkpoint
         step = checkpoints.best_step() if wanted == "best" else None
@@ -50,7 +51,7 @@ def load(
     if found is None:
         raise UserError(f"{workdir} holds no checkpoint yet: train it first")
     step, state = found
-    compiled = compiled or Compiled(model, tuple(described["shape"]))
+    compiled = compiled or Compiled(model, shape)
     run = Trained(workdir, config, described, compiled, state[weights], step)
     if dataset is not None:
         run.dataset = dataset
@@ -61,8 +62,11 @@ class Trained:
     """A trained model.
 
     Arrays of examples are [N, *shape] in the space that the likelihood models: zeros and ones for
-    a Bernoulli, [0, 1] for grey images, real numbers otherwise (`examples` gives the data so).
-    Wrong shapes and values raise UserError.
+    a Bernoulli, [0, 1] for grey images, whole numbers for counts and tokens, real numbers otherwise
+    (`examples` gives the data so). Wrong shapes and values raise UserError.
+
+    The mean of p(x|z) is what the likelihood calls it: the most probable ids for tokens, and shares
+    that sum to 1 for a multinomial.
     """
 
     def __init__(
@@ -150,7 +154,7 @@ class Trained:
         observed_as = self.described["observed"]
         if observed_as == "binary" and not np.isin(x, (0.0, 1.0)).all():
             raise UserError(
-                "x holds other values than 0 and 1 and this model has a Bernoulli likelihood: "
+                "x holds other values than 0 and 1 and this model is one of zeros and ones: "
                 "binarise it, for instance x > 0.5"
             )
         if observed_as == "grey" and not ((x >= 0) & (x <= 1)).all():
@@ -159,6 +163,11 @@ class Trained:
             )
         if not np.isfinite(x).all():
             raise UserError("x holds values that are not finite")
+        if observed_as in ("counts", "tokens") and not ((x >= 0) & (x == np.floor(x))).all():
+            raise UserError(f"x holds no {observed_as}: give whole numbers from 0 on")
+        if observed_as == "tokens" and x.max() >= self.described["levels"]:
+            most = self.described["levels"] - 1
+            raise UserError(f"x holds the token {x.max():g}; this model knows 0 to {most}")
         return x
 
 
