@@ -5,7 +5,6 @@ import pytest
 from tests.objectives.shared import (
     bits,
     check_mask,
-    check_slope,
     chosen,
     evaluate,
     hyper,
@@ -50,11 +49,6 @@ def test_the_posterior_s_variance_is_not_learnt(name):
     gradient = jax.jit(jax.grad(loss))(params)["posterior"]["kernel"]
     means, logvars = np.asarray(gradient).reshape(-1, model.latent_size, 2).transpose(2, 0, 1)
     assert np.any(means) and not np.any(logvars)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_gradients_are_finite_differences_in_float64(name):
-    check_slope(name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,24 @@
+"""The gradient of every objective that has one is its slope, in float64.
+
+The others give each part of the model the gradient of a loss of its own (piwae, stl, dreg,
+factor_vae, sigma_vae): see their own files.
+"""
+
+import pytest
+
+from tests.objectives.shared import check_slope
+from vae import objectives
+
+OWN = ("dreg", "factor_vae", "piwae", "sigma_vae", "stl")
+SETTINGS = [
+    *((name, {}) for name in objectives.__all__ if name not in OWN),
+    ("beta_tcvae", {"objective__estimator": "weighted"}),
+    ("beta_tcvae", {"objective__estimator": "exact"}),
+    ("free_bits", {"objective__group_size": 2}),
+    ("info_vae", {"objective__kernel": "rbf"}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), SETTINGS)
+def test_gradients_are_finite_differences_in_float64(name, changes):
+    check_slope(name, **{"objective__samples": 3, "objective__batches": 2, **changes})
