@@ -14,12 +14,27 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax  # noqa: E402
 
+from tests import combinations  # noqa: E402
+
 # Here and not in the environment: a verb started by a test sees one device unless it asks for more.
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_debug_key_reuse", True)
 
 # Probability first: where it is wrong, the rest fails for the same reason.
 ORDER = ("probability", "objectives", "networks", "data", "training", "evaluation", "reports")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--combinations", metavar="FILE", help="write what was run with what to FILE")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tests record "combination" properties; those that passed make the table of docs/."""
+    path = config.getoption("--combinations")
+    if path:
+        passed = terminalreporter.getreports("passed")
+        found = [value for report in passed for key, value in report.user_properties]
+        combinations.write(pathlib.Path(path), found)
 
 
 def pytest_collection_modifyitems(items):

@@ -109,27 +109,3 @@ def check_slope(name, **changes):
 
         numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5
         np.testing.assert_allclose(numeric, along, rtol=1e-5)
-
-
-def check_mask(name, **changes):
-    """A model of 5 latents with 3 of them unmasked against the model of 3: to rounding."""
-    objective, x, keys, values = chosen(name, **changes), bits(8), keys_for(8, 1), traced()
-    (small, params), (large, shapes) = model_and_params(3, name), model_and_params(5, name)
-
-    def gradient(model, latents, params):
-        def loss(params):
-            bound = model.bind(models.variables(model, params, latents))
-            terms = objective(bound, x, keys, values)
-            return terms["loss"].mean(), terms
-
-        return jax.jit(jax.grad(loss, has_aux=True))(params)
-
-    small_gradient, small_terms = gradient(small, None, params)
-    large_gradient, large_terms = gradient(large, 3, models.fit(params, shapes))
-    for term, value in small_terms.items():
-        np.testing.assert_allclose(large_terms[term], value, rtol=1e-5, atol=2e-5)
-    cut = models.fit(large_gradient, small_gradient)
-    for a, b in zip(jax.tree.leaves(cut), jax.tree.leaves(small_gradient), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
-    outside = jax.tree.map(np.subtract, large_gradient, models.fit(cut, large_gradient))
-    assert all(not np.any(leaf) for leaf in jax.tree.leaves(outside))

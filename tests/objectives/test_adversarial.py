@@ -6,7 +6,6 @@ import optax
 from tests.helpers import build, grey_dataset, small_config
 from tests.objectives.shared import (
     bits,
-    check_mask,
     chosen,
     evaluate,
     hyper,
@@ -127,7 +126,3 @@ def test_one_train_step_moves_both_each_by_its_own_optimiser():
     norm = np.sqrt(sum(np.square(leaf, dtype=np.float64).sum() for leaf in others))
     np.testing.assert_allclose(norm, 1e-2, rtol=1e-3)  # clipped without the critic
     assert {"tc", "critic_loss"} <= set(program.terms) <= set(after.sums)
-
-
-def test_the_mask_is_exact():
-    check_mask("factor_vae")

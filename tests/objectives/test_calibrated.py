@@ -4,7 +4,6 @@ import pytest
 
 from tests.objectives.shared import (
     bits,
-    check_mask,
     chosen,
     evaluate,
     hyper,
@@ -73,10 +72,6 @@ def test_the_gradient_is_that_of_the_loss_and_the_learned_sigma_gets_its_own():
         mse = squared_errors(model.bind({"params": params}), x, keys).mean()
         own = 0.5 * x.shape[1] * (1.0 - mse / np.exp(params["likelihood"]))
         np.testing.assert_allclose(gradient["likelihood"], own, rtol=1e-6)
-
-
-def test_the_mask_is_exact():
-    check_mask("sigma_vae")
 
 
 def test_a_likelihood_without_a_learned_sigma_is_refused():

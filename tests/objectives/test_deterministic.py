@@ -4,7 +4,6 @@ import pytest
 
 from tests.objectives.shared import (
     bits,
-    check_mask,
     chosen,
     evaluate,
     hyper,
@@ -49,8 +48,3 @@ def test_the_posterior_s_variance_is_not_learnt(name):
     gradient = jax.jit(jax.grad(loss))(params)["posterior"]["kernel"]
     means, logvars = np.asarray(gradient).reshape(-1, model.latent_size, 2).transpose(2, 0, 1)
     assert np.any(means) and not np.any(logvars)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_mask_is_exact(name):
-    check_mask(name)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.objectives.shared import check_mask, evaluate, hyper
+from tests.objectives.shared import evaluate, hyper
 from vae.objectives import discrepancy
 
 KERNELS = list(discrepancy.KERNELS)
@@ -67,8 +67,3 @@ def test_loss_is_the_sum_of_its_named_parts():
 def test_info_vae_of_alpha_0_and_lambda_1_is_the_elbo():
     terms, _ = evaluate("info_vae", hyper(alpha=0.0, mmd=1.0))
     np.testing.assert_allclose(terms["loss"], -terms["elbo"], rtol=1e-6)
-
-
-@pytest.mark.parametrize(("name", "kernel"), [("info_vae", "imq"), ("wae", "rbf")])
-def test_the_mask_is_exact(name, kernel):
-    check_mask(name, objective__kernel=kernel)

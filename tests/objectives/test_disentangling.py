@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.objectives.shared import Given, check_mask, evaluate, hyper, keys_for
+from tests.objectives.shared import Given, evaluate, hyper, keys_for
 from vae import objectives
 from vae.objectives import disentangling
 from vae.objectives.elbo import infer
@@ -92,8 +92,3 @@ def test_dip_penalises_the_covariance_of_numpy(name):
     loss = bound + 2.0 * terms["off_diagonal"] + 5.0 * terms["diagonal"]
     np.testing.assert_allclose(terms["loss"], loss, rtol=1e-5)
     assert all(term.shape == (50,) for term in terms.values())
-
-
-@pytest.mark.parametrize("name", ["beta_tcvae", "dip_i", "dip_ii"])
-def test_the_mask_is_exact(name):
-    check_mask(name, objective__estimator="weighted")  # whose weights do not add up to 1
