@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae.data import load
+from vae.data import describe, load
+from vae.data.observe import observed, training_mean
 from vae.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -81,6 +82,80 @@ def test_real_numbers_are_not_binarised_and_ones_need_none(load_files):
         load_files(REAL, binarization="dynamic")
     data = load_files(GREY > 99, binarization="dynamic")
     assert data.kind == "binary" and not data.splits["test"].binarized
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "most", "levels", "dtype"),
+    [
+        ("binary", 1, 2, np.uint8),
+        ("grey", 200, 256, np.uint8),
+        ("real", 3, 0, np.float32),
+        ("counts", 255, 0, np.uint8),
+        ("counts", 60_000, 0, np.uint16),
+        ("counts", 2**24, 0, np.int32),
+        ("tokens", 9, 10, np.uint8),
+        ("tokens", 4_000, 4_001, np.uint16),
+    ],
+)
+def test_numbers_are_what_data_kind_says(load_files, kind, most, levels, dtype, stream):
+    """In the smallest type that holds them, as whole or floating-point numbers in the file."""
+    x = np.arange(280).reshape(40, 7) % (most + 1)
+    x[-1, -1] = most
+    for array in (x, x.astype(np.float64)):
+        data = load_files(array, kind=kind, stream=stream)
+        assert (data.kind, data.levels, data.shape) == (kind, levels, (7,))
+        parts = [np.asarray(split.x) for split in data.splits.values()]
+        assert {part.dtype for part in parts} == {np.dtype(dtype)}
+        np.testing.assert_array_equal(_sorted(parts), _sorted([x]))
+        seen = np.concatenate([observed(data, split)[:] for split in data.splits])
+        scale = levels - 1 if kind == "grey" else 1  # only brightness is brought to [0, 1]
+        assert seen.dtype == np.float32
+        np.testing.assert_allclose(_sorted([seen * scale]), _sorted([x]), rtol=1e-5)
+        np.testing.assert_allclose(
+            training_mean(data), observed(data, "train")[:].mean(0), rtol=1e-5
+        )
+        told = describe(data)
+        assert told.endswith({"counts": "; 7, counts", "tokens": f"tokens 0..{most}"}.get(kind, ""))
+
+
+def test_a_part_of_the_tokens_keeps_all_ids(load_files):
+    x = np.zeros((40, 7), int)
+    x[0] = 30
+    data = load_files({"train": x[1:], "test": x[:2]}, kind="tokens", size=20)
+    assert data.levels == 31 and sum(map(len, data.splits.values())) == 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "array", "message"),
+    [
+        ("counts", REAL, "counts.*0 to 16777216.*holds fractions"),
+        ("counts", np.arange(280).reshape(40, 7) - 3, "holds -3"),
+        ("counts", np.full((40, 7), 2**24 + 1), "holds 16777217"),
+        ("counts", GREY, r"vectors \[N, D\]: .* has 3 axes"),
+        ("tokens", np.full((40, 7), 2**16), "0 to 65535.*holds 65536"),
+        ("grey", np.full((40, 7), 256), "holds 256: scale and round"),
+        ("grey", GREY / 255, "holds fractions: scale and round"),
+        ("binary", GREY, "0 to 1, and .* holds 25"),
+        ("words", REAL, "data.kind='words' is not one of"),
+    ],
+)
+def test_numbers_that_are_not_of_their_kind_are_refused(load_files, kind, array, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_files(array, kind=kind)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_only_your_own_arrays_need_a_kind(config, load_files, tmp_path):
+    with pytest.raises(UserError, match="data.kind='counts' is for data.name=files"):
+        load(config(kind="counts"))
+    _save(tmp_path / "pictures", GREY)
+    keys = dict(name="files", path=str(tmp_path / "pictures"))
+    assert load(config(**keys, kind="grey")).kind == "grey"
+    with pytest.raises(UserError, match="pictures, which are grey"):
+        load(config(**keys, kind="counts"))
+    with pytest.raises(UserError, match="holds counts, which have no brightness"):
+        load_files(REAL.astype(int) ** 2, kind="counts", binarization="dynamic")
 
 
 @pytest.mark.parametrize(

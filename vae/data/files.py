@@ -160,9 +160,9 @@ def _check_kind(kind: str, path: Path, ndim: int, whole: bool, low: float, high:
     if not whole:
         wrong = "fractions"
     elif low < 0:
-        wrong = f"{low:g}"
+        wrong = f"{low}"
     elif high > most:
-        wrong = f"{high:g}"
+        wrong = f"{high}"
     else:
         return
     remedy = "scale and round them" if kind == "grey" else "write others, or set another data.kind"
