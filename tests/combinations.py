@@ -42,7 +42,7 @@ def write(path: Path, recorded: Iterable[str]) -> None:
     lines = [
         "# What is tested with what",
         "",
-        "`./launch.sh test --combinations=docs/combinations.md` made this from tests that passed at",
+        "`./launch.sh test --combinations=docs/combinations.md` made this from what passed, at",
         f"revision {runs.git_revision()}, {time.strftime('%Y-%m-%d')}. Empty cells were not run;",
         "`refused` are combinations that make no sense: an error says why.",
         *table("Objectives and ways to run", objectives.__all__, WAYS, found),

@@ -38,15 +38,17 @@ def plan(config: ConfigDict, grid: Grid, seeds: int = 1) -> list[Trial]:
             "nothing to sweep: give --sweep KEY=VALUE,VALUE or --seeds=N, or write a get_sweep() "
             "in the config file"
         )
+    names = [name(point) for point in grid]  # of what each point sets itself
     if any(set(point) != set(grid[0]) for point in grid):
         keys = sorted(set().union(*grid))
         grid = [{key: point.get(key, value_of(config, key)) for key in keys} for point in grid]
-    trials = [Trial(name(point), point, apply(config, point)) for point in grid]
+    trials = [Trial(*pair, apply(config, pair[1])) for pair in zip(names, grid, strict=True)]
     seen: set[str] = set()
     for trial in trials:
-        if trial.name in seen:
+        whole = name(trial.values)
+        if whole in seen:
             raise UserError(f"the sweep has {trial.name} twice")
-        seen.add(trial.name)
+        seen.add(whole)
         configs.check(trial.config)
     return trials
 
