@@ -29,7 +29,6 @@ PAIRS = [
 FAST = [
     ("discretized_logistic_mixture", "grey"),
     ("categorical_tokens", "tokens"),
-    ("zero_inflated_negative_binomial", "counts"),
 ]
 
 

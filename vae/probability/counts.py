@@ -25,9 +25,10 @@ from vae.probability.elementwise import (
 class multinomial:  # noqa: N801  (the name is the config value)
     """x [B, D] as n = sum(x) draws from softmax(theta): Liang et al. 2018, section 2.1.
 
-    n is taken as given: log p(x | n, z), with the coefficient n! / prod(x!), which they leave out.
-    As nothing models n, `mean` and `sample` are those of a single draw: shares that sum to 1, and
-    a one among zeros. The encoder sees x / |x|_2 as theirs does.
+    n is taken as given: log p(x | n, z), with the coefficient n! / prod(x!), which they leave out:
+    so it sums to 1 over the x of one n. As nothing models n, `mean` and `sample` are those of a
+    single draw: shares that sum to 1, and a one among zeros. The encoder sees x / |x|_2 as theirs
+    does.
     """
 
     kinds = ("counts", "binary")
@@ -43,8 +44,9 @@ class multinomial:  # noqa: N801  (the name is the config value)
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
-        """Logits of the shares of the data; a value that never occurs gets a tenth of a share."""
-        return np.log(np.maximum(mean, 0.1 * max(mean.mean(), 1e-12) / mean.size) / mean.sum())
+        """Logs of the data's shares, but a hundredth of an equal share at least."""
+        shares = mean / max(mean.sum(), 1e-12)
+        return np.log(np.maximum(shares, 0.01 / mean.size))
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """By Stirling's formula and what it leaves: exact, and precise for millions of draws."""

@@ -11,7 +11,9 @@ outputs are theta [..., H, W, channels(C)], the parameters in blocks one after t
   starts, are appended to them by the model as further blocks;
 - `encoder_input(x)`: what the encoder sees of x [B, *shape];
 - `output_bias(mean)`: decoder outputs [H, W, channels] whose mean is the data's, to start at;
-- `log_prob(theta, x)`: [..., B] nats, constants included, finite with its gradient;
+- `log_prob(theta, x)`: [..., B] nats, constants included, computed in float32; finite with its
+  gradient for any outputs, but where a Gaussian's or a Laplace's own log scale, which nothing
+  bounds, leaves float32. The others' log scales pass `elementwise.bounded`, and only there;
 - `mean(theta)`, `sample(key, theta)`: [..., H, W, C], in the space of x.
 """
 
