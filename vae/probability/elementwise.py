@@ -29,7 +29,9 @@ _LOG1P = _FIT.convert(kind=np.polynomial.Polynomial).coef[::-1].tolist()
 
 
 def _log1p(e: jax.Array) -> jax.Array:
-    """log(1 + e) for e in [0, 1], to float32's rounding, in a third of the time of jnp.log1p."""
+    """log(1 + e) for e in [0, 1], to float32's rounding: where there is a gradient, a CPU takes a
+    third of the time of jnp.log1p. Where there is none, YNNPACK has the whole decoder in one kernel
+    call, and is faster with log1p."""
     return e * functools.reduce(lambda total, coefficient: total * e + coefficient, _LOG1P)
 
 
@@ -37,7 +39,7 @@ def _log1p(e: jax.Array) -> jax.Array:
 def softplus(logits: jax.Array) -> jax.Array:
     """log(1 + exp(l)) without overflow. The derivative is written as the sigmoid, so value and
     gradient share one exponential: together they are the dearest element-wise work of a step."""
-    return jnp.maximum(logits, 0.0) + _log1p(jnp.exp(-jnp.abs(logits)))
+    return jnp.maximum(logits, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
 
 
 @softplus.defjvp
