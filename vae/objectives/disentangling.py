@@ -1,5 +1,7 @@
 """Objectives that push the aggregate posterior q(z) = E_data[q(z|x)] to independent latents."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -25,8 +27,8 @@ def stratified(own: jax.Array, num_examples: jax.Array) -> jax.Array:
 def weighted(own: jax.Array, num_examples: jax.Array) -> jax.Array:
     """Log weights 1/(NM) of minibatch weighted sampling, M the batch (Chen et al. 2018, eq. S4).
 
-    A lower bound of log q(z): where posteriors overlap it is log N too low. Of L latents the total
-    correlation then comes out (L - 1) log N too high, with the right gradient.
+    A lower bound of log q(z): where posteriors overlap it is log N too low, and the total
+    correlation of L latents (L - 1) log N too high. Good for its gradient alone.
     """
     return -jnp.log(num_examples * own.shape[1]) * jnp.ones_like(own)
 
@@ -37,7 +39,8 @@ def exact(own: jax.Array, num_examples: jax.Array) -> jax.Array:
     return jnp.full_like(own, -jnp.log(own.shape[1]))
 
 
-ESTIMATORS = {"exact": exact, "stratified": stratified, "weighted": weighted}
+Estimator = Callable[[jax.Array, jax.Array], jax.Array]
+ESTIMATORS: dict[str, Estimator] = {"exact": exact, "stratified": stratified, "weighted": weighted}
 
 
 def beta_tcvae(
@@ -56,22 +59,31 @@ def beta_tcvae(
     Couples the batch: log q(z) and each latent's log q(z_l) are estimated from the global batch.
 
     Args:
-      estimator: of q(z), a name in ESTIMATORS.
+      estimator: of q(z) in the loss, a name in ESTIMATORS. What is logged as mi, tc and
+        dimension_kl is the stratified estimate where the loss takes the weighted one.
     """
     q, z, terms = infer(model, x, keys)
     mu, logvar = (coupling.gather(a, axis) for a in (q.mu, q.logvar))
-    weigh = choose(ESTIMATORS, estimator, "objective.estimator")
-    weights = weigh(coupling.own_pairs(len(x), axis), hyper["num_examples"])
     mask = 1.0 if model.mask is None else model.mask
     pairs = gaussian.log_prob(z[:, None], mu, logvar)  # [B, B, L]: log q(z_l of row | x of column)
     own = gaussian.log_prob(z, q.mu, q.logvar)  # [B, L]
     conditional = (own * mask).sum(-1)
-    joint = jax.nn.logsumexp((pairs * mask).sum(-1) + weights, axis=1)
-    marginals = (jax.nn.logsumexp(pairs + weights[..., None], axis=1) * mask).sum(-1)
     prior = model.prior.log_prob(z) - (own * (1.0 - mask)).sum(-1)  # masked out latents have q = p
-    terms |= {"mi": conditional - joint, "tc": joint - marginals, "dimension_kl": marginals - prior}
-    loss = terms["distortion"] + terms["mi"] + hyper["beta"] * terms["tc"] + terms["dimension_kl"]
-    return {"loss": loss, **terms}
+
+    def decompose(weigh: Estimator) -> Terms:
+        weights = weigh(coupling.own_pairs(len(x), axis), hyper["num_examples"])
+        joint = jax.nn.logsumexp((pairs * mask).sum(-1) + weights, axis=1)
+        marginals = (jax.nn.logsumexp(pairs + weights[..., None], axis=1) * mask).sum(-1)
+        return {
+            "mi": conditional - joint,
+            "tc": joint - marginals,
+            "dimension_kl": marginals - prior,
+        }
+
+    parts = decompose(choose(ESTIMATORS, estimator, "objective.estimator"))
+    terms |= decompose(stratified) if estimator == "weighted" else parts
+    penalty = parts["mi"] + hyper["beta"] * parts["tc"] + parts["dimension_kl"]
+    return {"loss": terms["distortion"] + penalty, **terms}
 
 
 def covariance(values: jax.Array, axis: str | None) -> jax.Array:
