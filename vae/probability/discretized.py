@@ -31,10 +31,16 @@ def log_bin(level: jax.Array, loc: jax.Array, log_scale: jax.Array, top: int) ->
 
 
 def bin_mean(loc: jax.Array, log_scale: jax.Array, top: int) -> jax.Array:
-    """Mean of x over the bins: the sum of the probabilities to lie above each edge, over top."""
-    edges = jnp.arange(top, dtype=jnp.float32) + 0.5
-    width = jnp.exp(-log_scale) / top
-    return jax.nn.sigmoid(((loc * top)[..., None] - edges) * width[..., None]).mean(-1)
+    """Mean of x over the bins: the sum of the probabilities to lie above each edge, over top.
+
+    One edge after the other: all at once would take 255 times the memory of the pixels.
+    """
+    width, centre = jnp.exp(-log_scale) / top, loc * top
+
+    def add(edge: jax.Array, total: jax.Array) -> jax.Array:
+        return total + jax.nn.sigmoid((centre - edge - 0.5) * width)
+
+    return jax.lax.fori_loop(0, top, add, jnp.zeros_like(width)) / top
 
 
 def draw_level(noise: jax.Array, loc: jax.Array, log_scale: jax.Array, top: int) -> jax.Array:
