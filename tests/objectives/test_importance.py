@@ -259,7 +259,6 @@ def test_dreg_has_the_mean_gradient_of_iwae(parts):
     assert np.abs(z_scores(plain)).max() > 20  # there is a gradient to get wrong
     assert np.abs(z_scores(doubly - plain)).max() < 3.9
     assert np.abs(z_scores(landing - plain)).max() > 8
-    assert doubly.var(0).sum() < plain.var(0).sum()
 
 
 def test_stl_has_the_mean_gradient_of_the_elbo(parts):
@@ -300,7 +299,7 @@ def linear(shift=0.0):
 
 
 def test_the_mean_does_not_fall_as_k_grows_and_is_bounded_by_log_p():
-    model, params, x, log_p = linear(0.5)
+    model, params, x, log_p = linear(0.15)
     many = jnp.repeat(x, 1000, axis=0)
     means, errors = [], []
     for samples in (1, 2, 8, 64):
@@ -327,9 +326,10 @@ def test_stl_has_no_variance_at_the_exact_posterior():
 
 
 def test_signal_to_noise_of_the_encoder_falls_with_k_for_iwae_and_not_for_dreg():
-    """Rainforth et al. 2018: like 1/sqrt(k) for IWAE. Its own mean is not resolved at k = 64; that
-    of DReG, which is the same (above), is."""
-    model, params, x, _ = linear(0.15)
+    """Rainforth et al. 2018: like 1/sqrt(k) for IWAE, near the exact posterior, where k is large
+    enough for it at once. Its own mean is not resolved at k = 64; that of DReG, which is the same
+    (above), is."""
+    model, params, x, _ = linear(0.05)
     ks = [1, 4, 16, 64]
     ratios = {"iwae": [], "dreg": []}
     for samples in ks:
@@ -337,9 +337,24 @@ def test_signal_to_noise_of_the_encoder_falls_with_k_for_iwae_and_not_for_dreg()
         signal = np.linalg.norm(doubly.mean(0))
         for name, values in (("iwae", plain), ("dreg", doubly)):
             ratios[name].append(signal / np.sqrt(values.var(0).sum()))
+        assert doubly.var(0).sum() < 0.1 * plain.var(0).sum()
     slopes = {name: np.polyfit(np.log(ks), np.log(r), 1)[0] for name, r in ratios.items()}
-    assert abs(slopes["iwae"] + 0.5) < 0.15
+    assert abs(slopes["iwae"] + 0.5) < 0.1
     assert slopes["dreg"] > 0
+
+
+def test_what_the_source_computes_twice_is_compiled_once(parts):
+    """In products: those of IWAE for DReG; PIWAE adds a second way back through the decoder, whose
+    hidden layer takes two, for the weights of the draws differ and so does all that they scale."""
+    model, params, x, keys = parts
+
+    def products(name):
+        static = tuple(STATIC[name].items())
+        lowered = compiled.lower(name, static, model, params, x, keys, HYPER, None)
+        return lowered.compile().as_text().count(" dot(")
+
+    assert products("dreg") == products("iwae")
+    assert products("piwae") <= products("iwae") + 1
 
 
 @pytest.mark.parametrize("scale", [0.1, 3.0, 100.0])

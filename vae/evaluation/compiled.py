@@ -21,6 +21,7 @@ class Compiled:
     """
 
     def __init__(self, model: VAE, shape: tuple[int, ...], masked: bool = False):
+        model = model.clone(critic=None)  # of training alone
         self.model, self.masked = model, masked
         self._shapes = jax.eval_shape(lambda: initialise(model, shape)) if masked else None
         self.encode = PerExample(self._encode)
@@ -31,6 +32,7 @@ class Compiled:
 
     def variables(self, params: Any, latent_size: int) -> Any:
         """What the functions take first, from the weights of a model of `latent_size` latents."""
+        params = {name: branch for name, branch in params.items() if name != "critic"}
         if not self.masked:
             return variables(self.model, params)
         return variables(self.model, fit(params, self._shapes), latent_size)
