@@ -57,7 +57,7 @@ def write(folder, kind):
     ("name", "kind"),
     [pytest.param(*pair, marks=() if pair in FAST else pytest.mark.slow) for pair in PAIRS],
 )
-def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, name, kind):
+def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, name, kind, record_property):
     """As one of two latent sizes in one program: a population, stopped after half its steps."""
     settings = TINY | write(tmp_path, kind) | {"model__likelihood": name}
     members = [
@@ -96,6 +96,8 @@ def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, name, kind):
     page = report_run(run, run.workdir).read_text()
     assert name.replace("_", " ") in page
     assert (run.workdir / "figures" / "reconstructions.png").exists() == (len(run.shape) == 3)
+    for way in ("train", "resume", "evaluate", "report"):
+        record_property("combination", f"{name}|{way}|ran")
 
 
 def test_misfits_are_refused_with_those_that_fit(tmp_path):

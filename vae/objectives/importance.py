@@ -140,8 +140,9 @@ def piwae(
     # The generative model's part: as if the draws and the density that they came from were given.
     log_w, terms = log_weights(model, x, *jax.lax.stop_gradient((q, z)), keys)
     loss = -log_mean_exp(log_w)
-    # The inference network's: the same numbers (compiled code computes them once), with the
-    # weights of all else held. Taking away its own value leaves its gradient alone.
+    # The inference network's: the same numbers (compiled code computes them once, and goes back
+    # through the decoder twice: the draws' weights differ), with the weights of all else held.
+    # Taking away its own value leaves its gradient alone.
     log_w, _ = log_weights(frozen(model), x, q, z, keys)
     inference = -log_mean_exp(log_w.reshape(batches, samples, -1), axis=1).mean(0)
     return {"loss": loss + (inference - jax.lax.stop_gradient(inference)), **terms}

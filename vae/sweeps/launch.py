@@ -242,7 +242,8 @@ def sampler() -> Callable[[Path], np.ndarray | None]:
 
     def samples(workdir: Path) -> np.ndarray | None:
         described = runs.read_json(workdir / "data.json")
-        key = json.dumps([runs.read_config(workdir).model.to_dict(), described["shape"]])
+        config = runs.read_config(workdir).model.to_dict()
+        key = json.dumps([config, described["shape"], described["levels"]])
         run = load(workdir, compiled=known.get(key))
         known[key] = run.compiled
         images = run.sample(SHOWN)
