@@ -44,12 +44,12 @@ def get_config() -> ConfigDict:
     model.dtype = "float32"  # of the networks' products: float32 or bfloat16; the rest is float32
 
     config.objective = objective = ConfigDict()
-    objective.name = "elbo"  # elbo: distortion + beta rate; capacity: distortion + gamma |rate - C|
+    objective.name = "elbo"  # docs/objectives.md says what each minimises
     objective.beta = 1.0
     objective.beta_schedule = "constant"  # linear: warm-up from 0; cyclical: repeated warm-ups
     objective.beta_epochs = 0.0  # length of the warm-up, or of one cycle
-    objective.gamma = 1000.0
-    objective.capacity = 25.0  # nats at the end of the ramp from 0
+    objective.gamma = 1000.0  # capacity: weight of the distance from it
+    objective.capacity = 25.0  # capacity: nats at the end of the ramp from 0
     objective.capacity_epochs = 0.0  # length of the ramp; 0.0: at the end from the start
     objective.samples = 1  # K: draws of z of the importance-weighted objectives
     objective.batches = 1  # M of miwae: means over M bounds of K draws each
@@ -62,7 +62,7 @@ def get_config() -> ConfigDict:
     objective.diagonal = 10.0
     objective.mmd = 10.0  # info_vae, wae: weight of the discrepancy
     objective.kernel = "imq"  # imq or rbf
-    objective.decoder_penalty = 0.0  # rae: weight of the decoder's squared weights
+    objective.decoder_penalty = 1e-3  # rae: weight of the decoder's squared weights
     objective.tc = 10.0  # factor_vae: weight of the total correlation
     objective.critic_hidden = (1000, 1000, 1000, 1000, 1000, 1000)  # factor_vae: its discriminator
     objective.critic_learning_rate = 1e-4

@@ -118,9 +118,23 @@ def sweeps_table() -> str:
         config = result["config"]
         what = f"`{result['name']}`: {config['data']['name']}, {config['train']['epochs']} epochs a"
         what += f" trial, {len(result['trials'])} trials by `--launcher={result['launcher']}`"
-        table = summary.summary_table(result["trials"], result["keys"], markdown=True)
+        table = summary.summary_table(*_columns(result["trials"], result["keys"]), markdown=True)
         parts += [f"{what}:", table]
     return "\n\n".join(parts)
+
+
+def _columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]]:
+    """Trials and the keys to show: where trials set different keys, what each sets is one column."""
+    if all(trial["trial"].count("=") == len(keys) for trial in trials):
+        return trials, keys
+    return [trial | {"values": {"trial": trial["trial"]}} for trial in trials], ["trial"]
+
+
+def objective_speed_table() -> str:
+    """The recorded times of a step of every objective."""
+    result = runs.read_json(RESULTS / "objective_speed.json")
+    what = f"Batch {result['batch_size']}, one device; {result['machine']}."
+    return f"{format_table(result['rows'], markdown=True)}\n\n{what}"
 
 
 def sweep_benchmark_table() -> str:
@@ -135,6 +149,7 @@ TABLES = {
     "benchmark": benchmark_table,
     "sweeps": sweeps_table,
     "sweep_benchmark": sweep_benchmark_table,
+    "objective_speed": objective_speed_table,
 }
 
 

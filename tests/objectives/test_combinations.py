@@ -4,6 +4,8 @@ An objective knows of a likelihood no more than its log probability: each is run
 others, every network with every likelihood, and every objective in bfloat16.
 """
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -168,3 +170,12 @@ def test_a_masked_model_is_the_smaller_one(record_property):
         outside = jax.tree.map(np.subtract, got, models.fit(cut, got))
         assert all(not np.any(leaf) for leaf in jax.tree.leaves(outside))
         record_property("combination", f"{name}|masked population|ran")
+
+
+def test_the_documents_name_every_choice():
+    root = Path(__file__).resolve().parents[2]
+    readme, table = ((root / path).read_text() for path in ("README.md", "docs/objectives.md"))
+    for name in objectives.__all__:
+        assert f"`{name}`" in readme and f"`{name}`" in table, name
+    for name in likelihoods.__all__:
+        assert f"`{name}`" in readme, name
