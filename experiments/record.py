@@ -124,7 +124,7 @@ def sweeps_table() -> str:
 
 
 def _columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]]:
-    """Trials and the keys to show: where trials set different keys, what each sets is one column."""
+    """Trials and the keys to show: one column, of what each sets, where they set different keys."""
     if all(trial["trial"].count("=") == len(keys) for trial in trials):
         return trials, keys
     return [trial | {"values": {"trial": trial["trial"]}} for trial in trials], ["trial"]
