@@ -149,24 +149,6 @@ def test_special_cases_of_miwae_and_ciwae(parts):
         np.testing.assert_allclose(a["loss"], b["loss"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["iwae", "miwae", "ciwae", "renyi"])
-def test_gradients_are_finite_differences_in_float64(parts, name):
-    with jax.enable_x64(True):
-        model, params, x, keys = parts
-        x, params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), (x, params))
-        rng = np.random.default_rng(2)
-        direction = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape)), params)
-
-        def shifted(step):
-            moved = jax.tree.map(lambda p, d: p + step * d, params, direction)
-            return terms(name, model, moved, x, keys)["loss"].mean()
-
-        along = jax.tree.map(jnp.vdot, gradient(name, model, params, x, keys), direction)
-        # The model keeps float32 heads and noise, so differences resolve about 1e-3.
-        numeric = (shifted(1e-3) - shifted(-1e-3)) / 2e-3
-        np.testing.assert_allclose(numeric, sum(jax.tree.leaves(along)), rtol=2e-2)
-
-
 def test_piwae_is_iwae_for_the_decoder_and_miwae_for_the_encoder(parts):
     partly = gradient("piwae", *parts)
     assert_close(generative(partly), generative(gradient("iwae", *parts, samples=M * K)))
@@ -384,18 +366,6 @@ def test_renyi_is_iwae_at_0_the_elbo_at_1_and_falls_between(parts):
     elbo = gradient("miwae", *parts, samples=1, batches=K)
     for alpha in (1.0, 1.0 - 1e-7, 1.0 + 1e-7, 1.0 + 1e-4):
         assert_close(at(alpha, gradient), elbo, 1e-2, 2e-3)
-
-
-@pytest.mark.parametrize("name", ["iwae", "piwae", "dreg"])
-def test_masked_latents_count_for_nothing(parts, name):
-    _, _, x, keys = parts
-    small, params = build(2)
-    large, shapes = build(5)
-    few, expected = evaluate(name, small, params, x, keys)
-    many, cut = evaluate(name, large, models.fit(params, shapes), x, keys, latents=2)
-    for key, value in few.items():
-        np.testing.assert_allclose(many[key], value, rtol=1e-5)
-    assert_close(cut, models.fit(expected, shapes), 1e-4, 1e-5)  # and none to the masked
 
 
 @pytest.mark.parametrize("name", ["piwae", "dreg"])
