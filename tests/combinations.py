@@ -1,4 +1,4 @@
-"""The table of what tests ran with what: `./launch.sh test --combinations=docs/combinations.md`."""
+"""The table of what tests ran with what: `./launch.sh test -m "" --combinations=FILE`."""
 
 import time
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def write(path: Path, recorded: Iterable[str]) -> None:
     lines = [
         "# What is tested with what",
         "",
-        "`./launch.sh test --combinations=docs/combinations.md` made this from what passed, at",
+        "`./launch.sh test -m '' --combinations=docs/combinations.md` made this of what passed at",
         f"revision {runs.git_revision()}, {time.strftime('%Y-%m-%d')}. Empty cells were not run;",
         "`refused` are combinations that make no sense: an error says why.",
         *table("Objectives and ways to run", objectives.__all__, WAYS, found),

@@ -103,6 +103,7 @@ def test_a_sweep_can_grow_and_not_shrink_or_change(whole, tmp_path, capsys):
     assert "train.epochs: 4 -> 5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_then_relaunch(tmp_path):
     """Finished trials are not touched, and the end is that of the undisturbed sweep."""
     workdir, undisturbed = tmp_path / "sweep", tmp_path / "undisturbed"
@@ -126,6 +127,7 @@ def test_kill_9_in_the_middle_then_relaunch(tmp_path):
     assert all(np.array_equal(left[key], right[key]) for key in right)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_every_trial_and_a_relaunch_goes_on(tmp_path):
     workdir = tmp_path / "sweep"
     flags = ["--config.train.epochs=2000", "--config.train.eval_epochs=1000.0"]
@@ -169,6 +171,7 @@ def test_processes_give_the_same_table_as_a_population(two, tmp_path):
     assert "validation" in (workdir / "trials" / "latent_size=2" / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_slurm_gives_the_same_table_as_a_population(two, tmp_path, node):
     workdir = tmp_path / "sweep"
     code, _, err = finish(start(workdir, GRID[0], "--launcher=slurm", "--slots=2"))
@@ -176,6 +179,7 @@ def test_slurm_gives_the_same_table_as_a_population(two, tmp_path, node):
     assert_same_table(workdir, two, rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_tried_again_and_then_named(tmp_path):
     workdir = tmp_path / "sweep"
     flags = ["--launcher=processes", "--slots=1", "--sweep=data.path=none.npz,absent.npz"]
@@ -206,6 +210,7 @@ def test_wrong_sweeps_exit_2_and_leave_no_trial(flags, words, tmp_path, capsys):
     assert not (workdir / "trials").exists()
 
 
+@pytest.mark.slow
 def test_a_search_prunes_and_resumes_where_it_was(tmp_path):
     workdir = tmp_path / "search"
     flags = ["--search=tpe", "--halving=2", "--slots=4"]

@@ -221,6 +221,7 @@ def test_a_diverging_trial_fails_alone(tmp_path):
             np.testing.assert_array_equal(left[name], right[name])
 
 
+@pytest.mark.slow
 def test_trials_stop_early_each_on_its_own(tmp_path):
     changes = [{"optimizer__learning_rate": rate} for rate in (0.05, 1e-4)]
     both = members(tmp_path, changes, train__patience=2, train__epochs=30)
