@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib import metadata
 
 import jax
 import numpy as np
@@ -101,6 +102,7 @@ def main(arguments: list[str]) -> int:
         "command": f"python -m experiments.objective_speed {' '.join(arguments)}".strip(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "git_revision": runs.git_revision(),
+        "versions": {name: metadata.version(name) for name in ("jax", "flax", "optax")},
         "machine": processor(),
         "batch_size": study.get_config().train.batch_size,
         "rows": rows,
