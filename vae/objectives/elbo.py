@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.model import VAE
+from vae.objectives import coupling
 from vae.probability import noise
 
 Terms = dict[str, jax.Array]
@@ -52,8 +53,5 @@ def capacity(
     Couples the batch: the rate is averaged over the global batch before it meets C.
     """
     terms = bound_terms(model, x, keys)
-    rate = terms["rate"].mean()
-    if axis is not None:
-        rate = jax.lax.pmean(rate, axis)
-    excess = jnp.abs(rate - hyper["capacity"])
+    excess = jnp.abs(coupling.mean(terms["rate"], axis) - hyper["capacity"])
     return {"loss": terms["distortion"] + hyper["gamma"] * excess, **terms}

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.model import VAE
+from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms
 from vae.objectives.importance import draw, log_likelihood
 
@@ -45,10 +46,8 @@ def free_bits(
     batch: a group's KL is averaged over the global batch before it meets the floor.
     """
     kl, floor, terms = parts(model, x, keys, hyper, group_size)
-    kl = kl.mean(0)
-    if axis is not None:
-        kl = jax.lax.pmean(kl, axis)
-    return {"loss": terms["distortion"] + jnp.maximum(floor, kl).sum(), **terms}
+    floored = jnp.maximum(floor, coupling.mean(kl, axis)).sum()
+    return {"loss": terms["distortion"] + floored, **terms}
 
 
 def free_bits_per_example(
