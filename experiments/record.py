@@ -68,7 +68,8 @@ def _portable(text: str, data_dir: str, workdir: Path) -> str:
     """Writes the paths that are this machine's own as a reader would type them."""
     text = text.replace(str(workdir), f"runs/{workdir.name}")
     text = text.replace(data_dir, "DATA") if data_dir else text
-    return re.sub(r"[^\s\"]*/vae/__main__\.py", "python -m vae", text)
+    text = re.sub(r"[^\s\"]*/vae/__main__\.py", "python -m vae", text)
+    return re.sub(r"[^\s\"]*/vae/sweeps/trial\.py", "python -m vae.sweeps.trial", text)
 
 
 def row(result: dict[str, Any]) -> dict[str, str]:
