@@ -162,6 +162,7 @@ def test_a_diverging_run_exits_1_keeps_its_checkpoint_and_dumps_the_batch(fails,
     assert (workdir / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_exits_1_and_a_larger_one_goes_on(tmp_path):
     """A tmpfs of 1.5 MB: the run stops with the reason; moved to a larger disk it finishes."""
     large = ["--config.model.hidden=(200,200)", "--config.train.epochs=6"]

@@ -40,6 +40,7 @@ def test_four_devices_equal_one(tmp_path, one):
     assert_close(last_state(tmp_path / "run"), last_state(one))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [(4, 1), (1, 4)])
 def test_a_checkpoint_of_four_devices_restores_on_one_and_back(tmp_path, one, first, second):
     """The first run is stopped early on and saves, the second goes on to the same end."""
@@ -55,6 +56,7 @@ def test_a_checkpoint_of_four_devices_restores_on_one_and_back(tmp_path, one, fi
     assert_close(last_state(workdir), last_state(one))
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_run(tmp_path, one):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))

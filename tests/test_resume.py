@@ -63,6 +63,7 @@ def assert_same_run(workdir, whole):
     assert metrics(workdir) == metrics(whole)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path, whole):
     """Weights, optimiser, EMA, schedules, data position, early-stopping state and metrics."""
     workdir, generator = tmp_path / "run", random.Random(0)

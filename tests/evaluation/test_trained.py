@@ -135,6 +135,7 @@ def test_elbo_below_iwae_below_log_p_on_the_trained_linear_model(linear):
     assert elbo <= few + 0.01 and few <= many + 0.01 and many <= log_p + 0.01  # Monte-Carlo error
 
 
+@pytest.mark.slow
 def test_readme_snippets_run(run, monkeypatch):
     """The README's Python works as it stands, on a run of another size."""
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()

@@ -122,6 +122,7 @@ def test_networks_go_with(likelihood, record_property):
         record_property("combination", f"{name}|{likelihood}|ran")
 
 
+@pytest.mark.slow
 def test_every_objective_computes_in_bfloat16(record_property):
     """The networks' products alone: loss and gradients are float32, close to those of float32."""
     losses = {}
@@ -139,6 +140,7 @@ def test_every_objective_computes_in_bfloat16(record_property):
         record_property("combination", f"{name}|bfloat16|ran")
 
 
+@pytest.mark.slow
 def test_a_masked_model_is_the_smaller_one(record_property):
     """A model of 5 latents with 3 of them unmasked against the model of 3: to rounding."""
     x, keys, values = bits(8), keys_for(8, 1), traced()

@@ -293,6 +293,7 @@ def test_the_mean_does_not_fall_as_k_grows_and_is_bounded_by_log_p():
     assert means[-1] > log_p.mean() - 0.1
 
 
+@pytest.mark.slow
 def test_bounds_are_tight_at_the_exact_posterior():
     model, params, x, log_p = linear()
     for name in STATIC:
@@ -307,6 +308,7 @@ def test_stl_has_no_variance_at_the_exact_posterior():
     assert landing.std(0).max() < 1e-4 and np.abs(landing).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_signal_to_noise_of_the_encoder_falls_with_k_for_iwae_and_not_for_dreg():
     """Rainforth et al. 2018: like 1/sqrt(k) for IWAE, near the exact posterior, where k is large
     enough for it at once. Its own mean is not resolved at k = 64; that of DReG, which is the same

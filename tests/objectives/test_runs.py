@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from tests.helpers import last_state, small_config
 from vae.evaluation.evaluate import evaluate_run
@@ -11,6 +12,7 @@ from vae.reports.page import report_run
 from vae.training.population import Group
 
 
+@pytest.mark.slow
 def test_a_critic_trains_resumes_and_is_left_behind_by_evaluation(tmp_path):
     """As one of two latent sizes in one program, at once and stopped after half its steps."""
 

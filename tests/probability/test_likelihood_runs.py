@@ -53,6 +53,7 @@ def write(folder, kind):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [pytest.param(*pair, marks=() if pair in FAST else pytest.mark.slow) for pair in PAIRS],

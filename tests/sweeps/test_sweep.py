@@ -143,6 +143,7 @@ def test_ctrl_c_saves_every_trial_and_a_relaunch_goes_on(tmp_path):
     assert int(last_state(workdir / "trials" / "latent_size=2,beta=0.5")["step"]) > 0
 
 
+@pytest.mark.slow
 def test_a_diverging_trial_is_named_and_the_others_are_done(tmp_path):
     workdir = tmp_path / "sweep"
     flags = ["--sweep=optimizer.learning_rate=1e9,1e-3", "--seeds=2"]
@@ -163,6 +164,7 @@ def two(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_table_as_a_population(two, tmp_path):
     workdir = tmp_path / "sweep"
     code, _, err = finish(start(workdir, GRID[0], "--launcher=processes"))

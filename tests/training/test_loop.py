@@ -57,6 +57,7 @@ def test_bfloat16_computes_with_float32_parameters_and_loss(tmp_path):
     assert half != full and abs(half - full) < 0.3
 
 
+@pytest.mark.slow
 def test_a_streamed_run_equals_one_in_memory(tmp_path):
     for name, streamed in (("memory", False), ("stream", True)):
         vae.train(small_config(data__stream=streamed, train__epochs=2), str(tmp_path / name))
@@ -65,6 +66,7 @@ def test_a_streamed_run_equals_one_in_memory(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "likelihood"), [("conv", "gaussian_learned"), ("resnet", "gaussian_per_pixel")]
 )

@@ -168,6 +168,7 @@ def test_trials_spread_over_the_devices_with_no_collective(tmp_path, per_device)
     assert {shard.data.shape[:2] for shard in leaf.addressable_shards} == {(1, per_device)}
 
 
+@pytest.mark.slow
 def test_a_group_larger_than_the_memory_is_cut(tmp_path, monkeypatch):
     """Eight trials on one device whose memory is short: fewer slots, the same trials."""
     eight = members(tmp_path, [{"seed": n} for n in range(8)], train__epochs=1)
@@ -185,6 +186,7 @@ def test_a_group_larger_than_the_memory_is_cut(tmp_path, monkeypatch):
     assert all(int(last_state(path)["step"]) == 32 for _, path in eight)
 
 
+@pytest.mark.slow
 def test_vmap_inside_a_device_trains_the_same_and_gives_up_empty_slots(
     tmp_path, trained, monkeypatch
 ):
@@ -206,6 +208,7 @@ def test_vmap_inside_a_device_trains_the_same_and_gives_up_empty_slots(
         close(last_state(one), last_state(other))
 
 
+@pytest.mark.slow
 def test_a_diverging_trial_fails_alone(tmp_path):
     changes = [{"optimizer__learning_rate": rate} for rate in (1e-3, 1e9, 2e-3, 3e-3)]
     eight = members(tmp_path / "eight", changes + [{"seed": n} for n in range(1, 5)])
@@ -230,6 +233,7 @@ def test_trials_stop_early_each_on_its_own(tmp_path):
     assert steps[0] < steps[1]
 
 
+@pytest.mark.slow
 def test_a_paused_group_goes_on_to_the_same_end(tmp_path):
     changes = [{"seed": 0}, {"seed": 1}]
     paused, whole = members(tmp_path / "paused", changes), members(tmp_path / "whole", changes)

@@ -30,6 +30,7 @@ def leaves_close(left, right, rtol):
         assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b) + 1e-12
 
 
+@pytest.mark.slow
 def test_gradient_on_four_devices_equals_one(record_property):
     """Of every objective; the gradient and not Adam's losses, which hide a wrong scale."""
     raw = jnp.asarray(grey_dataset().splits["train"].x[:40])
