@@ -20,14 +20,38 @@ def get_config() -> ConfigDict:
     data.validation_size = -1  # examples held out of the training set; -1: the table's choice
     data.size = 0  # a seeded subset of this many examples; 0: all
     data.image_size = 0  # resize images to this many pixels a side; 0: as they are
+    data.context = ""  # seen beside x: labels, factors, or array (your own); "": nothing
+    data.labelled = 0  # training examples that keep their context, for m2; 0: all
+    data.labelled_share = 0.1  # of the training set that they are repeated to
     data.stream = False  # read batches from disk through Grain instead of holding all on the device
 
     config.model = model = ConfigDict()
+    # vae; chain, ladder: layers of latents; top_down: layers of maps of them; vqvae: codes
+    model.name = "vae"
+    # Of the layer next to x in chain and ladder; at each position of a map in top_down; codes of an
+    # example in vqvae, where model.dense=0 gives it as many as the convolutions' map has positions.
     model.latent_size = 10
+    model.upper_sizes = (10,)  # chain, ladder: latents of the layers above the first
+    model.layer_hidden = (100, 100)  # chain, ladder: widths of the networks between two layers
+    model.codes = 128  # vqvae: in the codebook
+    model.code_size = 16  # vqvae: numbers of a code
+    model.codebook_update = "ema"  # vqvae: ema: running means of what is quantised; or gradient
+    model.prior_width = 64  # vqvae: of the network that is the prior over codes
+    model.prior_depth = 2
+    model.classifier = ""  # m2, supervised: mlp, conv or resnet, of x, for the labels; "": none
+    model.groups = (1, 1)  # top_down: groups of latents of each level, the finest first
     model.encoder = "mlp"  # mlp, conv, resnet
     model.decoder = "mlp"
+    # diagonal, full_covariance; by flows: iaf, planar, radial, sylvester_householder,
+    # sylvester_orthogonal, sylvester_triangular; von_mises_fisher, with prior sphere.
     model.posterior = "diagonal"
-    model.prior = "normal"
+    model.prior = "normal"  # mixture, vamp; by flows: realnvp, spline; autoregressive
+    model.prior_components = 50  # mixture: Gaussians; vamp: pseudo-inputs
+    model.flow_layers = 4  # steps of a flow, in prior and posterior
+    model.flow_hidden = (64,)  # widths of its networks: iaf, realnvp, spline, autoregressive
+    model.flow_bins = 8  # spline: bins of [-5, 5]
+    model.flow_columns = 0  # sylvester_orthogonal: columns of Q; 0: as many as latents
+    model.flow_reflections = 4  # sylvester_householder: reflections that make Q
     # For binary data: bernoulli, multinomial; for grey: discretized_logistic, categorical,
     # discretized_logistic_mixture, continuous_bernoulli; for grey and real: gaussian_fixed,
     # gaussian_learned, gaussian_per_pixel, laplace; for counts: multinomial, negative_binomial,
@@ -63,6 +87,11 @@ def get_config() -> ConfigDict:
     objective.mmd = 10.0  # info_vae, wae: weight of the discrepancy
     objective.kernel = "imq"  # imq or rbf
     objective.decoder_penalty = 1e-3  # rae: weight of the decoder's squared weights
+    objective.commitment = 0.25  # vq: weight of the encoder's distance from its codes
+    objective.codebook_decay = 0.99  # vq, model.codebook_update=ema: of the running means
+    objective.revive = 0.1  # the same: a code with fewer vectors a batch is put on a random one
+    objective.labelled = 1.0  # m2: weight of the bound of an example whose class is known
+    objective.classification = 1.0  # m2: weight of its -log q(y|x)
     objective.tc = 10.0  # factor_vae: weight of the total correlation
     objective.critic_hidden = (1000, 1000, 1000, 1000, 1000, 1000)  # factor_vae: its discriminator
     objective.critic_learning_rate = 1e-4
@@ -77,6 +106,7 @@ def get_config() -> ConfigDict:
     optimizer.eps = 1e-8
     optimizer.weight_decay = 0.0  # decoupled; kernels only, biases do not decay
     optimizer.clip_norm = 0.0  # bound on the gradient's norm; 0.0: none
+    optimizer.skip_norm = 0.0  # a step with a larger gradient is bad (train.skip_steps); 0.0: none
 
     config.train = train = ConfigDict()
     train.epochs = 200
@@ -85,7 +115,7 @@ def get_config() -> ConfigDict:
     train.ema = 0.0  # decay of the averaged weights that are evaluated; 0.0: none
     train.eval_epochs = 10.0  # between validations; each is also a checkpoint
     train.patience = 0  # early stopping: validations without a better ELBO; 0: never
-    train.skip_nonfinite = 0  # non-finite steps in a row that are skipped before the run gives up
+    train.skip_steps = 0  # bad (non-finite) steps in a row that are skipped before the run gives up
     train.wandb = ""  # Weights & Biases project; "": none
 
     config.eval = evaluation = ConfigDict()

@@ -39,7 +39,8 @@ def grey_dataset(num: int = 120, shape: tuple[int, ...] = (4, 4, 1), levels: int
 
     def split(size: int, binarized: bool) -> Split:
         high = 2 if binarized else levels
-        return Split(rng.integers(0, high, (size, *shape)).astype(np.uint8), binarized=binarized)
+        x = rng.integers(0, high, (size, *shape)).astype(np.uint8)
+        return Split(x, np.arange(size, dtype=np.int32) % 3, binarized=binarized)
 
     splits = {
         "train": split(num, False),
@@ -58,7 +59,7 @@ def build(config: Any, dataset: Dataset) -> tuple[Program, dict, state.State]:
 
 def single(program: Program, dataset: Dataset, parallel: str = "jit", streamed: bool = False):
     """An engine for one run, fed up to 8 steps a call."""
-    return Single(program, None if streamed else dataset.splits["train"].x, parallel, 8)
+    return Single(program, None if streamed else dataset.splits["train"].arrays(), parallel, 8)
 
 
 def with_random_parameters(module: Any, x: Any) -> tuple[Any, Any]:

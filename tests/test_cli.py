@@ -158,7 +158,7 @@ def test_a_diverging_run_exits_1_keeps_its_checkpoint_and_dumps_the_batch(fails,
           "--config.model.likelihood=gaussian_per_pixel", "--config.optimizer.name=sgd",
           "--config.optimizer.warmup_epochs=5.0", "--config.train.epochs=20",
           "--config.optimizer.learning_rate=50.0", f"--workdir={workdir}")
-    assert np.load(workdir / "nonfinite_batch.npz")["x"].shape == (100, 5)
+    assert np.load(workdir / "bad_batch.npz")["x"].shape == (100, 5)
     assert (workdir / "checkpoints").exists()
 
 

@@ -56,7 +56,7 @@ def evaluate(values: Any) -> None:
 def sample(values: Any) -> None:
     from vae.reports.page import sample
 
-    for path in sample(values.workdir, values.num, values.seed):
+    for path in sample(values.workdir, values.num, values.seed, values.sampler):
         print(path)
 
 
@@ -163,8 +163,13 @@ VERBS = {
         evaluate,
     ),
     "sample": Verb(
-        "draw from the prior: a grid and an .npz",
-        (WORKDIR, Flag("num", "number of samples", 64), Flag("seed", "seed of the draws", 0)),
+        "draw from the prior, or from a density fitted to the latents: a grid and an .npz",
+        (
+            WORKDIR,
+            Flag("num", "number of samples", 64),
+            Flag("seed", "seed of the draws", 0),
+            Flag("sampler", "prior, normal, aggregate, mixture, flow or second_stage", "prior"),
+        ),
         sample,
     ),
     "report": Verb("draw the figures and write report.html", (WORKDIR,), report),

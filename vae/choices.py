@@ -34,7 +34,9 @@ def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
     return options[name] if isinstance(options, Mapping) else getattr(options, name)
 
 
-def build(options: ModuleType, name: str, key: str, values: Mapping[str, Any]) -> Any:
+def build(
+    options: ModuleType | Mapping[str, Any], name: str, key: str, values: Mapping[str, Any]
+) -> Any:
     """Builds the chosen dataclass or Flax module from those of `values` that it has fields for."""
     chosen = choose(options, name, key)
     names = {field.name for field in dataclasses.fields(chosen) if field.init}

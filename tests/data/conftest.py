@@ -31,6 +31,9 @@ def config():
             size=0,
             image_size=0,
             stream=False,
+            context="",
+            labelled=0,
+            labelled_share=0.1,
         )
         return ml_collections.ConfigDict({**defaults, **keys})
 

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from configs import base
-from vae import model as models
+from vae import models
 from vae.errors import RunError
 from vae.evaluation import bounds
 from vae.evaluation.batches import mean_and_stderr
@@ -118,7 +118,9 @@ def test_evaluation_does_not_depend_on_batch_size_or_devices(linear, batch_size)
 
 def _on_one_device(model):
     function = bounds.elbo(model).function
-    return lambda weights, x, key, index: function(weights, x, noise.example_keys(key, index))
+    return lambda weights, batch, key, index: function(
+        weights, batch[0], noise.example_keys(key, index)
+    )
 
 
 def test_a_planted_nan_fails_loudly():

@@ -10,13 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.helpers import small_config
-from vae import model as models
-from vae.probability import noise, posteriors, priors
+from vae import models
+from vae.probability import noise, priors
+from vae.probability.distributions import Diagonal
 from vae.training import objectives as setting
 from vae.training import setup
 
 PIXELS = 6
-LIKELIHOOD = {"sigma_vae": "gaussian_learned"}  # where the objective needs one
+CLASSES = 3
+CLASSIFIED = {"data__context": "labels", "model__classifier": "mlp"}
+CODES = {"model__name": "vqvae", "model__codes": 4, "model__code_size": 2, "model__prior_width": 4}
+NEEDS = {  # what an objective needs of the rest of the config
+    "m2": CLASSIFIED,
+    "supervised": CLASSIFIED,
+    "sigma_vae": {"data__binarization": "none", "model__likelihood": "gaussian_learned"},
+    "vq": CODES,
+}
 
 
 def hyper(**values):
@@ -27,18 +36,36 @@ def keys_for(count, seed=0):
     return noise.example_keys(jax.random.key(seed), jnp.arange(count))
 
 
+def context_for(config, count):
+    """Classes of which every other is not known, one-hot [count, CLASSES]; None for no context."""
+    if not config.data.context:
+        return None
+    known = np.arange(count) % 2 == 0
+    return np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES] * known[:, None]
+
+
+def build_model(config, shape, **settings):
+    """The config's model, with the critic and the context that its objective needs."""
+    settings["context_size"] = CLASSES if config.data.context else 0
+    return models.from_config(config.model, shape, critic=setting.critic(config), **settings)
+
+
 @functools.cache
 def model_and_params(latent_size=3, name="elbo", dtype="float32"):
     """A model of vectors of bits that fits the objective, and random weights for it."""
-    config = small_config(model__hidden=(4,), model__latent_size=latent_size)
+    config = small_config(model__hidden=(4,), **NEEDS.get(name, {}))
     config.objective.name, config.objective.critic_hidden = name, (5,)
-    config.model.dtype = dtype
-    config.model.likelihood = LIKELIHOOD.get(name, "bernoulli")
-    critic = setting.critic(config)
-    model = models.from_config(config.model, (PIXELS,), critic=critic)
+    config.model.latent_size, config.model.dtype = latent_size, dtype
+    model = build_model(config, (PIXELS,))
     shapes = jax.eval_shape(lambda: models.initialise(model, (PIXELS,)))
     rng = np.random.default_rng(1)
     return model, jax.tree.map(lambda p: 0.4 * rng.normal(size=p.shape).astype(np.float32), shapes)
+
+
+def bind(name, model, params, count, latents=None):
+    """The model of objective `name`, bound for `count` examples."""
+    context = context_for(small_config(**NEEDS.get(name, {})), count)
+    return model.bind(models.variables(model, params, latents, context))
 
 
 def bits(count):
@@ -57,28 +84,28 @@ def evaluate(name, values, **changes):
 
     @jax.jit
     def terms(params, x, keys, values):
-        return objective(model.bind({"params": params}), x, keys, values)
+        return objective(bind(name, model, params, 20), x, keys, values)
 
-    bound = model.bind({"params": params})
+    bound = bind(name, model, params, 20)
     return terms(params, x, keys, values), (bound, x, keys)
 
 
 class Given:
     """Stands in for a model: q(z|x) = N(x, std^2), and nothing to reconstruct."""
 
-    mask = None
+    mask, layers = None, 1
 
     def __init__(self, latent_size, std):
         self.prior, self.std = priors.normal(latent_size), std
+        self.log_prior = self.prior.log_prob
 
     def encode(self, x, keys=None):
-        return posteriors.diagonal(x, jnp.full_like(x, 2.0 * np.log(self.std)))
+        return Diagonal(x, jnp.full_like(x, 2.0 * np.log(self.std)))
 
-    def decode(self, z, keys=None):
-        return z
-
-    def log_likelihood(self, theta, x):
-        return jnp.zeros(len(x))
+    def joint(self, q, x, keys, first=0, count=1, dropout=None):
+        z, log_q = q.sample_and_log_prob(keys, first, count)
+        nothing = jnp.zeros((count, len(x)))
+        return models.Joint(q, z, z, nothing, self.log_prior(z), log_q, self.prior.kl(q))
 
 
 def traced():
@@ -96,7 +123,7 @@ def check_slope(name, **changes):
         params = jax.tree.map(np.float64, params)
 
         def loss(params):
-            return objective(model.bind({"params": params}), x, keys, values)["loss"].mean()
+            return objective(bind(name, model, params, 5), x, keys, values)["loss"].mean()
 
         value_and_grad = jax.jit(jax.value_and_grad(loss))
         rng = np.random.default_rng(1)

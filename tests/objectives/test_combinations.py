@@ -11,17 +11,28 @@ import numpy as np
 import pytest
 
 from tests.helpers import small_config
-from tests.objectives.shared import bits, chosen, keys_for, model_and_params, traced
-from vae import model as models
-from vae import networks, objectives
+from tests.objectives.shared import (
+    NEEDS,
+    bind,
+    bits,
+    build_model,
+    chosen,
+    context_for,
+    keys_for,
+    model_and_params,
+    traced,
+)
+from vae import models, networks, objectives
 from vae.errors import UserError
-from vae.probability import likelihoods, noise
+from vae.models import build
+from vae.probability import likelihoods, noise, posteriors, priors
 from vae.training import objectives as setting
 from vae.training import setup
 
 # Nothing is run twice: what takes time here is to compile.
 QUICK = {"xla_backend_optimization_level": 0}
 LEVELS = 5
+TRAINING_ALL = [name for name in objectives.__all__ if name != "supervised"]  # all of the model
 VALUES = {  # what a likelihood's first kind of data looks like
     "binary": lambda rng, shape: rng.integers(0, 2, shape),
     "grey": lambda rng, shape: rng.integers(0, LEVELS, shape) / (LEVELS - 1),
@@ -32,18 +43,19 @@ VALUES = {  # what a likelihood's first kind of data looks like
 
 
 def config_for(objective, likelihood, **changes):
-    return small_config(
-        model__hidden=(4,),
-        model__latent_size=2,
-        model__filters=(2,),
-        model__dense=4,
-        model__likelihood=likelihood,
-        objective__name=objective,
-        objective__samples=2,
-        objective__batches=2,
-        objective__critic_hidden=(3,),
-        **changes,
-    )
+    settings = {
+        "model__hidden": (4,),
+        "model__latent_size": 2,
+        "model__filters": (2,),
+        "model__dense": 4,
+        "objective__name": objective,
+        "objective__samples": 2,
+        "objective__batches": 2,
+        "objective__critic_hidden": (3,),
+        **NEEDS.get(objective, {}),
+        "model__likelihood": likelihood,
+    }
+    return small_config(**settings | changes)
 
 
 def examples(likelihood, shape):
@@ -55,8 +67,8 @@ def examples(likelihood, shape):
 
 def gradient_of(config, x):
     """A function that gives the loss and its gradient at random parameters; it has to be jitted."""
-    critic = setting.critic(config)
-    model = models.from_config(config.model, x.shape[1:], critic=critic, levels=LEVELS)
+    model = build_model(config, x.shape[1:], levels=LEVELS)
+    context = context_for(config, len(x))
     shapes = jax.eval_shape(lambda: models.initialise(model, x.shape[1:]))
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda p: 0.1 * rng.standard_normal(p.shape, np.float32), shapes)
@@ -65,7 +77,8 @@ def gradient_of(config, x):
     keys = noise.example_keys(jax.random.key(0), np.arange(len(x)))
 
     def loss(params):
-        return objective(model.bind({"params": params}), x, keys, hyper)["loss"].mean()
+        bound = model.bind(models.variables(model, params, context=context))
+        return objective(bound, x, keys, hyper)["loss"].mean()
 
     return lambda: jax.value_and_grad(loss)(params)
 
@@ -89,7 +102,8 @@ def assert_learns(loss, gradient):
 @pytest.mark.parametrize("likelihood", likelihoods.__all__)
 def test_objectives_go_with(likelihood, record_property):
     x = examples(likelihood, (2, 2, 1))
-    others = [name for name in objectives.__all__ if name not in ("elbo", "sigma_vae")]
+    special = ("elbo", "sigma_vae", "supervised")  # the last trains the classifier alone
+    others = [name for name in objectives.__all__ if name not in special]
     names = ["elbo", *others[likelihoods.__all__.index(likelihood) % 3 :: 3]]
     names += ["sigma_vae"] if likelihood == "gaussian_learned" else []
     functions = {name: gradient_of(config_for(name, likelihood), x) for name in names}
@@ -128,7 +142,7 @@ def test_every_objective_computes_in_bfloat16(record_property):
     losses = {}
     for dtype in ("float32", "bfloat16"):
         functions = {}
-        for name in objectives.__all__:
+        for name in TRAINING_ALL:
             likelihood = "gaussian_learned" if name == "sigma_vae" else "bernoulli"
             config = config_for(name, likelihood, model__dtype=dtype)
             functions[name] = gradient_of(config, examples(likelihood, (2, 2, 1)))
@@ -153,13 +167,13 @@ def test_a_masked_model_is_the_smaller_one(record_property):
             params = models.fit(model_and_params(3, name)[1], shaped)
 
             def loss(params):
-                bound = model.bind(models.variables(model, params, latents))
+                bound = bind(name, model, params, len(x), latents)
                 terms = objective(bound, x, keys, values)
                 return terms["loss"].mean(), terms
 
             return lambda: jax.grad(loss, has_aux=True)(params)
 
-        return run({name: of(name) for name in objectives.__all__})
+        return run({name: of(name) for name in TRAINING_ALL if name != "vq"})
 
     small, large = gradients_at(3, None), gradients_at(5, 3)
     for name, (expected, terms) in small.items():
@@ -181,3 +195,6 @@ def test_the_documents_name_every_choice():
         assert f"`{name}`" in readme and f"`{name}`" in table, name
     for name in likelihoods.__all__:
         assert f"`{name}`" in readme, name
+    models_ = (root / "docs" / "models.md").read_text()
+    for name in (*posteriors.__all__, *priors.__all__, *build.KINDS):
+        assert f"`{name}`" in readme and f"`{name}`" in models_, name

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from configs import base
-from vae import model as models
-from vae import objectives
+from vae import models, objectives
 from vae.objectives.free_bits import grouped
 from vae.probability import noise
 

@@ -1,7 +1,7 @@
 """The gradient of every objective that has one is its slope, in float64.
 
 The others give each part of the model the gradient of a loss of its own (piwae, stl, dreg,
-factor_vae, sigma_vae): see their own files.
+factor_vae, sigma_vae, vq): see their own files.
 """
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from tests.objectives.shared import check_slope
 from vae import objectives
 
-OWN = ("dreg", "factor_vae", "piwae", "sigma_vae", "stl")
+OWN = ("dreg", "factor_vae", "piwae", "sigma_vae", "stl", "vq")
 SETTINGS = [
     *((name, {}) for name in objectives.__all__ if name not in OWN),
     ("beta_tcvae", {"objective__estimator": "weighted"}),

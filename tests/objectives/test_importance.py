@@ -8,8 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from configs import base
-from vae import model as models
-from vae import objectives
+from vae import models, objectives
 from vae.objectives.importance import renyi_bound
 from vae.probability import noise
 

@@ -4,13 +4,14 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from vae.probability import gaussian, noise, posteriors, priors
+from vae.probability import gaussian, noise, priors
+from vae.probability.distributions import Diagonal
 
 
 @pytest.fixture
 def q():
     rng = np.random.default_rng(0)
-    return posteriors.diagonal(
+    return Diagonal(
         jnp.asarray(rng.normal(size=(5, 3)), jnp.float32),
         jnp.asarray(rng.normal(size=(5, 3)), jnp.float32),
     )

@@ -17,7 +17,7 @@ from tests.probability.shared import (
     values_and_slopes,
     with_scalars,
 )
-from vae import model as models
+from vae import models
 from vae.evaluation import bounds
 from vae.objectives import elbo
 from vae.probability import likelihoods, noise

@@ -24,31 +24,42 @@ class Run:
         self.described = {"observed": observed}
         rng = np.random.default_rng(0)
         self.shape = shape
+        self.prior_moments = np.zeros(latent_size), np.ones(latent_size)
         self.weights = rng.normal(size=(latent_size, int(np.prod(shape)))) / 10
         self.x = rng.integers(0, 2, (num, *shape)).astype(np.float32)
+        self.classes, self.asked = None, []
 
     def examples(self, split, num):
         assert split == "test"
         return self.x[:num]
 
-    def encode(self, x):
+    def context(self, split, num=None):
+        return None if self.classes is None else np.eye(3)[self.classes[:num]]
+
+    def contexts(self, num):
+        return None if self.classes is None else np.arange(num) % 3
+
+    def encode(self, x, context=None):
         mean = x.reshape(len(x), -1) @ self.weights.T
         return mean, np.ones_like(mean)
 
-    def decode(self, z):
+    def decode(self, z, context=None):
+        self.asked.append(context)
         return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
 
-    def sample(self, num, seed=0):
+    def sample(self, num, seed=0, context=None):
+        self.asked.append(context)
         size = self.config.model.latent_size
         return self.decode(np.random.default_rng(seed).normal(size=(num, size)))
 
 
 @pytest.fixture
 def make_run(tmp_path, monkeypatch):
-    def make(shape=(8, 8, 1), latent_size=5, evaluated=True, **options):
+    def make(shape=(8, 8, 1), latent_size=5, evaluated=True, classes=None, **options):
         workdir = tmp_path / "a run & more"
         workdir.mkdir()
         run = Run(shape, latent_size, **options)
+        run.classes = classes
         monkeypatch.setattr(vae, "load", lambda _: run)
         record = {"step": 100, "epoch": 1.0, "split": "train", "elbo": -9.0, "loss": 9.0}
         (workdir / "metrics.jsonl").write_text(json.dumps(record) + "\n")
@@ -168,3 +179,28 @@ def test_samples_are_those_of_the_seed_and_shown_in_a_square(make_run):
 def test_no_samples_are_refused(make_run):
     with pytest.raises(UserError, match="num=0"):
         sample(make_run(), num=0)
+
+
+def test_pictures_of_a_conditional_model_keep_the_contexts_of_their_examples(make_run, monkeypatch):
+    workdir = make_run(classes=np.arange(40) % 3)
+    run = vae.load(workdir)
+    run.config.data.context = "labels"
+    text = report(workdir).read_text()
+    assert "Classes by turns." in text
+    given = [asked.argmax(1) for asked in run.asked if asked is not None and asked.ndim == 2]
+    assert any(np.array_equal(rows, np.arange(30) % 3) for rows in given)  # reconstructions
+    assert any(len(rows) % 11 == 0 and not rows.any() for rows in given)  # traversals, of the first
+    pairs = np.repeat(np.arange(6) % 3, 11)
+    assert any(np.array_equal(rows, pairs) for rows in given)  # interpolations, of the first of two
+    assert any(asked is not None and asked.ndim == 1 for asked in run.asked)  # samples
+
+
+def test_layers_of_latents_have_their_kl_drawn(make_run):
+    workdir = make_run()
+    found = evaluation(5)
+    del found["arrays"]["kl_per_latent"]
+    found["arrays"] |= {"kl_per_layer": [3.0, 0.5], "latents_per_layer": [3, 2]}
+    (workdir / "evaluation.json").write_text(json.dumps(found))
+    text = report(workdir).read_text()
+    assert "KL per layer" in text and "KL per latent" not in text
+    assert (workdir / "figures" / "kl_per_layer.png").exists()

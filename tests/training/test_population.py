@@ -9,8 +9,7 @@ import pytest
 
 import vae
 from tests.helpers import last_state, small_config
-from vae import model as models
-from vae import runs
+from vae import models, runs
 from vae.evaluation.compiled import Compiled
 from vae.evaluation.evaluate import evaluate, evaluate_run
 from vae.evaluation.trained import load
@@ -109,11 +108,11 @@ def test_the_mask_is_exact_in_function_loss_and_gradient():
     hyper = {**population.setup.hyperparameters(configs[0]), "beta": np.float32(2.0)}
     params = models.initialise(small.model, group.dataset.shape, 5)
     shapes = jax.eval_shape(lambda: models.initialise(large.model, group.dataset.shape))
-    raw = group.dataset.splits["train"].x[:40]
+    batch = {"x": group.dataset.splits["train"].x[:40]}
     keys = jax.random.split(jax.random.key(1), 40)
 
     def gradient(program, weights):
-        return jax.jit(lambda w: step.gradients(w, program, hyper, raw, keys, None))(weights)
+        return jax.jit(lambda w: step.gradients(w, program, hyper, batch, keys, None))(weights)
 
     (small_gradient, small_terms) = gradient(small, params)
     (large_gradient, large_terms) = gradient(large, models.fit(params, shapes))
@@ -154,7 +153,7 @@ def test_trials_spread_over_the_devices_with_no_collective(tmp_path, per_device)
     group = Group([small_config(model__latent_size=size) for size in (2, 3)])
     hyper = population.setup.hyperparameters(small_config())
     slots = population.Population(
-        group.program, group.dataset.splits["train"].x, 4, per_device, 8
+        group.program, group.dataset.splits["train"].arrays(), 4, per_device, 8
     )
     text = slots.lower(hyper, 40).compile().as_text()
     kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
@@ -175,7 +174,7 @@ def test_a_group_larger_than_the_memory_is_cut(tmp_path, monkeypatch):
     group = Group([config for config, _ in eight])
     monkeypatch.setattr(population, "layout", lambda runs, at_once=0: (1, runs))
     hyper = population.setup.hyperparameters(eight[0][0])
-    examples = group.dataset.splits["train"].x
+    examples = group.dataset.splits["train"].arrays()
     used = population.Population(group.program, examples, 1, 2, 32).lower(hyper, 40).compile()
     used = used.memory_analysis()
     needed = used.argument_size_in_bytes + used.temp_size_in_bytes + used.output_size_in_bytes

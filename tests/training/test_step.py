@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.helpers import build, grey_dataset, single, small_config
+from tests.objectives.shared import NEEDS
 from vae import objectives
-from vae.model import initialise
+from vae.data import context
+from vae.models import initialise
 from vae.probability import noise
 from vae.training import setup, step
 from vae.training.feed import Feed
@@ -33,7 +35,8 @@ def leaves_close(left, right, rtol):
 @pytest.mark.slow
 def test_gradient_on_four_devices_equals_one(record_property):
     """Of every objective; the gradient and not Adam's losses, which hide a wrong scale."""
-    raw = jnp.asarray(grey_dataset().splits["train"].x[:40])
+    dataset = context.attach(grey_dataset(), "labels", labelled=90, share=0.5)
+    batch = {k: jnp.asarray(v[-40:]) for k, v in dataset.splits["train"].arrays().items()}
     keys = noise.example_keys(jax.random.key(7), jnp.arange(40))
     rng = np.random.default_rng(0)
     parts = {}
@@ -44,23 +47,22 @@ def test_gradient_on_four_devices_equals_one(record_property):
             objective__batches=2,
             objective__critic_hidden=(4,),
             model__hidden=(8,),
+            **NEEDS.get(name, {}),
         )
-        if name == "sigma_vae":
-            config.data.binarization, config.model.likelihood = "none", "gaussian_learned"
-        program = setup.program(config, grey_dataset())
+        program = setup.program(config, dataset if config.data.context else grey_dataset())
         hyper = setup.hyperparameters(config) | {"capacity": jnp.float32(2.0)}
         shapes = jax.eval_shape(lambda program=program: initialise(program.model, (4, 4, 1)))
         params = jax.tree.map(lambda p: np.float32(0.3 * rng.normal(size=p.shape)), shapes)
         parts[name] = (params, program, hyper | {"num_examples": jnp.float32(120)})
 
     def on(axis):  # compiled together: what the objectives share is compiled once
-        return lambda raw, keys: {
-            name: step.gradients(*part, raw, keys, axis) for name, part in parts.items()
+        return lambda batch, keys: {
+            name: step.gradients(*part, batch, keys, axis) for name, part in parts.items()
         }
 
-    one = jax.jit(on(None))(raw, keys)
+    one = jax.jit(on(None))(batch, keys)
     mapped = jax.pmap(on("device"), axis_name="device", out_axes=None)
-    four = mapped(spread(raw), spread(keys))
+    four = mapped(jax.tree.map(spread, batch), spread(keys))
     for name in parts:
         leaves_close(four[name], one[name], 1e-5)
         record_property("combination", f"{name}|jit|ran")
@@ -165,9 +167,9 @@ def poisoned(config, bad_steps):
     return state
 
 
-def test_nonfinite_steps_are_skipped_and_counted():
-    state = poisoned(small_config(train__skip_nonfinite=2), bad_steps=(1, 2))
-    assert int(state.nonfinite_total) == 2 and int(state.nonfinite_in_row) == 0
+def test_skipped_steps_are_skipped_and_counted():
+    state = poisoned(small_config(train__skip_steps=2), bad_steps=(1, 2))
+    assert int(state.bad_total) == 2 and int(state.bad_in_row) == 0
     assert float(state.sums["steps"]) == 3
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
@@ -180,9 +182,26 @@ def test_a_nonfinite_step_halts_the_compiled_loop_and_is_blamed_on_its_term(run)
 
 def test_kl_weight_zero_leaves_the_rate_out_of_the_loss(run):
     program, hyper, first = run
-    raw = jnp.asarray(grey_dataset().splits["train"].x[:40])
+    batch = {"x": jnp.asarray(grey_dataset().splits["train"].x[:40])}
     keys = noise.example_keys(jax.random.key(7), jnp.arange(40))
     values = hyper | {"beta": jnp.float32(0.0)}
-    _, means = step.batch_loss(first.params, program, values, raw, keys, None)
+    _, means = step.batch_loss(first.params, program, values, batch, keys, None)
     np.testing.assert_allclose(means["loss"], means["distortion"], rtol=1e-6)
     np.testing.assert_allclose(means["elbo"], -means["distortion"] - means["rate"], rtol=1e-6)
+
+
+def test_a_gradient_above_its_bound_is_skipped_counted_and_given_up():
+    dataset = grey_dataset()
+    for most, steps in ((3, 4), (9, 8)):  # gives up after more than `most` in a row; or goes on
+        config = small_config(optimizer__skip_norm=1e-3, train__skip_steps=most)
+        program, hyper, first = build(config, dataset)
+        feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
+        engine.put(0, jax.device_get(first), hyper)
+        engine.run({0: feed.take(0, 8)})
+        state = engine.get(0)
+        assert int(state.step) == int(state.bad_total) == int(state.bad_in_row) == steps
+        assert program.terms[int(state.blamed)] == "gradient_norm"
+        leaves_equal(state.params, jax.device_get(first.params))
+        assert float(state.sums["steps"]) == 0
+    config = small_config(optimizer__skip_norm=1e6, train__skip_steps=3)
+    leaves_equal(run_steps("jit", config).params, run_steps("jit", small_config()).params)

@@ -41,14 +41,22 @@ class Split:
     x: np.ndarray
     labels: np.ndarray | None = None  # int32 [N]
     factors: np.ndarray | None = None  # int32 [N, F]
+    context: np.ndarray | None = None  # float32 [N, C]: what a conditional model is given
     binarized: bool = False  # x holds 0 and 1 although the data set is grey
 
     def __len__(self) -> int:
         return len(self.x)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a training step is given of each example: the raw x, and its context if any."""
+        given = {"x": self.x} | ({} if self.context is None else {"context": self.context})
+        return {name: np.asarray(array) for name, array in given.items()}
+
     def map(self, function: Callable[[Any], Any]) -> "Split":
         """Applies `function` to every array that is there."""
-        columns = {"x": self.x, "labels": self.labels, "factors": self.factors}
+        columns = {
+            "x": self.x, "labels": self.labels, "factors": self.factors, "context": self.context
+        }  # fmt: skip
         changed = {key: function(value) for key, value in columns.items() if value is not None}
         return dataclasses.replace(self, **changed)
 
@@ -71,6 +79,12 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Shape of one example: (H, W, C) or (D,)."""
         return tuple(next(iter(self.splits.values())).x.shape[1:])
+
+    @property
+    def context_size(self) -> int:
+        """Numbers of an example's context; 0 where there is none."""
+        context = self.splits["train"].context
+        return 0 if context is None else context.shape[1]
 
     @property
     def grey_levels(self) -> int:

@@ -3,6 +3,8 @@
 - `.npz`: `x`, or `train`, `validation` and `test` (also `x_train`, ...); labels in `labels` or `y`,
   or `train_labels`, ... (also `y_train`, ...);
 - `.npy`: one array;
+  any other numbers of each example [N, C], for a conditional model, in `context`, or
+  `train_context`, ...;
 - folder: pictures in it and below; sub-folders train, validation and test make the splits.
 
 Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, other whole numbers
@@ -74,10 +76,14 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
         ) from error
-    kind, most = _kind([x for x, _ in arrays.values()], where, kind)
+    kind, most = _kind([x for x, *_ in arrays.values()], where, kind)
     splits = {
-        split: Split(_examples(x, _storage(kind, most)), _labels(labels, len(x), where))
-        for split, (x, labels) in arrays.items()
+        split: Split(
+            _examples(x, _storage(kind, most)),
+            _labels(labels, len(x), where),
+            context=_context(context, len(x), where),
+        )
+        for split, (x, labels, context) in arrays.items()
     }
     levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1)}
     return _dataset(splits, kind, levels.get(kind, 0))
@@ -90,8 +96,8 @@ def _dataset(splits: dict[str, Split], kind: str, levels: int) -> Dataset:
     return Dataset("files", "local", kind, levels, splits)
 
 
-def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarray, Any]]:
-    """Returns, for each split there is, its examples and its labels (or None)."""
+def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarray, Any, Any]]:
+    """Returns, for each split there is, its examples, its labels and its context (or None)."""
 
     def first(*names: str) -> np.ndarray | None:
         return next((content[name] for name in names if name in content), None)
@@ -99,14 +105,15 @@ def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarra
     found = {}
     for split in _SPLITS:
         x = first(split, f"x_{split}", f"X_{split}")
-        found[split] = (x, first(f"{split}_labels", f"y_{split}"))
+        labels = first(f"{split}_labels", f"y_{split}")
+        found[split] = (x, labels, first(f"{split}_context"))
     if found["train"][0] is None:
-        found["train"] = (first("x", "X"), first("labels", "y", "Y"))
+        found["train"] = (first("x", "X"), first("labels", "y", "Y"), first("context"))
     if found["train"][0] is None:
         raise UserError(
             f"{path} holds {', '.join(content) or 'nothing'}: name the array x or train"
         )
-    return {split: pair for split, pair in found.items() if pair[0] is not None}
+    return {split: arrays for split, arrays in found.items() if arrays[0] is not None}
 
 
 def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -187,6 +194,20 @@ def _examples(array: np.ndarray, dtype: type) -> Lazy:
         return np.asarray(array[rows]).astype(dtype).reshape(len(rows), *shape[1:])
 
     return Lazy(read, shape, dtype)
+
+
+def _context(context: Any, count: int, path: Path) -> np.ndarray | None:
+    """Float32 [N, C], if there is any."""
+    if context is None:
+        return None
+    context = np.asarray(context)
+    numbers = context.dtype.kind in "buif" and np.isfinite(context).all()
+    if context.ndim != 2 or len(context) != count or not numbers:
+        raise UserError(
+            f"{path} holds {context.dtype} of shape {context.shape} as context: give finite "
+            f"numbers [{count}, C]"
+        )
+    return context.astype(np.float32)
 
 
 def _labels(labels: np.ndarray | None, count: int, path: Path) -> np.ndarray | None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vae.choices import choose
-from vae.data import binarization, digits, files, images, records, sprites
+from vae.data import binarization, context, digits, files, images, records, sprites
 from vae.data.dataset import Dataset, Lazy
 from vae.data.splits import partition
 from vae.data.table import SEED, Row, row
@@ -20,7 +20,7 @@ def load(data: Any) -> Dataset:
     these keys alone, never on the run's seed.
 
     Args:
-      data: has name, dir, path, kind, binarization, validation_size, size, image_size and stream.
+      data: has the keys of `config.data`.
 
     Returns:
       Three disjoint splits. With `stream` their arrays are read when indexed (`Lazy`).
@@ -36,6 +36,8 @@ def load(data: Any) -> Dataset:
         )
     if data.kind and entry.source != "files":
         raise UserError(f"data.kind={data.kind!r} is for data.name=files: set data.kind=''")
+    if data.stream and data.context:
+        raise UserError("data.stream reads x alone: set data.stream=False, or data.context=''")
     whole = _source(entry, data)
     sizes = {split: len(examples) for split, examples in whole.splits.items()}
     validation, test = entry.validation, entry.test
@@ -54,9 +56,12 @@ def load(data: Any) -> Dataset:
             x = _binarized(split.x, whole.levels, source)
             split = dataclasses.replace(split, x=x, binarized=True)
         splits[name] = split.map(lambda array, rows=rows: _take(array, rows, data.stream))
+    whole = dataclasses.replace(whole, splits=splits)
     if binarize == set(splits):
-        return dataclasses.replace(whole, splits=splits, kind="binary", levels=2)
-    return dataclasses.replace(whole, splits=splits)
+        whole = dataclasses.replace(whole, kind="binary", levels=2)
+    if not data.context:
+        return whole
+    return context.attach(whole, data.context, data.labelled, data.labelled_share)
 
 
 def _source(entry: Row, data: Any) -> Dataset:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from vae.errors import RunError
+from vae.models import given
 from vae.probability import noise
 
 
@@ -20,7 +21,11 @@ class PerExample:
     """
 
     def __init__(self, function: Callable[[Any, jax.Array, jax.Array], Any]):
-        def with_keys(variables: Any, x: jax.Array, key: jax.Array, index: jax.Array) -> Any:
+        def with_keys(
+            variables: Any, batch: tuple[jax.Array, ...], key: jax.Array, index: jax.Array
+        ) -> Any:
+            x, *context = batch
+            variables = given(variables, *context) if context else variables
             return function(variables, x, noise.example_keys(key, index))
 
         self.function, self.devices = function, jax.local_device_count()
@@ -29,11 +34,19 @@ class PerExample:
         else:
             self.compiled = jax.pmap(with_keys, in_axes=(None, 0, None, 0))
 
-    def __call__(self, variables: Any, x: np.ndarray, key: jax.Array, batch_size: int) -> Any:
+    def __call__(
+        self,
+        variables: Any,
+        x: np.ndarray,
+        key: jax.Array,
+        batch_size: int,
+        context: np.ndarray | None = None,
+    ) -> Any:
         """Returns the pytree with numpy leaves [N, ...], in the order of x [N, ...].
 
         Args:
           batch_size: examples that one device holds at a time.
+          context: [N, C], what a conditional model's variables are bound with, batch by batch.
         """
         batch_size = min(batch_size, -(-len(x) // self.devices))
         rows = batch_size * self.devices
@@ -41,10 +54,9 @@ class PerExample:
         parts = []
         for start in range(0, len(x), rows):
             index = np.arange(start, start + rows, dtype=np.int32)
-            batch = np.asarray(x[start : start + rows])
-            if len(batch) < rows:  # repeat the last example: finite, and cut off below
-                batch = np.concatenate([batch, np.repeat(batch[-1:], rows - len(batch), 0)])
-            parts.append(self.compiled(variables, self._split(batch), key, self._split(index)))
+            arrays = (x,) if context is None else (x, context)
+            batch = tuple(self._split(_rows(array, start, rows)) for array in arrays)
+            parts.append(self.compiled(variables, batch, key, self._split(index)))
         return jax.tree.map(lambda *leaves: self._join(leaves)[: len(x)], *parts)
 
     def _place(self, variables: Any) -> Any:
@@ -62,6 +74,15 @@ class PerExample:
         if self.devices > 1:
             arrays = [array.reshape(-1, *array.shape[2:]) for array in arrays]
         return np.concatenate(arrays)
+
+
+def _rows(array: np.ndarray, start: int, count: int) -> np.ndarray:
+    """`count` rows from `start`; the last is repeated where there are fewer: finite, and cut off in
+    the end."""
+    batch = np.asarray(array[start : start + count])
+    if len(batch) < count:
+        batch = np.concatenate([batch, np.repeat(batch[-1:], count - len(batch), 0)])
+    return batch
 
 
 def mean_and_stderr(values: np.ndarray, name: str) -> tuple[float, float]:

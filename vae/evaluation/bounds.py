@@ -1,8 +1,8 @@
 """Bounds on log p(x), per example, in nats.
 
-Each function here builds an evaluator: call it with (variables, x, key, batch_size), where
-`vae.model.variables` gives the first and x is [N, *shape] in the likelihood's space. It is compiled
-on its first call only.
+Each function here builds an evaluator: call it with (variables, x, key, batch_size, context), where
+`vae.models.variables` gives the first, x is [N, *shape] in the likelihood's space, and the last is
+of conditional models alone. It is compiled on its first call only.
 """
 
 from typing import Any
@@ -11,39 +11,39 @@ import jax
 import jax.numpy as jnp
 
 from vae.evaluation.batches import PerExample
-from vae.model import VAE
+from vae.models import Model
 
 
-def elbo(model: VAE, samples: int = 1) -> PerExample:
+def elbo(model: Model, samples: int = 1) -> PerExample:
     """The ELBO at beta = 1, its parts, and what the latents carry.
 
     Args:
-      samples: draws of z an example for the distortion; the rate is analytic.
+      samples: draws of z an example for the distortion, and for the rate where it is not analytic.
 
     Returns:
-      An evaluator that gives elbo, distortion, rate: [N] nats; kl_per_latent, posterior_mean:
-      [N, L].
+      An evaluator that gives elbo, distortion, rate: [N] nats; posterior_mean: [N, L]; and
+      kl_per_latent: [N, L] or kl_per_layer: [N, layers] nats, where it can be told.
     """
 
     def function(variables: Any, x: jax.Array, keys: jax.Array) -> dict[str, jax.Array]:
         bound = model.bind(variables)
-        q = bound.encode(x)
-        z = q.sample(keys, 0, samples)  # [samples, B, L]
-        distortion = -bound.log_likelihood(bound.decode(z), x).mean(0)
-        kl = model.prior.kl(q)  # [B, L]
-        rate = kl.sum(-1)
+        joint = bound.joint(bound.encode(x), x, keys, 0, samples)
+        distortion, rate = -joint.log_likelihood.mean(0), joint.kl.sum(-1)
+        mean, parts = joint.q.mean, joint.kl.shape[-1]
+        told = {"kl_per_latent": joint.kl} if parts == mean.shape[-1] else {}
+        told |= {"kl_per_layer": joint.kl} if model.layers > 1 else {}
         return {
             "elbo": -(distortion + rate),
             "distortion": distortion,
             "rate": rate,
-            "kl_per_latent": kl,
-            "posterior_mean": q.mean,
+            "posterior_mean": mean,
+            **told,
         }
 
     return PerExample(function)
 
 
-def iwae(model: VAE, samples: int, chunk: int = 50) -> PerExample:
+def iwae(model: Model, samples: int, chunk: int = 50) -> PerExample:
     """The importance-weighted bound log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
 
     Burda et al. 2015, eq. 8, with exactly K = `samples` draws.
@@ -64,9 +64,7 @@ def iwae(model: VAE, samples: int, chunk: int = 50) -> PerExample:
 
         def add_chunk(number: jax.Array, total: jax.Array) -> jax.Array:
             first = number * chunk
-            z = q.sample(keys, first, chunk)  # [chunk, B, L]
-            log_w = bound.log_likelihood(bound.decode(z), x) + model.prior.log_prob(z)
-            log_w = log_w - q.log_prob(z)  # [chunk, B]
+            log_w = bound.joint(q, x, keys, first, chunk).log_weight  # [chunk, B]
             counted = first + jnp.arange(chunk) < samples
             log_w = jnp.where(counted[:, None], log_w, -jnp.inf)
             return jnp.logaddexp(total, jax.nn.logsumexp(log_w, axis=0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from vae.evaluation import bounds
 from vae.evaluation.batches import PerExample
-from vae.model import VAE, fit, initialise, variables
+from vae.models import Model, fit, initialise, variables
 
 
 class Compiled:
@@ -17,16 +17,19 @@ class Compiled:
     Args:
       shape: of one example.
       masked: the runs' models have this many latents or fewer; theirs are filled up with zeros and
-        masked (see `vae.model.VAE`).
+        masked (see `vae.models.Model`).
     """
 
-    def __init__(self, model: VAE, shape: tuple[int, ...], masked: bool = False):
+    def __init__(self, model: Model, shape: tuple[int, ...], masked: bool = False):
         model = model.clone(critic=None)  # of training alone
         self.model, self.masked = model, masked
         self._shapes = jax.eval_shape(lambda: initialise(model, shape)) if masked else None
         self.encode = PerExample(self._encode)
         self.decode = PerExample(self._decode)
         self.draw = PerExample(self._draw)
+        self.prior = PerExample(self._prior)
+        self.codes = PerExample(self._codes)
+        self.classify = PerExample(self._classify)
         self.elbo = functools.cache(lambda samples=1: bounds.elbo(model, samples))
         self.iwae = functools.cache(lambda samples: bounds.iwae(model, samples))
 
@@ -47,6 +50,15 @@ class Compiled:
 
     def _decode(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
         return self.model.bind(weights).mean(z)
+
+    def _codes(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind(weights).encode(x).indices
+
+    def _classify(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind(weights).classify(x)
+
+    def _prior(self, weights: Any, temperature: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind(weights).sample_prior(keys, temperature[:, None])
 
     def _draw(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
         theta = self.model.bind(weights).decode(z)

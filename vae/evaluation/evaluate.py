@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vae import runs
 from vae.errors import UserError
 from vae.evaluation import latents
@@ -28,7 +30,7 @@ def evaluate_run(run: Trained, split: str | None = None) -> dict[str, Any]:
 
     Returns:
       What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples;
-      None where it has none) and unit.
+      None where it has none) and unit; the rate also to `estimate`, "analytic" or "monte carlo".
 
     Raises:
       UserError: no such split.
@@ -38,7 +40,7 @@ def evaluate_run(run: Trained, split: str | None = None) -> dict[str, Any]:
     if split not in ("validation", "test"):
         raise UserError(f"split={split!r} is not one of: test, validation")
     x = run.examples(split)
-    metrics, arrays = compute(run, x)
+    metrics, arrays = compute(run, x, run.context(split))
     result = {
         "split": split,
         "num_examples": len(x),
@@ -53,17 +55,23 @@ def evaluate_run(run: Trained, split: str | None = None) -> dict[str, Any]:
     return result
 
 
-def compute(run: Trained, x: Any) -> tuple[dict[str, Any], dict[str, list[float]]]:
-    """Metrics and per-latent arrays of a trained model on x [N, *shape]."""
+def compute(
+    run: Trained, x: Any, context: Any = None
+) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Metrics and per-latent arrays of a trained model on x [N, *shape].
+
+    With a context [N, C] they are of p(x|c); where the model has a classifier, it is asked for c.
+    """
     settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
     evaluator = run.compiled.elbo(settings.elbo_samples)
-    per_example = evaluator(run.variables, x, key, settings.batch_size)
-    kl, mean = (per_example[name][:, : run.latent_size] for name in PER_LATENT)
+    per_example = evaluator(run.variables, x, key, settings.batch_size, context)
+    per_latent = {k: per_example[k][:, : run.latent_size] for k in PER_LATENT if k in per_example}
     metrics = {
         name: _metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
     }
+    metrics["rate"]["estimate"] = run.model.kl_estimate
     threshold = settings.active_threshold
-    active, variance = latents.active_units(mean, threshold)
+    active, variance = latents.active_units(per_latent["posterior_mean"], threshold)
     metrics["active_units"] = {
         "value": active,
         "stderr": None,
@@ -72,12 +80,25 @@ def compute(run: Trained, x: Any) -> tuple[dict[str, Any], dict[str, list[float]
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
         name = f"nll_iwae_{samples}"
-        best = -run.compiled.iwae(samples)(run.variables, x, key, settings.batch_size)
+        bound = run.compiled.iwae(samples)
+        best = -bound(run.variables, x, key, settings.batch_size, context)
         metrics[name] = _metric(best, name, "nats")
+    if run.config.model.name == "vqvae":
+        indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
+        metrics |= latents.codebook(indices, run.config.model.codes)
+    if run.model.classifier is not None:
+        log_q = run.compiled.classify(run.variables, x, key, settings.batch_size)
+        wrong = log_q.argmax(1) != np.argmax(context, 1)
+        metrics["classification_error"] = _metric(wrong, "classification_error", "share")
     if run.model.likelihood.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))
         metrics["bpd"] = _metric(bits, "bpd", "bits per dimension, of the tightest bound above")
-    arrays = {"kl_per_latent": kl.mean(0), "posterior_mean_variance": variance}
+    arrays = {"posterior_mean_variance": variance}
+    if "kl_per_latent" in per_latent:
+        arrays = {"kl_per_latent": per_latent["kl_per_latent"].mean(0), **arrays}
+    if run.model.layers > 1:
+        arrays["kl_per_layer"] = per_example["kl_per_layer"].mean(0)
+        arrays["latents_per_layer"] = np.asarray(run.model.sizes)
     return metrics, {name: array.tolist() for name, array in arrays.items()}
 
 

@@ -1,5 +1,7 @@
 """What the latents carry, from per-example arrays."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -15,3 +17,23 @@ def active_units(posterior_mean: np.ndarray, threshold: float) -> tuple[int, np.
     """
     variance = np.asarray(posterior_mean, np.float64).var(0)
     return int((variance > threshold).sum()), variance
+
+
+def codebook(indices: np.ndarray, codes: int) -> dict[str, dict[str, Any]]:
+    """How much of a codebook a data set uses: metrics as in `evaluation.json`.
+
+    Args:
+      indices: codes of every example, [N, P].
+      codes: there are, K.
+    """
+    counts = np.bincount(indices.ravel(), minlength=codes)
+    share = counts[counts > 0] / counts.sum()
+    over = f"of {codes}, over {len(indices):,} examples"
+    return {
+        "codes_used": {"value": int((counts > 0).sum()), "stderr": None, "unit": f"codes {over}"},
+        "codebook_perplexity": {
+            "value": float(np.exp(-(share * np.log(share)).sum())),
+            "stderr": None,
+            "unit": f"exp of the entropy of the codes' shares, {over}",
+        },
+    }

@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vae import data, runs
-from vae import model as models
+from vae import data, models, runs
 from vae.checkpoint import Checkpoints
+from vae.data.context import one_hot
 from vae.data.dataset import Dataset
 from vae.data.observe import observed
 from vae.errors import UserError
+from vae.evaluation.batches import PerExample
 from vae.evaluation.compiled import Compiled
 from vae.probability import noise
 
 BATCH = 500  # examples a device holds at a time
+Context = np.ndarray | None
 
 
 def load(
@@ -41,7 +42,11 @@ def load(
     config = runs.read_config(workdir)
     described = runs.read_json(workdir / "data.json")
     shape, levels = tuple(described["shape"]), described["levels"]
-    model = models.from_config(config.model, shape, levels=levels)
+    kind = described["observed"]
+    context_size = described["context_size"]
+    model = models.from_config(
+        config.model, shape, levels=levels, kind=kind, context_size=context_size
+    )
     weights = "ema" if config.train.ema else "params"
     template = {weights: jax.eval_shape(lambda: models.initialise(model, shape))}
     with Checkpoints(workdir, read_only=True) as checkpoints:
@@ -65,6 +70,9 @@ class Trained:
     a Bernoulli, [0, 1] for grey images, whole numbers for counts and tokens, real numbers otherwise
     (`examples` gives the data so). Wrong shapes and values raise UserError.
 
+    A conditional model's functions take the context of each example, [N, C] or, where it is labels,
+    [N]; p(x), p(z) and p(x|z) are then given it.
+
     The mean of p(x|z) is what the likelihood calls it: the most probable ids for tokens, and shares
     that sum to 1 for a multinomial.
     """
@@ -82,7 +90,9 @@ class Trained:
         self.compiled, self.params, self.step = compiled, params, step
         self.model = compiled.model
         self.shape = tuple(described["shape"])
-        self.latent_size = config.model.latent_size
+        # Its own, where `compiled` is of a larger model that it is a masked part of.
+        masked = compiled.masked
+        self.latent_size = config.model.latent_size if masked else self.model.latent_size
 
     @functools.cached_property
     def variables(self) -> Any:
@@ -100,39 +110,115 @@ class Trained:
             raise UserError("the training split is binarised afresh at every step: use `dataset`")
         return observed(self.dataset, split)[:num]
 
-    def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None:
+        """The context of the first `num` examples of a split: [N, C]; None where there is none."""
+        return None if not self.model.context_size else self.dataset.splits[split].context[:num]
+
+    def contexts(self, num: int) -> np.ndarray | None:
+        """What `num` samples to look at are given: every class by turns, or the contexts of the
+        first test examples; None where there is no context."""
+        if self.model.context_size and self.config.data.context == "labels":
+            return np.arange(num) % self.model.context_size
+        known = self.context("test")
+        return None if known is None else known[np.arange(num) % len(known)]
+
+    def encode(self, x: np.ndarray, context: Context = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of q(z|x): two arrays [N, latent_size]."""
-        both = self.compiled.encode(self.variables, self._examples(x), _key(0), BATCH)
+        both = self._apply(self.compiled.encode, self._examples(x), context)
         mean, std = (values[:, : self.latent_size] for values in both)
         return mean, std
 
-    def decode(self, z: np.ndarray) -> np.ndarray:
+    def decode(self, z: np.ndarray, context: Context = None) -> np.ndarray:
         """The mean of p(x|z): [N, *shape] for z [N, latent_size]."""
-        z = self._latents(z)
-        return self._images(self.compiled.decode(self.variables, z, _key(0), BATCH))
+        return self._images(self._apply(self.compiled.decode, self._latents(z), context))
+
+    def classify(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities [N, C] of the classes, by the model's classifier.
+
+        Raises:
+          UserError: it has none.
+        """
+        if self.model.classifier is None:
+            raise UserError("this model has no classifier: train one with model.classifier=mlp")
+        x = self._examples(x)
+        return np.exp(self.compiled.classify(self.variables, x, _key(0), BATCH))
 
     def sample(
-        self, num: int, seed: int = 0, temperature: float = 1.0, draw: bool = False
+        self,
+        num: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        draw: bool = False,
+        context: Context = None,
     ) -> np.ndarray:
         """New examples [num, *shape] with z from the prior.
 
         Args:
-          temperature: scales the prior's draws.
+          temperature: scales the Gaussian noise that the prior's draws are made of.
           draw: draw x from p(x|z) rather than give its mean.
         """
-        keys = noise.example_keys(_key(seed), jnp.arange(num))
-        z = np.asarray(self.model.prior.sample(keys)) * np.float32(temperature)
+        z = self._prior_draws(num, seed, temperature, context)
         function = self.compiled.draw if draw else self.compiled.decode
-        return self._images(function(self.variables, z, jax.random.fold_in(_key(seed), 1), BATCH))
+        key = jax.random.fold_in(_key(seed), 1)
+        return self._images(self._apply(function, z, context, key))
 
-    def reconstruct(self, x: np.ndarray) -> np.ndarray:
+    @functools.cached_property
+    def prior_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each latent under the prior, [latent_size] each: by 2000
+        fixed draws, but for the standard normal."""
+        if self.model.standard:
+            return np.zeros(self.latent_size, np.float32), np.ones(self.latent_size, np.float32)
+        context = self.context("test")
+        context = None if context is None else np.resize(context, (2000, context.shape[1]))
+        z = self._prior_draws(2000, 0, context=context)
+        return z.mean(0), z.std(0)
+
+    def _prior_draws(
+        self, num: int, seed: int, temperature: float = 1.0, context: Context = None
+    ) -> np.ndarray:
+        """z [num, the model's latents], each a function of the seed and its number."""
+        temperatures = np.full(num, temperature, np.float32)
+        return self._apply(self.compiled.prior, temperatures, context, _key(seed))
+
+    def reconstruct(self, x: np.ndarray, context: Context = None) -> np.ndarray:
         """The mean of p(x|z) at the mean of q(z|x): [N, *shape]."""
-        return self.decode(self.encode(x)[0])
+        return self.decode(self.encode(x, context)[0], context)
 
-    def log_likelihood(self, x: np.ndarray, samples: int = 100, seed: int = 0) -> np.ndarray:
+    def log_likelihood(
+        self, x: np.ndarray, samples: int = 100, seed: int = 0, context: Context = None
+    ) -> np.ndarray:
         """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
         bound = self.compiled.iwae(samples)
-        return bound(self.variables, self._examples(x), _key(seed), 100)
+        return self._apply(bound, self._examples(x), context, _key(seed), 100)
+
+    def _apply(
+        self,
+        function: PerExample,
+        values: np.ndarray,
+        context: Context,
+        key: jax.Array | None = None,
+        batch: int = BATCH,
+    ) -> Any:
+        """A compiled function of values [N, ...], each in its context."""
+        key = _key(0) if key is None else key
+        return function(self.variables, values, key, batch, self._context(context, len(values)))
+
+    def _context(self, context: Context, count: int) -> np.ndarray | None:
+        size = self.model.context_size
+        if not size:
+            if context is not None:
+                raise UserError("this model takes no context: it was trained with data.context=''")
+            return None
+        context = None if context is None else np.asarray(context)
+        if context is not None and self.config.data.context == "labels" and context.ndim == 1:
+            context = one_hot(context, size)
+        if context is None or context.shape != (count, size):
+            found = "no context" if context is None else f"a context of shape {context.shape}"
+            labels = " or labels [N]" if self.config.data.context == "labels" else ""
+            raise UserError(
+                f"{found} for {count} examples: this model takes context [N, {size}]{labels}"
+            )
+        return context.astype(np.float32)
 
     def _images(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(len(values), *self.shape)

@@ -74,6 +74,7 @@ class conv(nn.Module):  # noqa: N801
     dropout: float = 0.0
     dtype: DTypeLike = jnp.float32
     bias_init: nn.initializers.Initializer = nn.initializers.zeros
+    maps: bool = False  # z is a map of the coarsest grid, [B, height * width * D]
 
     @nn.compact
     def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
@@ -86,7 +87,11 @@ class conv(nn.Module):  # noqa: N801
             layer += 1
         sizes = self.sizes()
         grid = (*sizes[-1], self.filters[-1])
-        x = nn.Dense(math.prod(grid), dtype=self.dtype, kernel_init=init)(z).reshape(-1, *grid)
+        if self.maps:
+            z = z.reshape(len(z), *grid[:2], -1)
+            x = nn.Dense(grid[-1], dtype=self.dtype, kernel_init=init)(z)
+        else:
+            x = nn.Dense(math.prod(grid), dtype=self.dtype, kernel_init=init)(z).reshape(-1, *grid)
         for level in reversed(range(len(self.filters))):
             for _ in range(self.blocks):
                 x = Residual(self.activation, self.dropout, self.dtype)(x, keys, layer)

@@ -1,5 +1,6 @@
 """Encoders: x [B, *shape] float32 -> features [B, F]; the model adds the head that reads them.
 
+A context [B, C] is added, by a matrix of its own, to what the first layer gives.
 `keys` [B] carry dropout's noise, one key an example; None turns dropout off.
 """
 
@@ -21,6 +22,14 @@ from vae.networks.layers import (
 __all__ = ["conv", "mlp", "resnet"]
 
 
+def with_context(x: jax.Array, context: jax.Array | None, dtype: DTypeLike) -> jax.Array:
+    """x [B, ..., width] and, at every position, what a matrix makes of the context [B, C]."""
+    if context is None:
+        return x
+    added = nn.Dense(x.shape[-1], use_bias=False, dtype=dtype, name="context")(context)
+    return x + added.reshape(len(x), *[1] * (x.ndim - 2), -1)
+
+
 class mlp(nn.Module):  # noqa: N801  (the name is the config value)
     """Dense layers of widths `hidden` over the flattened example: any shape."""
 
@@ -30,12 +39,18 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, keys: jax.Array | None = None, context: jax.Array | None = None
+    ) -> jax.Array:
         act, init = activation(self.activation), dense_init(self.activation)
         x = x.reshape(x.shape[0], -1)
+        if not self.hidden and context is not None:
+            return jnp.concatenate([x, context], axis=-1)
         for layer, width in enumerate(self.hidden):
-            x = act(nn.Dense(width, dtype=self.dtype, kernel_init=init)(x))
-            x = dropout(x, keys, self.dropout, layer)
+            x = nn.Dense(width, dtype=self.dtype, kernel_init=init)(x)
+            if layer == 0:
+                x = with_context(x, context, self.dtype)
+            x = dropout(act(x), keys, self.dropout, layer)
         return x
 
 
@@ -53,12 +68,16 @@ class conv(nn.Module):  # noqa: N801
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, keys: jax.Array | None = None, context: jax.Array | None = None
+    ) -> jax.Array:
         check_image(type(self).__name__, x.shape[1:])
         act = activation(self.activation)
         layer = 0  # counts the places where values are dropped
         for width in self.filters:
             x = Conv(width, gain=gain(self.activation), dtype=self.dtype)(x)
+            if layer == 0:
+                x = with_context(x, context, self.dtype)
             for _ in range(self.blocks):
                 x = Residual(self.activation, self.dropout, self.dtype)(x, keys, layer)
                 layer += 1

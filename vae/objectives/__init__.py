@@ -3,7 +3,7 @@
 An objective is a pure function `(model, x, keys, hyper, axis, *, static) -> terms`, each term [B]
 in nats:
 
-  model: a VAE bound to its parameters.
+  model: a model of `vae.models` bound to its parameters.
   x: [B, *shape], in the likelihood's space.
   keys: [B] threefry keys, one an example of the global batch.
   hyper: traced scalars at this step: beta, gamma, capacity, ...; and num_examples.
@@ -24,6 +24,8 @@ from vae.objectives.disentangling import beta_tcvae, dip_i, dip_ii
 from vae.objectives.elbo import capacity, elbo
 from vae.objectives.free_bits import free_bits, free_bits_per_example
 from vae.objectives.importance import ciwae, dreg, iwae, miwae, piwae, renyi, stl
+from vae.objectives.quantised import vq
+from vae.objectives.semi_supervised import m2, supervised
 
 __all__ = [
     "autoencoder",
@@ -39,12 +41,15 @@ __all__ = [
     "free_bits_per_example",
     "info_vae",
     "iwae",
+    "m2",
     "miwae",
     "piwae",
     "rae",
     "renyi",
     "sigma_vae",
     "stl",
+    "supervised",
+    "vq",
     "wae",
 ]
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from vae.model import VAE
+from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.importance import frozen
@@ -19,7 +19,7 @@ def permuted(z: jax.Array, keys: jax.Array, axis: str | None) -> jax.Array:
 
 
 def factor_vae(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion + rate + weight * tc, weight = hyper["tc"] (Kim & Mnih 2018, eq. 2 and 5).
 

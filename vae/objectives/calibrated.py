@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from vae.errors import UserError
-from vae.model import VAE
+from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.probability import gaussian
 
 
 def sigma_vae(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion at the optimal sigma + beta * rate (Rybkin et al. 2021, eq. 6: sigma-VAE).
 
@@ -27,14 +27,14 @@ def sigma_vae(
             "objective.name='sigma_vae' sets the variance of model.likelihood=gaussian_learned: "
             f"{type(model.likelihood).__name__} has none to set"
         )
-    q, _, theta = draw(model, x, keys)
-    mu, logvar = (a.reshape(len(x), -1) for a in model.likelihood.split(theta))
+    joint = draw(model, x, keys)
+    rate = joint.kl.sum(-1)
+    mu, logvar = (a.reshape(len(x), -1) for a in model.likelihood.split(joint.theta[0]))
     x = x.reshape(len(x), -1)
     squared_error = jnp.square(x - mu).mean(-1)  # [B]
     optimal = jnp.log(coupling.mean(squared_error, axis))
     calibrated = -gaussian.log_prob(x, mu, optimal).sum(-1)
     own = -gaussian.log_prob(x, jax.lax.stop_gradient(mu), logvar).sum(-1)
-    rate = model.prior.kl(q).sum(-1)
     terms = {
         "elbo": -(own + rate),
         "distortion": own,

@@ -7,12 +7,13 @@ same weights, by one draw of z, so that every objective's numbers can be laid si
 import jax
 import jax.numpy as jnp
 
-from vae.model import VAE
+from vae.models import Model
+from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.probability import noise
 
 
-def mean_terms(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, Terms]:
+def mean_terms(model: Model, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, Terms]:
     """z = E_q[z] [B, L], and the terms of the bound with reconstruction = -log p(x|z) at that z."""
     q, _, terms = infer(model, x, keys)
     theta = model.decode(q.mean, noise.fold(noise.fold(keys, 0), 2))
@@ -20,18 +21,21 @@ def mean_terms(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, Te
 
 
 def autoencoder(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """reconstruction = -log p(x|z) at z = E_q[z]: the baseline with nothing on z."""
     _, terms = mean_terms(model, x, keys)
     return {"loss": terms["reconstruction"], **terms}
 
 
-def rae(model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None) -> Terms:
+def rae(
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+) -> Terms:
     """reconstruction + beta * |z|^2 / 2 + decoder_penalty * |W|^2 (Ghosh et al. 2020, section 3).
 
     RAE-L2 of the paper; W are the decoder's kernels, its biases are free.
     """
+    require.one_layer("rae", model)
     z, terms = mean_terms(model, x, keys)
     kernels = [w for w in jax.tree.leaves(model.variables["params"]["decoder"]) if w.ndim > 1]
     weights = sum(jnp.square(w).sum() for w in kernels)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.choices import choose
-from vae.model import VAE
+from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.probability import noise
@@ -39,8 +39,8 @@ def mmd(
     """Each example's share [B] of the squared maximum mean discrepancy of z and prior draws [B, L].
 
     Their mean over the global batch is the unbiased U-statistic (Tolstikhin et al. 2018, alg. 2),
-    which may be negative. A kernel's unit of squared distance is what two draws of the prior have
-    on average, 2 * latents.
+    which may be negative. A kernel's unit of squared distance is what two draws of the standard
+    normal have on average, 2 * latents.
     """
     k, spread = choose(KERNELS, kernel, "objective.kernel"), 2.0 * latents
     all_z, all_prior = coupling.gather(z, axis), coupling.gather(prior, axis)
@@ -50,17 +50,17 @@ def mmd(
     return (within * others).sum(1) / (len(all_z) - 1) - 2.0 * across.mean(1)
 
 
-def mmd_terms(model: VAE, x: jax.Array, keys: jax.Array, kernel: str, axis: str | None) -> Terms:
+def mmd_terms(model: Model, x: jax.Array, keys: jax.Array, kernel: str, axis: str | None) -> Terms:
     """The terms of the bound and `mmd`, between one draw of q(z|x) and one of p(z) an example."""
     _, z, terms = infer(model, x, keys)
-    prior, latents = model.prior.sample(noise.fold(keys, 2)), z.shape[-1]
+    prior, latents = model.sample_prior(noise.fold(keys, 2)), z.shape[-1]
     if model.mask is not None:
         z, prior, latents = z * model.mask, prior * model.mask, model.mask.sum()
     return terms | {"mmd": mmd(z, prior, latents, kernel, axis)}
 
 
 def info_vae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -80,7 +80,7 @@ def info_vae(
 
 
 def wae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,

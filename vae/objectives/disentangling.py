@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from vae.choices import choose
-from vae.model import VAE
-from vae.objectives import coupling
+from vae.models import Model
+from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.probability import gaussian
 
@@ -44,7 +44,7 @@ ESTIMATORS: dict[str, Estimator] = {"exact": exact, "stratified": stratified, "w
 
 
 def beta_tcvae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -63,12 +63,13 @@ def beta_tcvae(
         dimension_kl is the stratified estimate where the loss takes the weighted one.
     """
     q, z, terms = infer(model, x, keys)
+    require.diagonal("beta_tcvae", model, q)
     mu, logvar = (coupling.gather(a, axis) for a in (q.mu, q.logvar))
     mask = 1.0 if model.mask is None else model.mask
     pairs = gaussian.log_prob(z[:, None], mu, logvar)  # [B, B, L]: log q(z_l of row | x of column)
     own = gaussian.log_prob(z, q.mu, q.logvar)  # [B, L]
     conditional = (own * mask).sum(-1)
-    prior = model.prior.log_prob(z) - (own * (1.0 - mask)).sum(-1)  # masked out latents have q = p
+    prior = model.log_prior(z) - (own * (1.0 - mask)).sum(-1)  # masked out latents have q = p
 
     def decompose(weigh: Estimator) -> Terms:
         weights = weigh(coupling.own_pairs(len(x), axis), hyper["num_examples"])
@@ -92,7 +93,7 @@ def covariance(values: jax.Array, axis: str | None) -> jax.Array:
     return coupling.mean(centred[:, :, None] * centred[:, None], axis)
 
 
-def penalised(model: VAE, terms: Terms, covariance: jax.Array, hyper: Hyper) -> Terms:
+def penalised(model: Model, terms: Terms, covariance: jax.Array, hyper: Hyper) -> Terms:
     """distortion + rate + the squared distance of a covariance [L, L] from the identity, its
     entries weighed by hyper["off_diagonal"] and hyper["diagonal"]."""
     size = len(covariance)
@@ -110,23 +111,25 @@ def penalised(model: VAE, terms: Terms, covariance: jax.Array, hyper: Hyper) -> 
 
 
 def dip_i(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion + rate + penalty of Cov[mu] (Kumar et al. 2018, eq. 6: DIP-VAE-I).
 
     Couples the batch: the covariance is over the global batch.
     """
     q, _, terms = infer(model, x, keys)
+    require.diagonal("dip_i", model, q)
     return penalised(model, terms, covariance(q.mu, axis), hyper)
 
 
 def dip_ii(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion + rate + penalty of Cov[z] = Cov[mu] + E[Sigma] (same paper, eq. 7: DIP-VAE-II).
 
     Couples the batch, as `dip_i`.
     """
     q, _, terms = infer(model, x, keys)
+    require.diagonal("dip_ii", model, q)
     variances = coupling.mean(jnp.exp(q.logvar), axis)
     return penalised(model, terms, covariance(q.mu, axis) + jnp.diag(variances), hyper)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae.model import VAE
+from vae.models import Joint, Model
 from vae.objectives import coupling
 from vae.probability import noise
 
@@ -13,29 +13,30 @@ Terms = dict[str, jax.Array]
 Hyper = dict[str, jax.Array]
 
 
-def draw(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-    """q(z|x), one draw z [B, L] of it, and the likelihood's parameters theta at that z."""
-    dropout_keys, posterior_keys = noise.fold(keys, 0), noise.fold(keys, 1)
-    q = model.encode(x, noise.fold(dropout_keys, 0))
-    z = q.sample(posterior_keys)[0]
-    return q, z, model.decode(z, noise.fold(dropout_keys, 1))
+def draw(model: Model, x: jax.Array, keys: jax.Array, samples: int = 1) -> Joint:
+    """`samples` draws of q(z|x) and the terms of the bounds at them. `keys` [B] carry all of an
+    example's noise: dropout's is number 0, the draws' number 1."""
+    dropout = noise.fold(keys, 0)
+    q = model.encode(x, noise.fold(dropout, 0))
+    return model.joint(q, x, noise.fold(keys, 1), 0, samples, noise.fold(dropout, 1))
 
 
-def infer(model: VAE, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, Terms]:
+def infer(model: Model, x: jax.Array, keys: jax.Array) -> tuple[Any, jax.Array, Terms]:
     """q(z|x), one draw z [B, L] of it, and the terms of the bound by that draw."""
-    q, z, theta = draw(model, x, keys)
-    distortion = -model.log_likelihood(theta, x)
-    rate = model.prior.kl(q).sum(-1)
-    return q, z, {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+    joint = draw(model, x, keys)
+    distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
+    terms = {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+    return joint.q, joint.z[0], terms
 
 
-def bound_terms(model: VAE, x: jax.Array, keys: jax.Array) -> Terms:
-    """distortion = -E_q log p(x|z), by one draw of z; rate = KL(q(z|x) || p(z)); each [B] nats."""
+def bound_terms(model: Model, x: jax.Array, keys: jax.Array) -> Terms:
+    """distortion = -E_q log p(x|z), by one draw of z; rate = KL(q(z|x) || p(z)), by the same
+    draw where it has no closed form; each [B] nats."""
     return infer(model, x, keys)[-1]
 
 
 def elbo(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion + beta * rate.
 
@@ -46,7 +47,7 @@ def elbo(
 
 
 def capacity(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion + gamma * |E_batch[rate] - C|, C in nats (Burgess et al. 2018, eq. 8).
 

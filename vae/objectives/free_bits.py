@@ -3,10 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from vae.model import VAE
+from vae.models import Model
 from vae.objectives import coupling
-from vae.objectives.elbo import Hyper, Terms
-from vae.objectives.importance import draw, log_likelihood
+from vae.objectives.elbo import Hyper, Terms, draw
 
 
 def grouped(values: jax.Array, group_size: int) -> jax.Array:
@@ -17,13 +16,12 @@ def grouped(values: jax.Array, group_size: int) -> jax.Array:
 
 
 def parts(
-    model: VAE, x: jax.Array, keys: jax.Array, hyper: Hyper, group_size: int
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, group_size: int
 ) -> tuple[jax.Array, jax.Array, Terms]:
     """The KL of each group [B, G], its floor [G], and the ELBO's terms [B]."""
-    q, z = draw(model, x, keys, 1)
-    distortion = -log_likelihood(model, x, z[0], keys)
-    kl = model.prior.kl(q)  # [B, L]
-    rate = kl.sum(-1)
+    joint = draw(model, x, keys)
+    kl = joint.kl  # [B, L], [B, layers], or [B, 1] where it is one number for all latents
+    distortion, rate = -joint.log_likelihood[0], kl.sum(-1)
     mask = jnp.ones(kl.shape[-1]) if model.mask is None else model.mask
     # Masked latents have no KL, and a group of nothing but them has no floor either.
     floor = jnp.where(grouped(mask, group_size) > 0, hyper["free_bits"], 0.0)
@@ -32,7 +30,7 @@ def parts(
 
 
 def free_bits(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -42,8 +40,10 @@ def free_bits(
 ) -> Terms:
     """distortion + sum over groups of max(floor, E_batch[KL of the group]), the floor in nats.
 
-    Kingma et al. 2016, eq. 15, negated. A group is `group_size` consecutive latents. Couples the
-    batch: a group's KL is averaged over the global batch before it meets the floor.
+    Kingma et al. 2016, eq. 15, negated. A group is `group_size` consecutive latents, or layers
+    of latents where there are several. Couples the batch: a group's KL is averaged over the global
+    batch before it meets the floor. Where the KL cannot be told latent by latent, all latents are
+    one group.
     """
     kl, floor, terms = parts(model, x, keys, hyper, group_size)
     floored = jnp.maximum(floor, coupling.mean(kl, axis)).sum()
@@ -51,7 +51,7 @@ def free_bits(
 
 
 def free_bits_per_example(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,

@@ -13,46 +13,51 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae.model import VAE
-from vae.objectives.elbo import Hyper, Terms
+from vae.models import Model
+from vae.objectives import require
+from vae.objectives.elbo import Hyper, Terms, draw
 from vae.probability import noise
 
 
-def draw(model: VAE, x: jax.Array, keys: jax.Array, samples: int) -> tuple[Any, jax.Array]:
-    """q(z|x), and `samples` reparameterised draws from it: z [K, B, L]."""
-    q = model.encode(x, noise.fold(noise.fold(keys, 0), 0))
-    return q, q.sample(noise.fold(keys, 1), 0, samples)
-
-
-def log_likelihood(model: VAE, x: jax.Array, z: jax.Array, keys: jax.Array) -> jax.Array:
-    """log p(x|z) for z [..., B, L]: [..., B]."""
-    return model.log_likelihood(model.decode(z, noise.fold(noise.fold(keys, 0), 1)), x)
-
-
-def log_weights(
-    model: VAE, x: jax.Array, q: Any, z: jax.Array, keys: jax.Array
+def sampled_weights(
+    model: Model, x: jax.Array, keys: jax.Array, samples: int
 ) -> tuple[jax.Array, Terms]:
-    """log w [K, B], and the ELBO and its parts, averaged over the K draws."""
-    log_p_x = log_likelihood(model, x, z, keys)
-    divergence = q.log_prob(z) - model.prior.log_prob(z)
+    """log w [K, B] of fresh draws, differentiated in every way in which they depend on q, and the
+    ELBO and its parts, averaged over the K draws."""
+    joint = draw(model, x, keys, samples)
+    return _weights(joint.log_likelihood, joint.log_prior, joint.log_q)
+
+
+def _weights(
+    log_p_x: jax.Array, log_prior: jax.Array, log_q: jax.Array
+) -> tuple[jax.Array, Terms]:
+    divergence = log_q - log_prior
     log_w = log_p_x - divergence
     terms = {"elbo": log_w, "distortion": -log_p_x, "rate": divergence}
     return log_w, {name: term.mean(0) for name, term in terms.items()}
 
 
-def sampled_weights(
-    model: VAE, x: jax.Array, keys: jax.Array, samples: int
+def given_draws(
+    model: Model, x: jax.Array, keys: jax.Array, samples: int
+) -> tuple[Any, jax.Array, jax.Array]:
+    """q(z|x), `samples` reparameterised draws z [K, B, L] from it, and their log q(z|x) [K, B]."""
+    q = model.encode(x, noise.fold(noise.fold(keys, 0), 0))
+    return q, *q.sample_and_log_prob(noise.fold(keys, 1), 0, samples)
+
+
+def log_weights(
+    model: Model, x: jax.Array, z: jax.Array, log_q: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, Terms]:
-    """`log_weights` of fresh draws, differentiated in every way in which they depend on q."""
-    q, z = draw(model, x, keys, samples)
-    return log_weights(model, x, q, z, keys)
+    """As `sampled_weights`, of given draws z [K, B, L] with log q(z|x) [K, B]."""
+    theta = model.decode(z, noise.fold(noise.fold(keys, 0), 1))
+    return _weights(model.log_likelihood(theta, x), model.log_prior(z), log_q)
 
 
 def log_mean_exp(log_w: jax.Array, axis: int = 0) -> jax.Array:
     return jax.nn.logsumexp(log_w, axis=axis) - jnp.log(float(log_w.shape[axis]))
 
 
-def frozen(model: VAE) -> VAE:
+def frozen(model: Model) -> Model:
     """The same bound model, with no gradient to any of its own weights."""
     module, variables = model.unbind()
     return module.bind(jax.lax.stop_gradient(variables))
@@ -71,7 +76,7 @@ def _scale_gradient_jvp(primals, tangents):
 
 
 def iwae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -85,7 +90,7 @@ def iwae(
 
 
 def miwae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -104,7 +109,7 @@ def miwae(
 
 
 def ciwae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -122,7 +127,7 @@ def ciwae(
 
 
 def piwae(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -136,20 +141,20 @@ def piwae(
     PIWAE of Rainforth et al. 2018, section 6; M = `batches`, K = `samples`. The value is that of
     IWAE; the gradient is that of no single function.
     """
-    q, z = draw(model, x, keys, batches * samples)
+    _, z, log_q = given_draws(model, x, keys, batches * samples)
     # The generative model's part: as if the draws and the density that they came from were given.
-    log_w, terms = log_weights(model, x, *jax.lax.stop_gradient((q, z)), keys)
+    log_w, terms = log_weights(model, x, *jax.lax.stop_gradient((z, log_q)), keys)
     loss = -log_mean_exp(log_w)
     # The inference network's: the same numbers (compiled code computes them once, and goes back
     # through the decoder twice: the draws' weights differ), with the weights of all else held.
     # Taking away its own value leaves its gradient alone.
-    log_w, _ = log_weights(frozen(model), x, q, z, keys)
+    log_w, _ = log_weights(frozen(model), x, z, log_q, keys)
     inference = -log_mean_exp(log_w.reshape(batches, samples, -1), axis=1).mean(0)
     return {"loss": loss + (inference - jax.lax.stop_gradient(inference)), **terms}
 
 
 def stl(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -164,14 +169,16 @@ def stl(
     K = 1, the ELBO: the gradient is unbiased, and free of noise where q(z|x) = p(z|x). For K > 1
     the inference network's gradient is biased (Tucker et al. 2019); `dreg` has one that is not.
     """
-    q, z = draw(model, x, keys, samples)
+    q, z, _ = given_draws(model, x, keys, samples)
+    require.density("stl", model, q)
     # q's parameters are stopped in the density alone: z still carries a gradient to them.
-    log_w, terms = log_weights(model, x, jax.lax.stop_gradient(q), z, keys)
+    log_q = jax.lax.stop_gradient(q).log_prob(z)
+    log_w, terms = log_weights(model, x, z, log_q, keys)
     return {"loss": -log_mean_exp(log_w), **terms}
 
 
 def dreg(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,
@@ -185,13 +192,15 @@ def dreg(
     sum_k v_k^2 dlog w_k/dz_k dz_k/dphi, unbiased for IWAE, and the generative model what it gets
     from IWAE, sum_k v_k dlog w_k/dtheta.
     """
-    q, z = draw(model, x, keys, samples)
+    q, z, _ = given_draws(model, x, keys, samples)
+    require.density("dreg", model, q)
     q = jax.lax.stop_gradient(q)  # the score goes: its mean is in the square of the weights
-    given, _ = log_weights(model, x, q, z, keys)
+    given, _ = log_weights(model, x, z, q.log_prob(z), keys)
     weights = jax.lax.stop_gradient(jax.nn.softmax(given, axis=0))
     # The loss below weighs dlog w_k by v_k; on the way through z_k to the inference network, and
     # only there, it meets v_k once more. Compiled code computes both passes' numbers once.
-    log_w, terms = log_weights(model, x, q, scale_gradient(z, weights[..., None]), keys)
+    z = scale_gradient(z, weights[..., None])
+    log_w, terms = log_weights(model, x, z, q.log_prob(z), keys)
     return {"loss": -log_mean_exp(log_w), **terms}
 
 
@@ -213,7 +222,7 @@ def renyi_bound(log_w: jax.Array, order: jax.Array) -> jax.Array:
 
 
 def renyi(
-    model: VAE,
+    model: Model,
     x: jax.Array,
     keys: jax.Array,
     hyper: Hyper,

@@ -19,3 +19,10 @@ def sample(noise: jax.Array, mu: jax.Array, logvar: jax.Array) -> jax.Array:
 def kl_standard_normal(mu: jax.Array, logvar: jax.Array) -> jax.Array:
     """KL(N(mu, exp(logvar)) || N(0, 1)) of each dimension, in nats (same paper, appendix B)."""
     return 0.5 * (jnp.square(mu) + jnp.exp(logvar) - 1.0 - logvar)
+
+
+def kl(mu: jax.Array, logvar: jax.Array, prior_mu: jax.Array, prior_logvar: jax.Array) -> jax.Array:
+    """KL(N(mu, exp(logvar)) || N(prior_mu, exp(prior_logvar))) of each dimension, in nats."""
+    ratio = logvar - prior_logvar
+    squares = jnp.square(mu - prior_mu) * jnp.exp(-prior_logvar)
+    return 0.5 * (squares + jnp.exp(ratio) - 1.0 - ratio)

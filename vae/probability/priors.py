@@ -1,29 +1,30 @@
-"""Priors p(z), and the KL from a posterior to each."""
+"""Priors p(z), chosen by name.
 
-import dataclasses
+Each is a Flax module, whose fields are set from the config keys `model.*` of the same names, with
 
-import jax
+- `sample(keys, *given, temperature=1.0)`: one draw a key, z [B, L]; the temperature, a number or
+  one an example [B, 1], scales the Gaussian noise that the draw is made of;
+- `log_prob(z, *given)`: log p(z) [...] nats for z [..., L];
+- `analytic`: the types of q whose KL has a closed form, which `kl(q)` gives: [B, G] nats, of G
+  independent parts, the latents where it can be said of each;
+- `inputs()`: examples [C, *shape] of its own, whose posterior the model gives it as `given`; None
+  of most, which are given nothing;
+- `takes_context`: it is given the model's context [B, C];
+- `maskable`: its latents are independent, so some can be left out (see VAE);
+- `standard`: mean and scale of each latent are 0 and 1.
+"""
 
-from vae.probability import gaussian, noise, posteriors
+from vae.probability.flow_priors import autoregressive, realnvp, spline
+from vae.probability.gaussian_priors import conditional, mixture, normal, vamp
+from vae.probability.hyperspherical import sphere
 
-__all__ = ["normal"]
-
-
-@dataclasses.dataclass(frozen=True)
-class normal:  # noqa: N801  (the name is the config value)
-    """The standard normal N(0, I)."""
-
-    maskable = True  # its latents are independent, so some can be left out (see VAE)
-    latent_size: int
-
-    def sample(self, keys: jax.Array) -> jax.Array:
-        """One draw a key: z [B, L]."""
-        return noise.normal(keys, (self.latent_size,))
-
-    def log_prob(self, z: jax.Array) -> jax.Array:
-        """log p(z) for z [..., L]: [...] nats."""
-        return gaussian.log_prob(z, 0.0, jax.numpy.zeros(())).sum(-1)
-
-    def kl(self, q: posteriors.diagonal) -> jax.Array:
-        """Analytic KL(q(z|x) || p(z)) of each latent: [B, L] nats."""
-        return gaussian.kl_standard_normal(q.mu, q.logvar)
+__all__ = [
+    "autoregressive",
+    "conditional",
+    "mixture",
+    "normal",
+    "realnvp",
+    "sphere",
+    "spline",
+    "vamp",
+]

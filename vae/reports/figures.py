@@ -202,5 +202,23 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
     return figure
 
 
+def kl_per_layer(kl: np.ndarray, sizes: Sequence[int]) -> Figure:
+    """KL of each layer of latents, the one next to x first.
+
+    Args:
+      kl: mean over examples, nats, of each layer.
+      sizes: latents of each layer.
+    """
+    figure = Figure(figsize=(5.6, 2.6), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(kl))
+    axes.bar(place, kl, color=ACTIVE)
+    axes.set_title("KL of each layer of latents (nats)")
+    axes.set_ylim(0.0, max(1.08 * float(np.max(kl)), 1e-3))
+    shown = place[:: -(-len(kl) // 12)]
+    axes.set_xticks(shown, [f"{number + 1}\n{sizes[number]}" for number in shown])
+    return figure
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and bool(np.isfinite(value))

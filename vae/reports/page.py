@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import runs
+from vae.choices import choose
 from vae.errors import UserError
+from vae.evaluation import samplers
 from vae.reports import figures, images, markup
 from vae.reports.markup import Section
 
@@ -61,30 +63,41 @@ def report_run(run: "Trained", workdir: Path) -> Path:
     return markup.write(workdir / "report.html", text)
 
 
-def sample(workdir: str | Path, num: int = 64, seed: int = 0) -> list[Path]:
-    """Draws z from the prior and writes the means of p(x|z): an .npz, and a grid for images.
+def sample(
+    workdir: str | Path, num: int = 64, seed: int = 0, sampler: str = "prior"
+) -> list[Path]:
+    """Draws z and writes the means of p(x|z): an .npz, and a grid for images.
 
     Args:
       num: how many; the picture shows the first 400.
+      seed: of the draws; what is fitted for them does not depend on it.
+      sampler: what z is drawn from: the prior, or another of `vae.evaluation.samplers`, which is
+        first fitted to the training set.
 
     Returns:
-      The paths: `samples.npz` with `mean` [num, *shape], `seed` and `step`; and, where the data
-      are images, `figures/samples.png`.
+      The paths: `samples.npz` with `mean` [num, *shape], `seed`, `step` and `sampler`; and, where
+      the data are images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
+      than the prior.
 
     Raises:
-      UserError: no trained run there, or `num` below 1.
+      UserError: no trained run there, `num` below 1, or no such sampler.
     """
     import vae
 
     if num < 1:
         raise UserError(f"num={num} should be a whole number of at least 1")
+    choose(samplers.SAMPLERS, sampler, "sampler")
     workdir = Path(workdir)
     run = vae.load(workdir)
-    mean = np.asarray(run.sample(num, seed=seed), np.float32)
+    if sampler == "prior":
+        mean = run.sample(num, seed=seed, context=run.contexts(num))
+    else:
+        mean = run.decode(samplers.fit(run, sampler).sample(num, seed))
+    mean = np.asarray(mean, np.float32)
     path = workdir / "samples.npz"
     temporary = workdir / f".samples.{os.getpid()}.npz"
     try:
-        np.savez_compressed(temporary, mean=mean, seed=seed, step=run.step)
+        np.savez_compressed(temporary, mean=mean, seed=seed, step=run.step, sampler=sampler)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -92,7 +105,8 @@ def sample(workdir: str | Path, num: int = 64, seed: int = 0) -> list[Path]:
         return [path]
     shown = scaled(run, mean)[:MOST_SHOWN]
     grid = images.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
-    return [path, figures.save(grid, workdir / "figures" / "samples.png")]
+    name = "samples" if sampler == "prior" else f"samples_{sampler}"
+    return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
 
 
 def _training(workdir: Path) -> list[Section]:
@@ -112,47 +126,62 @@ def _pictures(
 ) -> list[Section]:
     """The sections that show images; x [N, H, W, C] are examples of `split`."""
     low, high = _range(run, x)
-    mean = np.asarray(run.encode(x)[0])  # [N, L]
+    context = run.context(split, len(x))
+    mean = np.asarray(run.encode(x, context)[0])  # [N, L]
 
     def shown(values: np.ndarray) -> np.ndarray:
         return (np.asarray(values) - low) / (high - low)
 
-    def decode(z: np.ndarray) -> np.ndarray:  # [..., L] -> [..., H, W, C]
-        decoded = shown(run.decode(z.reshape(-1, z.shape[-1])))
+    def decode(z: np.ndarray, rows: np.ndarray) -> np.ndarray:  # [R, ..., L] -> [R, ..., H, W, C]
+        given = context
+        if context is not None:  # each row's is that of the example that it is about
+            given = np.repeat(context[rows], z[0].size // z.shape[-1], axis=0)
+        decoded = shown(run.decode(z.reshape(-1, z.shape[-1]), given))
         return decoded.reshape(*z.shape[:-1], *x.shape[1:])
 
     def section(title: str, name: str, figure: Any, caption: str) -> Section:
         return Section(title, caption, figures.save(figure, workdir / "figures" / f"{name}.png"))
 
+    told = ""
+    if context is not None:
+        by_turns = run.config.data.context == "labels"
+        told = " Classes by turns." if by_turns else " Contexts of the first test examples."
     count = min(3 * COLUMNS, len(x) // COLUMNS * COLUMNS or len(x))
     starts, ends, paths = _pairs(mean)
     order, scores, ranked_by = _ranking(mean, evaluation)
     lines = np.repeat(mean[:1, None], STEPS, axis=1).repeat(len(order), axis=0)  # [R, K, L]
     values = np.linspace(-REACH, REACH, STEPS)
-    lines[np.arange(len(order)), :, order] = values
+    centre, scale = (moment[order, None] for moment in run.prior_moments)
+    lines[np.arange(len(order)), :, order] = centre + scale * values
+    standard = run.config.model.prior == "normal"
+    unit = "" if standard else " of the prior's standard deviations from its mean"
     labels = [f"$z_{{{j}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
     return [
         section(
             "Reconstructions", "reconstructions",
-            images.reconstructions(shown(x[:count]), decode(mean[:count]), COLUMNS),
+            images.reconstructions(
+                shown(x[:count]), decode(mean[:count], np.arange(count)), COLUMNS
+            ),
             f"The first {count} {split} examples, and under each the mean of p(x|z) at the mean of "
             "q(z|x).",
         ),
         section(
-            "Samples", "samples", images.grid(shown(run.sample(COLUMNS**2, seed=0)), COLUMNS),
-            "Means of p(x|z) for z drawn from the prior, seed 0; not selected.",
+            "Samples", "samples",
+            images.grid(shown(run.sample(COLUMNS**2, context=run.contexts(COLUMNS**2))), COLUMNS),
+            f"Means of p(x|z) for z drawn from the prior, seed 0; not selected.{told}",
         ),
         section(
             "Interpolations", "interpolations",
-            images.interpolations(shown(x[starts]), decode(paths), shown(x[ends])),
+            images.interpolations(shown(x[starts]), decode(paths, starts), shown(x[ends])),
             f"Pairs of {split} examples, at the two ends; between them the mean of p(x|z) along "
             "the straight line from one posterior mean to the other.",
         ),
         section(
-            "Latent traversals", "traversals", images.traversals(decode(lines), labels, values),
+            "Latent traversals", "traversals",
+            images.traversals(decode(lines, np.zeros(len(order), int)), labels, values),
             f"The first {split} example with one latent at a time set to values from "
-            f"−{REACH:g} to {REACH:g}, the others at their posterior mean. Latents, numbered from "
-            f"0 as in the arrays, by {ranked_by}, which stands under each name.",
+            f"−{REACH:g} to {REACH:g}{unit}, the others at their posterior mean. Latents, numbered "
+            f"from 0 as in the arrays, by {ranked_by}, which stands under each name.",
         ),
     ]  # fmt: skip
 
@@ -179,8 +208,12 @@ def _ranking(
 
 def _latents(run: "Trained", evaluation: Mapping[str, Any] | None, workdir: Path) -> list[Section]:
     arrays = evaluation.get("arrays", {}) if evaluation else {}
+    if "kl_per_layer" in arrays:
+        return [_layers(np.asarray(arrays["kl_per_layer"]), evaluation, workdir)]
     if not {"kl_per_latent", "posterior_mean_variance"} <= arrays.keys():
-        return [] if evaluation is None else [Section("KL per latent", "Not in evaluation.json.")]
+        told = "posterior_mean_variance" not in arrays
+        text = "Not in evaluation.json." if told else "The KL is known of all latents together."
+        return [] if evaluation is None else [Section("KL per latent", text)]
     figure = figures.kl_per_latent(
         np.asarray(arrays["kl_per_latent"]),
         np.asarray(arrays["posterior_mean_variance"]),
@@ -193,6 +226,16 @@ def _latents(run: "Trained", evaluation: Mapping[str, Any] | None, workdir: Path
         "(Burda et al. 2015); the others are grey."
     )
     return [Section("KL per latent", caption, path, is_chart=True)]
+
+
+def _layers(kl: np.ndarray, evaluation: Mapping[str, Any], workdir: Path) -> Section:
+    sizes = evaluation["arrays"]["latents_per_layer"]
+    path = figures.save(figures.kl_per_layer(kl, sizes), workdir / "figures" / "kl_per_layer.png")
+    caption = (
+        f"Means over the {evaluation['num_examples']:,} {evaluation['split']} examples, from the "
+        "layer next to x to the top; under each its number of latents. They add up to the rate."
+    )
+    return Section("KL per layer", caption, path, is_chart=True)
 
 
 def _no_pictures(x: np.ndarray) -> Section:

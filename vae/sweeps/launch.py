@@ -243,10 +243,11 @@ def sampler() -> Callable[[Path], np.ndarray | None]:
     def samples(workdir: Path) -> np.ndarray | None:
         described = runs.read_json(workdir / "data.json")
         config = runs.read_config(workdir).model.to_dict()
-        key = json.dumps([config, described["shape"], described["levels"]])
+        seen = [described[name] for name in ("shape", "levels", "context_size")]
+        key = json.dumps([config, *seen])
         run = load(workdir, compiled=known.get(key))
         known[key] = run.compiled
-        images = run.sample(SHOWN)
+        images = run.sample(SHOWN, context=run.contexts(SHOWN))
         return scaled(run, images) if images.ndim == 4 else None
 
     return samples

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae.model import fit
+from vae.models import fit
 from vae.training import state as states
 from vae.training.program import Hyper, Program
 from vae.training.state import State
@@ -31,10 +31,10 @@ def most_steps(batch_bytes: int, wanted: int) -> int:
     return max(1, min(most, STREAM_BYTES // batch_bytes)) if batch_bytes else most
 
 
-def replicated(array: Any, devices: list[Any]) -> jax.Array:
-    """`array` on every one of `devices`, placed once: what pmap takes as unmapped."""
+def replicated(arrays: Any, devices: list[Any]) -> Any:
+    """`arrays` on every one of `devices`, placed once: what pmap takes as unmapped."""
     mesh = jax.sharding.Mesh(np.array(devices), ("device",))
-    return jax.device_put(array, jax.sharding.NamedSharding(mesh, jax.P()))
+    return jax.device_put(arrays, jax.sharding.NamedSharding(mesh, jax.P()))
 
 
 def memory_limit() -> int | None:
@@ -53,7 +53,7 @@ class Single:
     """One run: on one device ("jit"), or its batch spread over all of them ("pmap").
 
     Args:
-      examples: the raw training set [N, *shape]; None where batches are streamed.
+      examples: the raw training set, as `Split.arrays` gives it; None where batches are streamed.
       most: steps that one call can be fed.
     """
 
@@ -103,7 +103,7 @@ class Population:
     `program.masked`, smaller states are filled up with zeros on the way in and cut on the way out.
 
     Args:
-      examples: the raw training set [N, *shape].
+      examples: the raw training set, as `Split.arrays` gives it.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class Population:
         self.compiled = compile_population(program, per_device)
         self._to_devices = jax.pmap(lambda arrays: arrays)
         self.examples = examples
-        if not isinstance(examples, jax.Array):
+        if not isinstance(examples["x"], jax.Array):
             self.examples = replicated(examples, jax.local_devices()[:devices])
-        self.shape = tuple(examples.shape[1:])
+        self.shape = tuple(examples["x"].shape[1:])
         self.state: State | None = None  # leaves [devices, per_device, ...]
         self.hyper: Hyper = {}
         self._template: State | None = None

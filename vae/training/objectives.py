@@ -10,8 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vae import model as models
-from vae import objectives
+from vae import models, objectives
 from vae.choices import choose
 from vae.errors import UserError
 from vae.networks import critics
@@ -56,6 +55,17 @@ def check(config: ConfigDict, num_examples: int) -> None:
         raise UserError(
             f"objective.name={name!r} is about several latents: set model.latent_size above 1"
         )
+    if (config.model.name == "vqvae") != (name == "vq"):
+        raise UserError(
+            f"objective.name={name!r} and model.name={config.model.name!r} do not go together: a "
+            "codebook is trained by vq, and by nothing else"
+        )
+    labels = config.model.classifier and config.data.context == "labels"
+    if name in ("m2", "supervised") and not labels:
+        raise UserError(
+            f"objective.name={name!r} trains a classifier: set data.context=labels and "
+            "model.classifier=mlp"
+        )
     exact = name == "beta_tcvae" and config.objective.estimator == "exact"
     if exact and batch != num_examples:
         raise UserError(
@@ -78,7 +88,7 @@ class _Read(dict):
 
 def terms(
     config: ConfigDict,
-    model: models.VAE,
+    model: models.Model,
     objective: Objective,
     hyper: Hyper,
     shape: tuple[int, ...],
@@ -94,12 +104,16 @@ def terms(
     batch = config.train.batch_size
     x = jax.ShapeDtypeStruct((batch, *shape), np.float32)
     keys = jax.eval_shape(lambda: noise.example_keys(jax.random.key(0), np.arange(batch)))
+    context = None
+    if model.context_size:
+        context = jax.ShapeDtypeStruct((batch, model.context_size), np.float32)
     hyper = _Read(hyper | {"num_examples": np.float32(batch)})
 
-    def traced(params: Any, x: jax.Array, keys: jax.Array) -> dict[str, jax.Array]:
-        return objective(model.bind(models.variables(model, params)), x, keys, hyper)
+    def traced(params: Any, x: jax.Array, keys: jax.Array, context: Any) -> dict[str, jax.Array]:
+        bound = model.bind(models.variables(model, params, context=context))
+        return objective(bound, x, keys, hyper)
 
-    names = jax.eval_shape(traced, params, x, keys)
+    names = jax.eval_shape(traced, params, x, keys, context)
     fixed = config.objective.beta == 1.0 and config.objective.beta_schedule == "constant"
     if "beta" not in hyper.names and not fixed:
         raise UserError(

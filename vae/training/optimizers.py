@@ -71,18 +71,26 @@ def descend(params: Any, direction: Any, rate: jax.Array, weight_decay: jax.Arra
     return jax.tree.map(update, params, direction)
 
 
+OWN = ("critic", "averages")  # branches that have an optimiser of their own
+
+
 def parts(tree: Any) -> dict[str, Any]:
-    """What has an optimiser of its own: the model's parameters, and its critic's if it has one."""
-    model = {name: branch for name, branch in tree.items() if name != "critic"}
-    critic = {name: branch for name, branch in tree.items() if name == "critic"}
-    return {"model": model} | ({"critic": critic} if critic else {})
+    """What has an optimiser of its own: the model's parameters, and those of OWN that it has."""
+    model = {name: branch for name, branch in tree.items() if name not in OWN}
+    return {"model": model} | {name: {name: tree[name]} for name in OWN if name in tree}
 
 
 def of_part(part: str, optimizer: Optimizer, hyper: Hyper) -> tuple[Optimizer, Hyper]:
-    """The optimiser of one part and its settings; a critic's are those of Kim & Mnih 2018, table 2:
-    Adam with a learning rate of its own and short memories."""
+    """The optimiser of one part and its settings.
+
+    A critic's are those of Kim & Mnih 2018, table 2: Adam with a learning rate of its own and short
+    memories. Averages go straight to where their gradient points: its length is the way there.
+    """
     if part == "model":
         return optimizer, hyper
+    if part == "averages":
+        one, none = jnp.ones(()), jnp.zeros(())
+        return sgd, hyper | {"learning_rate": one, "b1": none, "weight_decay": none}
     rate = {"learning_rate": hyper["critic_learning_rate"]}
     return adam, hyper | rate | {"b1": 0.5, "b2": 0.9, "weight_decay": 0.0}
 

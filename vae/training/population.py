@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
@@ -46,6 +45,8 @@ def group_key(config: ConfigDict) -> str:
 
 def maskable(config: ConfigDict) -> bool:
     """Whether models of several latent sizes can share one program."""
+    if config.model.name != "vae":
+        return False
     posterior = choose(posteriors, config.model.posterior, "model.posterior")
     return posterior.maskable and choose(priors, config.model.prior, "model.prior").maskable
 
@@ -133,9 +134,9 @@ class Group:
         devices, per_device = layout(len(trials), at_once)
         if self._engine and self._engine.devices * self._engine.per_device >= devices * per_device:
             return self._engine
-        raw = np.asarray(self.dataset.splits["train"].x)
+        examples = self.dataset.splits["train"].arrays()
         most = most_steps(0, trials[0].log_steps)
-        engine = Population(self.program, raw, devices, per_device, most)
+        engine = Population(self.program, examples, devices, per_device, most)
         batch = trials[0].feed.batch_size
         while engine.per_device > 1 and not engine.fits(trials[0].hyper, batch):
             engine = engine.halved()

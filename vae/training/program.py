@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae.model import VAE
+from vae.models import Model
 from vae.training import schedules
 
 Hyper = dict[str, jax.Array]
@@ -17,9 +17,9 @@ Hyper = dict[str, jax.Array]
 class Program:
     """What is fixed when a step is compiled; everything else is traced."""
 
-    model: VAE
+    model: Model
     objective: Callable[..., dict[str, jax.Array]]
-    terms: tuple[str, ...]  # what a step logs, in the order in which a non-finite one is blamed
+    terms: tuple[str, ...]  # what a step logs, in the order in which a bad step is blamed on one
     optimizer: Callable[[Hyper], Any]
     beta_schedule: str
     learning_rate_schedule: str
@@ -29,7 +29,7 @@ class Program:
     binarize: bool  # draw fresh binary pixels from the raw ones at every step
     levels: int  # grey levels of the raw data, 2 for binary, 0 for real
     ema: bool
-    skip_nonfinite: int
+    skip_steps: int
     masked: bool = False  # the latents are the first hyper["latent_size"] of the model's
 
 

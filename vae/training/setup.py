@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vae import model as models
+from vae import models
 from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
@@ -94,7 +94,11 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         raise UserError("optimizer.weight_decay with adam is adamw: set optimizer.name=adamw")
     choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
     critic = objectives.critic(config)
-    model = models.from_config(config.model, shape, training_mean(dataset), critic, dataset.levels)
+    kind = observed_kind(dataset.kind, config.data.binarization)
+    mean = training_mean(dataset)
+    model = models.from_config(
+        config.model, shape, mean, critic, dataset.levels, kind, dataset.context_size
+    )
     chosen = objectives.build(config)
     objectives.check(config, len(train))
     # Traces model and objective: what cannot be built fails here.
@@ -109,9 +113,8 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         num_examples=len(train),
         steps_per_epoch=order.steps_per_epoch(len(train), config.train.batch_size),
         epochs=config.train.epochs,
-        binarize=observed_kind(dataset.kind, config.data.binarization) == "binary"
-        and dataset.kind == "grey",
+        binarize=kind == "binary" and dataset.kind == "grey",
         levels=dataset.grey_levels,
         ema=config.train.ema > 0,
-        skip_nonfinite=config.train.skip_nonfinite,
+        skip_steps=config.train.skip_steps,
     )

@@ -6,12 +6,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from vae.model import initialise
+from vae.models import initialise
 from vae.training import optimizers
 from vae.training.program import Hyper, Program
 
 BOOK = (
-    "step", "sums", "nonfinite_in_row", "nonfinite_total", "blamed", "best_elbo", "waited"
+    "step", "sums", "bad_in_row", "bad_total", "blamed", "best_elbo", "waited"
 )  # fmt: skip
 
 
@@ -24,9 +24,9 @@ class State:
     opt_state: Any
     ema: Any  # averaged params; an empty dict where averaging is off
     sums: dict[str, jax.Array]  # of the terms since the last log line; "steps" counts
-    nonfinite_in_row: jax.Array
-    nonfinite_total: jax.Array
-    blamed: jax.Array  # index into Program.terms of the last non-finite one
+    bad_in_row: jax.Array
+    bad_total: jax.Array
+    blamed: jax.Array  # index into Program.terms of what was wrong with the last bad step
     best_elbo: jax.Array  # on the validation set, at beta = 1
     waited: jax.Array  # validations since the best
 
@@ -57,8 +57,8 @@ def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
         opt_state=optimizers.init(program.optimizer, hyper, params),
         ema=jax.tree.map(jnp.copy, params) if program.ema else {},
         sums=zero_sums(program),
-        nonfinite_in_row=jnp.zeros((), jnp.int32),
-        nonfinite_total=jnp.zeros((), jnp.int32),
+        bad_in_row=jnp.zeros((), jnp.int32),
+        bad_total=jnp.zeros((), jnp.int32),
         blamed=jnp.zeros((), jnp.int32),
         best_elbo=jnp.full((), -jnp.inf, jnp.float32),
         waited=jnp.zeros((), jnp.int32),

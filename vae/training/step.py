@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vae.data import binarization
 from vae.data.observe import scale
-from vae.model import variables
+from vae.models import variables
 from vae.probability import noise
 from vae.training import optimizers
 from vae.training.program import Hyper, Program, hyper_at
@@ -16,30 +16,34 @@ from vae.training.state import State
 
 AXIS = "device"  # name of pmap's axis
 
+Batch = dict[str, jax.Array]  # x: raw examples [B, *shape]; context: [B, C], of a conditional model
+
 def batch_loss(
-    params: Any, program: Program, hyper: Hyper, raw: jax.Array, keys: jax.Array, axis: str | None
+    params: Any, program: Program, hyper: Hyper, batch: Batch, keys: jax.Array, axis: str | None
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The mean loss of a batch and the means of the objective's terms, in nats per example."""
+    raw = batch["x"]
     if program.binarize:
         x = binarization.dynamic(noise.fold(keys, 0), raw, program.levels)
     else:
         x = scale(raw, program.levels)
     latents = hyper["latent_size"] if program.masked else None
-    model = program.model.bind(variables(program.model, params, latents))
+    context = batch.get("context")
+    model = program.model.bind(variables(program.model, params, latents, context))
     terms = program.objective(model, x, noise.fold(keys, 1), hyper, axis)
     means = {name: term.mean() for name, term in terms.items()}
     return means["loss"], means
 
 
 def gradients(
-    params: Any, program: Program, hyper: Hyper, raw: jax.Array, keys: jax.Array, axis: str | None
+    params: Any, program: Program, hyper: Hyper, batch: Batch, keys: jax.Array, axis: str | None
 ) -> tuple[Any, dict[str, jax.Array]]:
     """Gradient of the global batch's mean loss, and the terms' means over the global batch."""
     if axis is not None:
         # Marked as differing by device, so that the gradient stays local until the one pmean below;
         # without it the sum over devices happens inside the gradient and the mean counts it again.
         params = jax.tree.map(lambda p: jax.lax.pcast(p, axis, to="varying"), params)
-    gradient, means = jax.grad(batch_loss, has_aux=True)(params, program, hyper, raw, keys, axis)
+    gradient, means = jax.grad(batch_loss, has_aux=True)(params, program, hyper, batch, keys, axis)
     return (gradient, means) if axis is None else jax.lax.pmean((gradient, means), axis)
 
 
@@ -57,24 +61,27 @@ def apply_update(
 
 
 def train_step(
-    program: Program, state: State, hyper: Hyper, raw: jax.Array, axis: str | None = None
+    program: Program, state: State, hyper: Hyper, batch: Batch, axis: str | None = None
 ) -> State:
-    """One update from this device's rows `raw` [B, *shape] of the global batch."""
+    """One update from this device's rows of the global batch."""
     now = hyper_at(program, hyper, state.step)
-    index = jnp.arange(raw.shape[0])  # positions in the global batch
+    count = batch["x"].shape[0]
+    index = jnp.arange(count)  # positions in the global batch
     if axis is not None:
-        index = index + jax.lax.axis_index(axis) * raw.shape[0]
+        index = index + jax.lax.axis_index(axis) * count
     key = jax.random.fold_in(noise.key_for(hyper["seed"], "train"), state.step)
     keys = noise.example_keys(key, index)
 
-    gradient, means = gradients(state.params, program, now, raw, keys, axis)
+    gradient, means = gradients(state.params, program, now, batch, keys, axis)
     means["gradient_norm"] = optimizers.norm(gradient)
     values = jnp.stack([means[name] for name in program.terms])
-    finite = jnp.isfinite(values)
-    good = finite.all()
+    # The last of the terms is the gradient's norm, which has a bound besides.
+    most = jnp.where(now["skip_norm"] > 0, now["skip_norm"], jnp.inf)
+    fine = jnp.isfinite(values) & ((jnp.arange(len(values)) < len(values) - 1) | (values <= most))
+    good = fine.all()
 
     updated = apply_update(program, state, gradient, means["gradient_norm"], now)
-    if program.skip_nonfinite:
+    if program.skip_steps:
         kept = (state.params, state.opt_state, state.ema)
         updated = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, kept)
     params, opt_state, ema = updated
@@ -86,22 +93,22 @@ def train_step(
         opt_state=opt_state,
         ema=ema,
         sums={name: state.sums[name] + jnp.where(good, logged[name], 0.0) for name in state.sums},
-        nonfinite_in_row=(state.nonfinite_in_row + 1) * bad,
-        nonfinite_total=state.nonfinite_total + bad,
-        blamed=jnp.where(good, state.blamed, jnp.argmin(finite).astype(jnp.int32)),
+        bad_in_row=(state.bad_in_row + 1) * bad,
+        bad_total=state.bad_total + bad,
+        blamed=jnp.where(good, state.blamed, jnp.argmin(fine).astype(jnp.int32)),
     )
 
 
 def halted(program: Program, state: State) -> jax.Array:
-    """More non-finite steps in a row than are tolerated: the run must stop."""
-    return state.nonfinite_in_row > program.skip_nonfinite
+    """More bad steps in a row than are skipped: the run must stop."""
+    return state.bad_in_row > program.skip_steps
 
 
 def many_steps(
     program: Program,
     state: State,
     hyper: Hyper,
-    examples: jax.Array | None,
+    examples: Batch | None,
     feed: jax.Array,
     count: jax.Array,
     axis: str | None = None,
@@ -109,9 +116,9 @@ def many_steps(
     """`count` steps in one compiled loop, fewer where the run halts.
 
     Args:
-      examples: the raw training set [N, *shape] on the device, or None where `feed` holds batches.
-      feed: rows of `examples` [T, B], or raw batches [T, B, *shape]; the first `count` of the T
-        are used, so that calls of every length share one compilation.
+      examples: the raw training set on the device, or None where `feed` holds batches.
+      feed: rows of `examples` [T, B], or raw batches of x [T, B, *shape]; the first `count` of the
+        T are used, so that calls of every length share one compilation.
     """
 
     def unfinished(carry: tuple[jax.Array, State]) -> jax.Array:
@@ -120,8 +127,11 @@ def many_steps(
     def body(carry: tuple[jax.Array, State]) -> tuple[jax.Array, State]:
         number, state = carry
         rows = feed[number]
-        raw = rows if examples is None else examples[rows]
-        return number + 1, train_step(program, state, hyper, raw, axis)
+        if examples is None:
+            batch = {"x": rows}
+        else:
+            batch = jax.tree.map(lambda array: array[rows], examples)
+        return number + 1, train_step(program, state, hyper, batch, axis)
 
     return jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), state))[1]
 
@@ -154,7 +164,7 @@ def compile_population(program: Program, per_device: int) -> Callable[..., State
         return many_steps(program, state, hyper, examples, feed, count)
 
     def population_steps(
-        states: State, hyper: Hyper, examples: jax.Array, feed: jax.Array, count: jax.Array
+        states: State, hyper: Hyper, examples: Batch, feed: jax.Array, count: jax.Array
     ) -> State:
         if per_device > 1:
             return jax.vmap(one, (0, 0, 0, 0, None))(states, hyper, feed, count, examples)

@@ -47,11 +47,11 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
         validator(Compiled(program.model, dataset.shape), dataset),
         Silent() if jax.process_index() else Progress(data.describe(dataset)),
     )
-    raw = dataset.splits["train"].x
+    train = dataset.splits["train"]
     streamed = config.data.stream
-    size = config.train.batch_size * int(np.prod(dataset.shape)) * raw.dtype.itemsize
+    size = config.train.batch_size * int(np.prod(dataset.shape)) * train.x.dtype.itemsize
     most = most_steps(size if streamed else 0, trial.log_steps)
-    engine = Single(program, None if streamed else np.asarray(raw), parallel, most)
+    engine = Single(program, None if streamed else train.arrays(), parallel, most)
     try:
         Loop(engine, [trial]).go()
     finally:
@@ -63,11 +63,11 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
 
 def validator(compiled: Compiled, dataset: Dataset) -> Validate:
     """The ELBO at beta = 1 and its parts over the whole validation set."""
-    x = observed(dataset, "validation")[:]
+    x, context = observed(dataset, "validation")[:], dataset.splits["validation"].context
     key = noise.key_for(0, "validate")  # one noise for all validations: they are comparable
 
     def validate(params: Any, latent_size: int) -> dict[str, np.ndarray]:
         weights = compiled.variables(params, latent_size)
-        return compiled.elbo()(weights, x, key, VALIDATION_BATCH)
+        return compiled.elbo()(weights, x, key, VALIDATION_BATCH, context)
 
     return validate

@@ -34,6 +34,7 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "kind": dataset.kind,
         "observed": observed_kind(dataset.kind, config.data.binarization),
         "levels": dataset.levels,
+        "context_size": dataset.context_size,
         "shape": list(dataset.splits["train"].x.shape[1:]),
         "sizes": {name: len(split) for name, split in dataset.splits.items()},
     }
@@ -119,7 +120,7 @@ class Trial:
         self._clock.add(steps, seconds)
 
     def halted(self, book: dict[str, Any]) -> bool:
-        return int(book["nonfinite_in_row"]) > self.program.skip_nonfinite
+        return int(book["bad_in_row"]) > self.program.skip_steps
 
     def log_due(self, here: int) -> bool:
         return here % self.log_steps == 0 or here == self.total
@@ -134,7 +135,7 @@ class Trial:
         record = self._where(book, "train")
         record |= {name: float(book["sums"][name]) / steps for name in self.program.terms}
         record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}
-        record["nonfinite_steps"] = int(book["nonfinite_total"])
+        record["skipped_steps"] = int(book["bad_total"])
         if self._clock.steps:
             examples = self._clock.steps * self.feed.batch_size
             record["examples_per_second"] = examples / self._clock.seconds
@@ -167,19 +168,21 @@ class Trial:
         self.checkpoints.wait()
 
     def fail(self, book: dict[str, Any]) -> None:
-        """Dumps the batch of the step that was not finite, and says so in `failure.json`."""
+        """Dumps the batch of the step that was bad, and says so in `failure.json`."""
         wrong = int(book["step"]) - 1
         term = self.program.terms[int(book["blamed"])].replace("_", " ")
         rows = self.feed.rows(wrong, 1)[0]
-        path = self.workdir / "nonfinite_batch.npz"
+        path = self.workdir / "bad_batch.npz"
+        bound = float(self.hyper["skip_norm"])
+        over = f" or above optimizer.skip_norm={bound:g}" if bound and "norm" in term else ""
+        reason = f"{term} is not finite{over} at step {wrong}"
         self.failure = (
-            f"{term} is not finite at step {wrong}: the batch is in {path}, the last good "
+            f"{reason}: the batch is in {path}, the last good "
             "checkpoint is kept\nlower optimizer.learning_rate, set optimizer.clip_norm, or "
-            f"tolerate some with train.skip_nonfinite (now {self.program.skip_nonfinite})"
+            f"tolerate some with train.skip_steps (now {self.program.skip_steps})"
         )
         if jax.process_index() == 0:
             np.savez(path, step=wrong, rows=rows, x=np.asarray(self.feed.split.x[rows]))
-            reason = f"{term} is not finite at step {wrong}"
             runs.write_json(self.workdir / "failure.json", {"reason": reason, "step": wrong})
 
     def close(self) -> None:

@@ -1,0 +1,53 @@
+"""Every prior, posterior and model on dynamically binarised MNIST, with one budget: 30 epochs, the
+MLP of mnist.py.
+
+    ./launch.sh sweep --config=configs/models.py --config.data.dir=DATA --launcher=processes \\
+        --workdir=runs/models
+
+About an hour on 2 CPU cores; results in experiments/results/models.json. The last checkpoint is
+evaluated. The last three rows are not beside the others: a conditional model's nats are of p(x|y),
+and a VQ-VAE's bound is one of codes, with q(z|x) a point.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import mnist
+from vae.sweeps.grid import Grid
+
+
+def get_config() -> ConfigDict:
+    config = mnist.get_config()
+    config.train.epochs = 30
+    config.train.eval_epochs = 5.0
+    config.train.parallel = "jit"
+    config.eval.checkpoint = "last"
+    config.model.flow_hidden = (200,)
+    config.model.flow_columns = 16
+    return config
+
+
+def get_sweep() -> Grid:
+    def model(name: str, **settings: int | tuple[int, ...]) -> dict:
+        return {"model.name": name} | {f"model.{key}": value for key, value in settings.items()}
+
+    ladder = {"upper_sizes": (32, 16), "layer_hidden": (100,)}
+    return [
+        {"model.prior": "normal"},
+        {"model.prior": "mixture", "model.prior_components": 100},
+        {"model.prior": "vamp", "model.prior_components": 500},
+        {"model.prior": "realnvp"},
+        {"model.prior": "spline"},
+        {"model.prior": "autoregressive"},
+        {"model.posterior": "full_covariance"},
+        {"model.posterior": "planar"},
+        {"model.posterior": "radial"},
+        {"model.posterior": "iaf"},
+        {"model.posterior": "sylvester_orthogonal"},
+        {"model.posterior": "sylvester_householder", "model.flow_layers": 2},
+        {"model.posterior": "sylvester_triangular", "model.flow_layers": 2},
+        model("chain", latent_size=100, upper_sizes=(50,)),
+        model("ladder", **ladder),
+        {"data.context": "labels"},
+        {"data.context": "labels", "model.prior": "conditional"},
+        model("vqvae", latent_size=25) | {"objective.name": "vq"},
+    ]

@@ -1,0 +1,28 @@
+"""MNIST, dynamically binarised: a top-down residual hierarchy (Child 2021) that fits 2 CPU cores.
+
+    ./launch.sh train --config=configs/top_down_mnist.py --config.data.dir=DATA --workdir=runs/td
+
+Six layers of latents on maps of 2, 4, 7 and 14 pixels a side. The averaged weights are evaluated.
+No score has been recorded for it yet.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import mnist
+
+
+def get_config() -> ConfigDict:
+    config = mnist.get_config()
+    config.model.name = "top_down"
+    config.model.latent_size = 8
+    config.model.filters = (32, 48, 64, 64)
+    config.model.groups = (1, 2, 2, 1)
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.warmup_epochs = 0.5
+    config.optimizer.clip_norm = 200.0
+    config.optimizer.skip_norm = 2000.0
+    config.train.skip_steps = 20
+    config.train.ema = 0.999
+    config.train.epochs = 60
+    config.train.eval_epochs = 2.0
+    return config

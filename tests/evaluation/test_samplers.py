@@ -1,0 +1,229 @@
+"""Densities fitted to latents: on planted ones, and on a run's by the verb's function."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+import vae
+from tests.helpers import small_config
+from vae.errors import RunError, UserError
+from vae.evaluation import samplers
+from vae.reports.page import sample
+
+FITTED = ("aggregate", "mixture", "flow", "second_stage")
+QUICK = {
+    "mixture": {"components": 3},
+    "flow": {"steps": 300, "layers": 2, "hidden": (32,), "rate": 1e-2},
+    "second_stage": {"steps": 2000, "hidden": (64, 64)},
+}
+NUM = 8000  # draws: many more than a device holds at a time
+
+
+def two_modes(num, seed=0):
+    """0.3 N((4, 0), diag(0.25, 1)) + 0.7 N((-1, 1), diag(1, 0.25)), and which is which."""
+    rng = np.random.default_rng(seed)
+    left = rng.random(num) < 0.7
+    mean = np.where(left[:, None], (-1.0, 1.0), (4.0, 0.0))
+    std = np.where(left[:, None], (1.0, 0.5), (0.5, 1.0))
+    return (mean + std * rng.standard_normal((num, 2))).astype(np.float32), left
+
+
+@pytest.fixture(scope="module")
+def fits():
+    """Every fitted density, of the two modes."""
+    z = two_modes(4000)[0]
+    return {name: samplers.SAMPLERS[name](z, **QUICK.get(name, {})) for name in FITTED}
+
+
+@pytest.fixture(scope="module")
+def draws(fits):
+    return {name: fitted.sample(NUM, 1) for name, fitted in fits.items()}
+
+
+def test_aggregate_recovers_a_gaussian():
+    mean, factor = np.array([1.0, -2.0]), np.array([[2.0, 0.0], [1.5, 0.5]])
+    z = mean + np.random.default_rng(0).standard_normal((50_000, 2)) @ factor.T
+    found = samplers.fit_aggregate(z)
+    for got in (z, found.sample(NUM, 1)):
+        np.testing.assert_allclose(got.mean(0), mean, atol=0.1)
+        np.testing.assert_allclose(np.cov(got.T), factor @ factor.T, atol=0.25)
+    exact = multivariate_normal(z.mean(0), np.cov(z.T, bias=True)).logpdf(z)
+    np.testing.assert_allclose(found.log_prob(z), exact, atol=1e-2)
+
+
+def test_mixture_recovers_its_components():
+    z, _ = two_modes(20_000)
+    found = samplers.fit_mixture(z, components=2)
+    draws = found.sample(NUM, 1)
+    left = draws[:, 0] < 2.5
+    assert abs(left.mean() - 0.7) < 0.02
+    for side, mean, std in ((left, (-1, 1), (1, 0.5)), (~left, (4, 0), (0.5, 1))):
+        np.testing.assert_allclose(draws[side].mean(0), mean, atol=0.06)
+        np.testing.assert_allclose(draws[side].std(0), std, atol=0.06)
+    exact = np.logaddexp(
+        np.log(0.7) + multivariate_normal((-1, 1), np.diag((1, 0.25))).logpdf(z),
+        np.log(0.3) + multivariate_normal((4, 0), np.diag((0.25, 1))).logpdf(z),
+    )
+    np.testing.assert_allclose(found.log_prob(z).mean(), exact.mean(), atol=0.01)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_samples_have_the_moments_of_the_latents(draws, name):
+    z, got = two_modes(20_000, seed=1)[0], draws[name]
+    assert got.shape == (NUM, 2) and got.dtype == np.float32
+    np.testing.assert_allclose(got.mean(0), z.mean(0), atol=0.2)
+    np.testing.assert_allclose(np.cov(got.T), np.cov(z.T), atol=0.6)
+
+
+@pytest.mark.parametrize("name", ("mixture", "flow", "second_stage"))
+def test_both_modes_are_found_and_less_between_them(draws, name):
+    z, left = two_modes(20_000, seed=1)
+    assert abs((draws[name][:, 0] < 2.5).mean() - left.mean()) < 0.08
+
+    def between(z):
+        return (np.abs(z[:, 0] - 2.25) < 0.5).mean()
+
+    assert between(z) < 0.06 < 0.11 < between(draws["aggregate"])
+    assert between(draws[name]) < 0.09
+
+
+@pytest.mark.parametrize("name", ("mixture", "flow"))
+def test_held_out_likelihood_is_above_one_gaussian(fits, name):
+    held, _ = two_modes(4000, seed=1)
+    assert fits[name].log_prob(held).mean() > fits["aggregate"].log_prob(held).mean() + 0.4
+
+
+@pytest.mark.parametrize("name", ("aggregate", "mixture", "flow"))
+def test_densities_integrate_to_one(fits, name):
+    side = np.linspace(-12.0, 14.0, 261)
+    grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    log_prob = fits[name].log_prob(grid)
+    assert log_prob.shape == (261**2,)
+    np.testing.assert_allclose(np.exp(log_prob).sum() * (side[1] - side[0]) ** 2, 1.0, atol=5e-3)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_draws_follow_their_seed_and_not_their_number(fits, draws, name):
+    few = fits[name].sample(NUM // 4, 1)
+    np.testing.assert_allclose(few, draws[name][: NUM // 4], atol=1e-5)
+    assert (few != fits[name].sample(NUM // 4, 2)).mean() > 0.99
+    assert len(np.unique(few, axis=0)) > 0.99 * len(few)
+
+
+@pytest.mark.parametrize("name", ("aggregate", "mixture"))
+def test_latents_that_never_vary_are_given_back(name):
+    z = two_modes(500)[0] * (1.0, 0.0) + (0.0, 7.0)
+    draws = samplers.SAMPLERS[name](z).sample(NUM, 0)
+    np.testing.assert_allclose(draws[:, 1], 7.0, atol=1e-5)
+    np.testing.assert_allclose(draws.std(0), z.std(0), atol=0.3)
+
+
+def test_of_weights_the_best_on_what_is_held_out_are_kept():
+    z, target = np.zeros((50, 1)), 1.0
+
+    def loss(params, z, keys):
+        return (params - target) ** 2 + z.sum(-1)
+
+    found = samplers.minimised(loss, np.float32(0.0), z, 0, 400, 10, 0.1)
+    np.testing.assert_allclose(found, target, atol=1e-2)
+    started = samplers.minimised(loss, np.float32(target), z, 0, 400, 10, 0.1)
+    np.testing.assert_allclose(started, target)
+    with pytest.raises(RunError, match="smaller `rate`"):
+        samplers.minimised(loss, np.float32(0.0), z, 0, 40, 10, np.inf)
+
+
+def test_too_few_latents_are_refused():
+    z = two_modes(100)[0]
+    with pytest.raises(UserError, match="components=101"):
+        samplers.fit_mixture(z, components=101)
+    with pytest.raises(UserError, match="too few"):
+        samplers.fit_aggregate(z[:1])
+
+
+@pytest.mark.parametrize("name", ("aggregate", "mixture"))
+def test_one_latent_is_enough(name):
+    check_one_latent(samplers.SAMPLERS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ("flow", "second_stage"))
+def test_one_latent_is_enough_to_learn_from(name):
+    check_one_latent(samplers.SAMPLERS[name])
+
+
+def check_one_latent(fit):
+    z = two_modes(4000)[0][:, :1]
+    found = fit(z, seed=1)
+    draws = found.sample(NUM, 1)
+    assert draws.shape == (NUM, 1)
+    assert abs(draws.mean() - z.mean()) < 0.25 and abs(draws.std() / z.std() - 1.0) < 0.1
+    if found.log_prob is not None:
+        line = np.linspace(-12.0, 14.0, 1001)[:, None]
+        np.testing.assert_allclose(np.exp(found.log_prob(line)).sum() * 0.026, 1.0, atol=5e-3)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A run with one latent, which every sampler should take."""
+    config = small_config(model__latent_size=1, train__epochs=2)
+    return vae.train(config, str(tmp_path_factory.mktemp("runs") / "digits"))
+
+
+@pytest.mark.parametrize("name", samplers.SAMPLERS)
+def test_a_run_is_sampled_by_every_name(workdir, name, monkeypatch):
+    # As they start; how they are fitted is above, and with one latent below.
+    monkeypatch.setattr(samplers, "minimised", lambda loss, params, *settings: params)
+    array, picture = sample(workdir, num=6, seed=2, sampler=name)
+    with np.load(array) as saved:
+        assert saved["mean"].shape == (6, 8, 8, 1)
+        assert ((saved["mean"] > 0) & (saved["mean"] < 1)).all()
+        assert (saved["sampler"], saved["seed"]) == (name, 2)
+        if name == "normal":  # this run's prior
+            np.testing.assert_allclose(saved["mean"], vae.load(workdir).sample(6, 2), atol=1e-5)
+    assert picture.name == ("samples.png" if name == "prior" else f"samples_{name}.png")
+    assert picture.stat().st_size > 0
+
+
+def test_latents_are_draws_of_the_posterior_of_training_examples(workdir):
+    run = vae.load(workdir)
+    grey = run.dataset.splits["train"].x / 16
+    few, many = samplers.latents(run, 50), samplers.latents(run, 3 * len(grey) + 1)
+    assert few.shape == (50, 1) and many.shape == (3 * len(grey), 1)
+    np.testing.assert_allclose(few, samplers.latents(run, 50), atol=1e-6)
+    assert not np.allclose(few, samplers.latents(run, 50, seed=1))
+    mean, std = run.encode(np.random.default_rng(0).random(grey.shape) < grey)
+    np.testing.assert_allclose(many.mean(0), mean.mean(0), atol=0.1)
+    np.testing.assert_allclose(many.var(0), mean.var(0) + np.square(std).mean(0), rtol=0.1)
+    run.config.objective.name = "rae"  # z is the mean: whatever the seed, the same up to order
+    codes = [np.sort(samplers.latents(run, seed=seed), axis=0) for seed in (0, 1)]
+    assert codes[0].shape == (len(grey), 1)
+    np.testing.assert_allclose(*codes, atol=1e-5)
+
+
+def test_what_no_density_of_z_can_say_is_refused():
+    def run(context_size, name):
+        model = SimpleNamespace(name=name)
+        return SimpleNamespace(
+            model=SimpleNamespace(context_size=context_size), config=SimpleNamespace(model=model)
+        )
+
+    for name in set(samplers.SAMPLERS) - {"prior"}:
+        with pytest.raises(UserError, match="context"):
+            samplers.fit(run(10, "vae"), name)
+        with pytest.raises(UserError, match="codebook"):
+            samplers.fit(run(0, "vqvae"), name)
+
+
+def test_a_wrong_name_is_told_before_anything_is_loaded(tmp_path):
+    code = (
+        "import sys, vae.__main__ as m; assert m.main(sys.argv[1:]) == 2;"
+        "assert not {'jax', 'sklearn'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "sample", f"--workdir={tmp_path}", "--sampler=flwo"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "did you mean 'flow'" in done.stderr and "second_stage" in done.stderr

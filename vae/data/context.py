@@ -1,0 +1,80 @@
+"""What a conditional model is given of each example, as numbers: `Split.context`."""
+
+import dataclasses
+
+import numpy as np
+
+from vae.data.dataset import Dataset, Split
+from vae.data.table import SEED
+from vae.errors import UserError
+
+
+def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1) -> Dataset:
+    """The data set with a context of each example, float32 [N, C].
+
+    Args:
+      source: "labels" or "factors", one-hot; or "array", the user's own `context` as it is.
+      labelled: if not 0, the training set becomes all of its examples without context (zeros), and
+        this many of them, as many of each class as can be, with it: a fixed draw, repeated so that
+        they are `share` of the whole.
+
+    Raises:
+      UserError: the data have no such thing, or not so many of it.
+    """
+    if labelled and source != "labels":
+        raise UserError(f"data.labelled={labelled} is of labels: set data.context=labels")
+    splits = dataset.splits
+    missing = [name for name, split in splits.items() if _column(split, source) is None]
+    if missing:
+        raise UserError(
+            f"data.context={source!r}: the {missing[0]} split of {dataset.name} has none"
+        )
+    if source == "labels":
+        classes = 1 + max(int(np.max(split.labels[:])) for split in splits.values())
+        context = {name: one_hot(split.labels[:], classes) for name, split in splits.items()}
+    elif source == "factors":
+        sizes = dataset.factor_sizes
+        context = {
+            name: np.concatenate(
+                [one_hot(column, n) for column, n in zip(split.factors[:].T, sizes, strict=True)],
+                axis=1,
+            )
+            for name, split in splits.items()
+        }
+    else:
+        context = {name: np.asarray(split.context, np.float32) for name, split in splits.items()}
+    splits = {
+        name: dataclasses.replace(split, context=context[name]) for name, split in splits.items()
+    }
+    if labelled:
+        splits["train"] = _partly(splits["train"], labelled, share)
+    return dataclasses.replace(dataset, splits=splits)
+
+
+def one_hot(values: np.ndarray, size: int) -> np.ndarray:
+    """Whole numbers [N] as ones and zeros [N, size]."""
+    return (np.asarray(values)[:, None] == np.arange(size)).astype(np.float32)
+
+
+def _column(split: Split, source: str) -> np.ndarray | None:
+    return {"labels": split.labels, "factors": split.factors, "array": split.context}[source]
+
+
+def _partly(train: Split, labelled: int, share: float) -> Split:
+    """All examples without context, then the labelled ones with it, as often as it takes."""
+    labels = train.context.argmax(1)
+    if labelled > len(labels):
+        raise UserError(f"data.labelled={labelled}: the training set has {len(labels)} examples")
+    order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(labels))
+    # The first of every class, then the second of every class, ...
+    rank = np.empty(len(labels), np.int64)
+    for value in np.unique(labels):
+        members = order[labels[order] == value]
+        rank[members] = np.arange(len(members))
+    chosen = order[np.argsort(rank[order], kind="stable")][:labelled]
+    repeats = max(1, round(share / (1.0 - share) * len(labels) / labelled))
+    rows = np.concatenate([np.arange(len(labels)), np.tile(chosen, repeats)])
+    context = np.concatenate([
+        np.zeros_like(train.context), np.tile(train.context[chosen], (repeats, 1))
+    ])  # fmt: skip
+    return dataclasses.replace(train.map(lambda array: array[rows]), context=context)

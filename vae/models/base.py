@@ -1,0 +1,121 @@
+"""What every model has, however its latents are laid out.
+
+All latents of an example are one vector z [L], whatever they are to the model, so that everything
+outside sees one kind of model. A model has
+
+- `encode(x, keys=None)`: q(z|x), with what `vae.probability.distributions` lists;
+- `decode(z, keys=None)`: the likelihood's parameters theta [..., H, W, channels] for z [..., L];
+- `log_prior(z)`: log p(z) [...] nats;
+- `sample_prior(keys, temperature=1.0)`: one draw of p(z) a key, z [B, L];
+- `joint(q, x, keys, ...)`: draws of q(z|x) and every term of the bounds at them, in one pass;
+- `kl_estimate`: how the KL in it comes about, whatever the weights: "analytic", "monte carlo", or
+  "analytic given the layers above".
+
+`x` is [B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images,
+whole numbers for counts and tokens. `keys` of `encode` and `decode` [B] carry dropout's noise, one
+key an example; None turns dropout off.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae.networks.layers import widened
+from vae.probability import noise
+
+
+class Joint(NamedTuple):
+    """K draws of q(z|x) for each of B examples, and the terms of the bounds at them, in nats."""
+
+    q: Any  # the posterior, as `encode` gives it
+    z: jax.Array  # [K, B, L]
+    theta: jax.Array  # the likelihood's parameters [K, B, H, W, channels]
+    log_likelihood: jax.Array  # log p(x|z) [K, B]
+    log_prior: jax.Array  # log p(z) [K, B]
+    log_q: jax.Array  # log q(z|x) [K, B]
+    kl: jax.Array  # KL(q(z|x) || p(z)) in G parts that add up to it [B, G]
+
+    @property
+    def log_weight(self) -> jax.Array:
+        """log p(x, z) / q(z|x) [K, B]."""
+        return self.log_likelihood + self.log_prior - self.log_q
+
+
+class Model(nn.Module, kw_only=True):
+    """The parts that all models share."""
+
+    likelihood: Any  # an instance of probability.likelihoods
+    latent_size: int  # L
+    context_size: int = 0  # numbers that the model is given beside x; 0: none
+    classifier: nn.Module | None = None  # x -> features [B, F], for `classify`
+    critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
+
+    standard = False  # whether the prior's mean and scale of each latent are 0 and 1
+    layers = 1  # of latents, each with a KL of its own in `Joint.kl` where there are several
+    mask = None  # of latents, where a model can leave some out
+
+    def setup(self) -> None:
+        if self.classifier is not None:
+            self.classes = nn.Dense(self.context_size)
+        if self.likelihood.num_scalars:
+            initial = self.likelihood.initial_scalars()
+            self.scalars = self.param("likelihood", lambda key: jnp.asarray(initial))
+
+    @property
+    def context(self) -> jax.Array | None:
+        """What the model is bound to beside its weights: numbers [B, C], one row an example."""
+        if not self.context_size:
+            return None
+        if self.is_initializing():
+            return jnp.zeros((1, self.context_size))
+        return self.get_variable("context", "c")
+
+    def classify(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """log q(y|x) [B, C] by the classifier, whatever the context."""
+        features = self.classifier(self.likelihood.encoder_input(x), keys)
+        return jax.nn.log_softmax(self.classes(widened(features)))
+
+    def with_scalars(self, theta: jax.Array) -> jax.Array:
+        """theta [..., channels] and the likelihood's learned scalars, a block of channels each."""
+        if not self.likelihood.num_scalars:
+            return theta
+        scalars = [jnp.broadcast_to(scalar, theta.shape) for scalar in self.scalars]
+        return jnp.concatenate([theta, *scalars], axis=-1)
+
+    def through_decoder(self, z: jax.Array, keys: jax.Array | None) -> jax.Array:
+        """theta [..., H, W, channels] by the module `decoder` at its inputs z [..., D].
+
+        Dropout's keys are those of the B examples; each of several draws z [K, B, D] has its own.
+        """
+        if keys is not None and z.ndim > 2:
+            keys = jax.vmap(lambda k: noise.fold(keys, k))(jnp.arange(z.shape[0])).reshape(-1)
+        theta = self.decoder(z.reshape(-1, z.shape[-1]), keys)
+        return self.with_scalars(theta.reshape(*z.shape[:-1], *theta.shape[1:]))
+
+    def log_likelihood(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z) for theta [..., B, *] and x [B, *shape]: [..., B] nats."""
+        return self.likelihood.log_prob(theta, x.reshape(x.shape[0], *image_shape(x.shape[1:])))
+
+    def mean(self, z: jax.Array) -> jax.Array:
+        """E[x|z]: [..., H, W, C]."""
+        return self.likelihood.mean(self.decode(z))
+
+    def judge(self, z: jax.Array) -> jax.Array:
+        """The critic's logits [...] for z [..., L]."""
+        return self.critic(z if self.mask is None else z * self.mask)
+
+    def __call__(self, x: jax.Array, keys: jax.Array) -> Joint:
+        """`joint` of one draw: touches every weight, for `init`."""
+        joint = self.joint(self.encode(x), x, keys)
+        if self.critic is not None:
+            self.judge(joint.z)
+        if self.classifier is not None:
+            self.classify(x)
+        return joint
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """One example's shape with a channel axis: vectors [D] count as [D, 1]."""
+    return tuple(shape) if len(shape) > 1 else (*shape, 1)

@@ -1,0 +1,196 @@
+"""From a run's `config.model` to the model."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from vae import networks
+from vae.choices import build, choose
+from vae.errors import UserError
+from vae.models.base import Model, image_shape
+from vae.models.flat import VAE
+from vae.models.layered import chain, ladder
+from vae.models.top_down import top_down
+from vae.models.vqvae import vqvae
+from vae.networks.layers import check_image
+from vae.probability import likelihoods, posteriors, priors
+
+
+def bias_initialiser(bias: np.ndarray) -> Callable[..., jax.Array]:
+    """Initialiser of the decoder's last bias: `bias` itself, or its mean over pixels where the
+    bias is one number a channel."""
+
+    def initialise(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        del key
+        values = bias if tuple(shape) == bias.shape else bias.reshape(-1, bias.shape[-1]).mean(0)
+        return jnp.asarray(values.reshape(shape), dtype)
+
+    return initialise
+
+
+KINDS: dict[str, type[Model]] = {
+    "vae": VAE, "chain": chain, "ladder": ladder, "top_down": top_down, "vqvae": vqvae
+}  # fmt: skip
+ENDS = {
+    "encoder": networks.encoders,
+    "decoder": networks.decoders,
+    "posterior": posteriors,
+    "prior": priors,
+}
+
+
+def check_pair(config: ConfigDict, posterior: type, prior: type, kind: str) -> None:
+    """Raises UserError where the prior cannot go with the posterior, or with data of `kind`."""
+    if (config.posterior == "von_mises_fisher") != (config.prior == "sphere"):
+        raise UserError(
+            f"model.posterior={config.posterior!r} and model.prior={config.prior!r} are not on the "
+            "same space: von_mises_fisher goes with sphere, and nothing else does"
+        )
+    if config.prior == "sphere" and config.latent_size < 2:
+        raise UserError("model.prior='sphere' needs a sphere: set model.latent_size above 1")
+    if not prior.takes_posterior:
+        return
+    if not posterior.distribution.has_density:
+        raise UserError(
+            f"model.prior={config.prior!r} is made of densities q(z|x) at any z, and "
+            f"model.posterior={config.posterior!r} has only those of its own draws: "
+            "set model.posterior=diagonal"
+        )
+    if kind == "tokens":
+        raise UserError(
+            f"model.prior={config.prior!r} learns inputs by their gradient, and tokens have none: "
+            "set model.prior=mixture"
+        )
+
+
+def check_context(config: ConfigDict, prior: type, context_size: int) -> None:
+    """Raises UserError where what depends on a context has none, or cannot have one."""
+    if prior.takes_context and not context_size:
+        raise UserError(
+            f"model.prior={config.prior!r} depends on a context: set data.context, for instance to "
+            "labels"
+        )
+    if prior.takes_posterior and context_size:
+        raise UserError(
+            f"model.prior={config.prior!r} learns inputs, which have no context of their own: set "
+            "model.prior=conditional, or data.context=''"
+        )
+    if config.classifier and not context_size:
+        raise UserError("model.classifier is for the context: set data.context=labels")
+
+
+def check_layers(config: ConfigDict, context_size: int) -> None:
+    """Raises UserError where a model of several layers is given what it has no place for."""
+    if context_size:
+        raise UserError(f"model.name={config.name!r} takes no context: set data.context=''")
+    for key, default in (("posterior", "diagonal"), ("prior", "normal")):
+        if config[key] != default:
+            raise UserError(
+                f"model.name={config.name!r} has a {key} of its own: set model.{key}={default}"
+            )
+    if config.name != "top_down":
+        return
+    if len(config.groups) != len(config.filters):
+        raise UserError(
+            f"model.groups={config.groups} should have an entry for each level, as "
+            f"model.filters={config.filters} has"
+        )
+    if config.dropout > 0:
+        raise UserError("model.name='top_down' has no dropout: set model.dropout=0.0")
+
+
+def layout(config: ConfigDict, shape: tuple[int, ...]) -> dict[str, Any]:
+    """How the latents are laid out: `latent_size`, of all of them, and what goes with it."""
+    if config.name in ("chain", "ladder"):
+        sizes = (config.latent_size, *config.upper_sizes)
+        return {"latent_size": sum(sizes), "layer_sizes": sizes}
+    if config.name == "top_down":
+        check_image("top_down", shape)
+        maps = top_down.map_sizes(shape, len(config.filters))
+        positions = sum(
+            height * width * count
+            for (height, width), count in zip(maps, config.groups, strict=True)
+        )
+        return {
+            "latent_size": positions * config.latent_size,
+            "latent_channels": config.latent_size,
+        }
+    if config.name == "vqvae":
+        spatial = not config.dense and {config.encoder, config.decoder} <= {"conv", "resnet"}
+        grid = (config.latent_size,)
+        if spatial:
+            check_image(config.encoder, shape)
+            grid = tuple(-(-side // 2 ** len(config.filters)) for side in shape[:2])
+        return {
+            "latent_size": math.prod(grid) * config.code_size, "grid": grid, "maps": spatial
+        }  # fmt: skip
+    return {"latent_size": config.latent_size}
+
+
+def from_config(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    data_mean: np.ndarray | None = None,
+    critic: nn.Module | None = None,
+    levels: int = 256,
+    kind: str = "",
+    context_size: int = 0,
+) -> Model:
+    """Builds the model for examples of `shape`.
+
+    Args:
+      config: the run's `config.model`.
+      shape: of one example: (H, W, C) or (D,).
+      data_mean: mean of the training data in the likelihood's space, [*shape]; the decoder's last
+        bias starts there. None where trained weights will be loaded over it.
+      critic: of the objectives that train one beside the model.
+      levels: the data set's: grey levels or tokens, for the likelihoods that count them.
+      kind: of the data as the model sees them; by default the first that the likelihood is for.
+      context_size: numbers of an example's context; 0 where there is none.
+
+    Raises:
+      UserError: a name that is no choice, or parts that do not go together.
+    """
+    values = dict(config.items()) | {"levels": levels}
+    likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
+    kind = kind or likelihood.kinds[0]
+    chosen = choose(KINDS, config.name, "model.name")
+    if chosen is VAE:
+        posterior = choose(posteriors, config.posterior, "model.posterior")
+        prior = choose(priors, config.prior, "model.prior")
+        check_pair(config, posterior, prior, kind)
+        check_context(config, prior, context_size)
+    else:
+        check_layers(config, context_size)
+    mean = np.full(shape, 0.5) if data_mean is None else np.asarray(data_mean)
+    bias = likelihood.output_bias(mean.reshape(image_shape(shape)))
+    values |= layout(config, shape) | {
+        "likelihood": likelihood,
+        "critic": critic,
+        "context_size": context_size,
+        "classifier": None,
+        "dtype": jnp.dtype(config.dtype),
+        "shape": tuple(shape),
+        "channels": likelihood.channels(image_shape(shape)[-1]),
+        "bias_init": bias_initialiser(bias),
+        "kind": kind,
+        "data_mean": lambda: jnp.asarray(mean, jnp.float32),
+    }
+    wanted = {field.name for field in dataclasses.fields(chosen)}
+    ends = {
+        name: build(options, config[name], f"model.{name}", values)
+        for name, options in ENDS.items()
+        if name in wanted
+    }
+    if config.classifier:
+        ends["classifier"] = build(
+            networks.encoders, config.classifier, "model.classifier", values
+        )
+    return build(KINDS, config.name, "model.name", values | ends)

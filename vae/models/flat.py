@@ -1,0 +1,101 @@
+"""The VAE: one vector of latents, a posterior and a prior of it chosen by name."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae.models.base import Joint, Model
+from vae.networks.layers import widened
+
+
+class VAE(Model, kw_only=True):
+    """p(z) p(x|z) with the approximate posterior q(z|x) (Kingma & Welling 2014).
+
+    With a context c it is p(z|c) p(x|z,c) and q(z|x,c) (Sohn et al. 2015): the encoder and the
+    decoder see c, and the prior where it is a conditional one.
+
+    Posterior and prior may have weights of their own; a prior of pseudo-inputs meets the encoder's
+    posterior of them here, in `log_prior` and `sample_prior`.
+
+    Bound with a mask of latents (see `variables`) it is exactly the model of so many latents: those
+    that are masked out have q(z|x) = N(0, 1), a KL of 0 and no way to the decoder.
+    """
+
+    encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]
+    decoder: nn.Module  # z [B, L] -> theta [B, H, W, channels]
+    posterior: nn.Module  # features [B, F] -> q(z|x): of probability.posteriors
+    prior: nn.Module  # of probability.priors
+
+    @property
+    def mask(self) -> jax.Array | None:
+        """Ones and zeros [L]: the latents that there are; None for all."""
+        return self.get_variable("latents", "mask")
+
+    def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Any:
+        """q(z|x), with float32 parameters whatever the networks compute in."""
+        if self.context is None:
+            features = self.encoder(self.likelihood.encoder_input(x), keys)
+        else:
+            features = self.encoder(self.likelihood.encoder_input(x), keys, self.context)
+        q = self.posterior(widened(features))
+        return q if self.mask is None else q.masked(self.mask)
+
+    def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
+        z = z if self.mask is None else z * self.mask
+        if self.context is not None:
+            c = jnp.broadcast_to(self.context, (*z.shape[:-1], self.context_size))
+            z = jnp.concatenate([c, z], axis=-1)  # the axis grows with L at its end
+        return self.through_decoder(z, keys)
+
+    def _given(self) -> tuple[Any, ...]:
+        """What the prior's methods take last: the posterior of its own inputs if it has any, or the
+        context if it depends on it."""
+        if self.prior.takes_context:
+            return (self.context,)
+        inputs = self.prior.inputs()
+        return () if inputs is None else (self.encode(inputs),)
+
+    def log_prior(self, z: jax.Array) -> jax.Array:
+        """log p(z) for z [..., L]: [...] nats."""
+        return self.prior.log_prob(z, *self._given())
+
+    def sample_prior(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
+        """One draw of p(z) a key: z [B, L]. The temperature scales the prior's Gaussian noise."""
+        return self.prior.sample(keys, *self._given(), temperature=temperature)
+
+    @property
+    def standard(self) -> bool:
+        """Whether the prior's mean and scale of each latent are 0 and 1."""
+        return self.prior.standard
+
+    @property
+    def kl_estimate(self) -> str:
+        """"analytic" or "monte carlo"."""
+        closed = issubclass(self.posterior.distribution, self.prior.analytic)
+        return "analytic" if closed else "monte carlo"
+
+    def joint(
+        self,
+        q: Any,
+        x: jax.Array,
+        keys: jax.Array,
+        first: jax.Array | int = 0,
+        count: int = 1,
+        dropout: jax.Array | None = None,
+    ) -> Joint:
+        """Draws number first .. first + count - 1 of q, and all terms of the bounds at them.
+
+        The KL is in closed form where the pair of posterior and prior has one, then latent by
+        latent if it can be (G = L); otherwise log q(z|x) - log p(z), averaged over the draws.
+        """
+        z, log_q = q.sample_and_log_prob(keys, first, count)
+        theta = self.decode(z, dropout)
+        log_prior = self.log_prior(z)
+        if isinstance(q, self.prior.analytic):
+            kl = self.prior.kl(q, *self._given())
+        else:
+            kl = (log_q - log_prior).mean(0)[:, None]
+        return Joint(q, z, theta, self.log_likelihood(theta, x), log_prior, log_q, kl)

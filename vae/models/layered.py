@@ -1,0 +1,152 @@
+"""Hierarchies of dense layers: inference from the bottom up, or up and down again."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae.models.hierarchy import (
+    Hierarchy,
+    LayeredPosterior,
+    Pick,
+    Walked,
+    flat,
+    infer_downward,
+    unflat,
+)
+from vae.networks.layers import activation, dense_init, widened
+from vae.probability import gaussian
+from vae.probability.distributions import Diagonal
+
+
+class Conditional(nn.Module):
+    """Dense layers of widths `hidden`, then mu and logvar: [..., D] -> a Gaussian [..., size].
+
+    With hidden layers it starts near N(0, 1), whatever it is given.
+    """
+
+    size: int
+    hidden: tuple[int, ...]
+    activation: str
+
+    @nn.compact
+    def __call__(self, values: jax.Array) -> Diagonal:
+        values = Body(self.hidden, self.activation)(values)
+        scale = 0.01 if self.hidden else 1.0
+        init = nn.initializers.variance_scaling(scale, "fan_in", "normal")
+        mu, logvar = jnp.split(nn.Dense(2 * self.size, kernel_init=init)(values), 2, axis=-1)
+        return Diagonal(mu, logvar)
+
+
+class Body(nn.Module):
+    """Dense layers of widths `hidden`."""
+
+    hidden: tuple[int, ...]
+    activation: str
+
+    @nn.compact
+    def __call__(self, values: jax.Array) -> jax.Array:
+        act, init = activation(self.activation), dense_init(self.activation)
+        for width in self.hidden:
+            values = act(nn.Dense(width, kernel_init=init)(values))
+        return values
+
+
+class _Layered(Hierarchy, kw_only=True):
+    """p(z) = N(z_n; 0, I) prod_i N(z_i; mu(z_i+1), diag(exp(logvar(z_i+1)))), and p(x|z_1)."""
+
+    encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]
+    decoder: nn.Module  # z_1 [B, L_1] -> theta [B, H, W, channels]
+    layer_sizes: tuple[int, ...]  # latents of each layer, the one next to x first
+    layer_hidden: tuple[int, ...] = (100, 100)  # of the networks between two layers
+    activation: str = "silu"
+
+    def setup(self) -> None:
+        super().setup()
+        self.generative = [self.conditional(size) for size in self.sizes[:-1]]
+
+    def conditional(self, size: int) -> Conditional:
+        return Conditional(size, self.layer_hidden, self.activation)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return self.layer_sizes
+
+    def walk(self, pick: Pick, examples: int) -> jax.Array:
+        """The end of the walk is z_1 [N, L_1]."""
+        zeros = jnp.zeros((examples, self.sizes[-1]))
+        z = pick(self.layers - 1, Diagonal(zeros, zeros), None)
+        for number in reversed(range(self.layers - 1)):
+            z = pick(number, self.generative[number](z), None)
+        return z
+
+    def emit(self, state: jax.Array, leading: tuple[int, ...], keys: Any) -> jax.Array:
+        return self.through_decoder(state.reshape(*leading, -1), keys)
+
+
+class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config value)
+    """q(z|x) = q(z_1|x) prod_i q(z_i+1|z_i), from the bottom up (Burda et al. 2015, section 2: two
+    layers of it are their "2 stochastic layers"; Rezende et al. 2014 for the model).
+
+    Every layer's KL is by the draws: neither side of it is given what the other is.
+    """
+
+    kl_estimate = "monte carlo"
+
+    def setup(self) -> None:
+        super().setup()
+        self.head = Conditional(self.sizes[0], (), self.activation)
+        self.inference = [self.conditional(size) for size in self.sizes[1:]]
+
+    def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
+        features = self.encoder(self.likelihood.encoder_input(x), keys)
+        return LayeredPosterior(self, self.head(widened(features)))
+
+    def infer(self, evidence: Diagonal, eps: jax.Array) -> Walked:
+        repeated = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(eps), *a.shape)), evidence)
+        parts, z, q = self.split(eps), [], []
+        for number in range(self.layers):
+            q.append(self.inference[number - 1](z[-1]) if number else repeated)
+            z.append(gaussian.sample(parts[number], q[-1].mu, q[-1].logvar))
+        state, p = self._given(flat(jnp.concatenate(z, axis=-1)))
+        return Walked(z, q, unflat(p, eps), state)
+
+
+class ladder(_Layered, kw_only=True):  # noqa: N801
+    """Ladder VAE of any depth (Sonderby et al. 2016): x is carried up through dense layers, and on
+    the way down each layer's posterior weighs what came up against its prior by their precisions
+    (eq. 17 to 19). Without the paper's batch normalisation, which would couple the examples.
+    """
+
+    kl_estimate = "analytic given the layers above"
+
+    def setup(self) -> None:
+        super().setup()
+        self.upward = [Body(self.layer_hidden, self.activation) for _ in self.sizes[1:]]
+        self.heads = [Conditional(size, (), self.activation) for size in self.sizes]
+
+    def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
+        values = widened(self.encoder(self.likelihood.encoder_input(x), keys))
+        evidence = [self.heads[0](values)]
+        for body, head in zip(self.upward, self.heads[1:], strict=True):
+            values = body(values)
+            evidence.append(head(values))
+        return LayeredPosterior(self, evidence)
+
+    def infer(self, evidence: list[Diagonal], eps: jax.Array) -> Walked:
+        repeated = jax.tree.map(lambda a: jnp.tile(a, (eps.shape[0], 1)), evidence)
+
+        def posterior(number: int, p: Diagonal, state: Any) -> Diagonal:
+            top = number == self.layers - 1
+            return repeated[number] if top else merged(repeated[number], p)
+
+        return infer_downward(self, eps, posterior)
+
+
+def merged(evidence: Diagonal, prior: Diagonal) -> Diagonal:
+    """The Gaussian whose precision is the sum of two, and whose mean is weighed by them."""
+    weight = jax.nn.sigmoid(prior.logvar - evidence.logvar)
+    mu = weight * evidence.mu + (1.0 - weight) * prior.mu
+    return Diagonal(mu, -jnp.logaddexp(-evidence.logvar, -prior.logvar))
+

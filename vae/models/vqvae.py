@@ -1,0 +1,176 @@
+"""The vector-quantised VAE: discrete latents, and an autoregressive prior over them."""
+
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae.models.base import Joint, Model
+from vae.networks.autoregressive import causal
+from vae.networks.layers import widened
+from vae.probability.distributions import Drawn
+
+
+class Codes(Drawn):
+    """q(z|x) of a VQ-VAE: all of its mass on one sequence of codes, so log q = 0.
+
+    Args:
+      raw: what the encoder gives, [B, P, D].
+      indices: of the nearest codes, [B, P].
+      quantised: those codes, [B, P, D].
+    """
+
+    def __init__(self, raw: jax.Array, indices: jax.Array, quantised: jax.Array):
+        self.raw, self.indices, self.quantised = raw, indices, quantised
+
+    def sample_and_log_prob(
+        self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
+    ) -> tuple[jax.Array, jax.Array]:
+        """z [count, B, P D], whose gradient goes to `raw` as if they were equal (van den Oord et
+        al. 2017, section 3.2), and zeros."""
+        z = self.raw + jax.lax.stop_gradient(self.quantised - self.raw)
+        z = z.reshape(len(z), -1)
+        return jnp.broadcast_to(z, (count, *z.shape)), jnp.zeros((count, len(z)))
+
+    @property
+    def mean(self) -> jax.Array:
+        return self.quantised.reshape(len(self.quantised), -1)
+
+    @property
+    def std(self) -> jax.Array:
+        return jnp.zeros_like(self.mean)
+
+
+class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
+    """P codes of a codebook of K, each D numbers (van den Oord et al. 2017); L = P D.
+
+    p(z) is autoregressive over the codes' positions and is learnt with the rest, from codes that it
+    cannot change: -log p(z) - log p(x|z) is a bound on -log p(x), as q(z|x) is a point.
+    """
+
+    encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]
+    decoder: nn.Module  # z [B, P D], or a map of it -> theta [B, H, W, channels]
+    grid: tuple[int, ...]  # positions: (P,), or (height, width) of the encoder's feature map
+    codes: int = 128  # K
+    code_size: int = 16  # D
+    codebook_update: str = "ema"
+    prior_width: int = 64
+    prior_depth: int = 2
+
+    kl_estimate = "analytic"
+
+    def setup(self) -> None:
+        super().setup()
+        self.head = nn.Dense(self.code_size * (1 if self.spatial else self.positions))
+        if self.codebook_update == "ema":
+            self.averages = averages(self.codes, self.code_size)
+        else:
+            self.codebook = codebook(self.codes, self.code_size)
+        self.prior = causal(self.codes, self.positions, self.prior_width, self.prior_depth)
+
+    def table(self) -> jax.Array:
+        """The codes [K, D]."""
+        return self.averages() if self.codebook_update == "ema" else self.codebook()
+
+    @property
+    def spatial(self) -> bool:
+        return len(self.grid) == 2
+
+    @property
+    def positions(self) -> int:
+        return self.latent_size // self.code_size
+
+    def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Codes:
+        features = widened(self.encoder(self.likelihood.encoder_input(x), keys))
+        if self.spatial:
+            features = features.reshape(len(x), self.positions, -1)
+        raw = self.head(features).reshape(len(x), self.positions, self.code_size)
+        indices = self.nearest(raw)
+        return Codes(raw, indices, jnp.take(self.table(), indices, axis=0))
+
+    def nearest(self, raw: jax.Array) -> jax.Array:
+        """Indices [...] of the codes next to vectors [..., D]."""
+        table = jax.lax.stop_gradient(self.table())
+        products = jnp.einsum("...d,kd->...k", raw, table, precision=jax.lax.Precision.HIGHEST)
+        return jnp.argmin(jnp.square(table).sum(-1) - 2.0 * products, axis=-1)
+
+    def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """The likelihood's parameters theta [..., H, W, channels] for z [..., P D]."""
+        return self.through_decoder(z, keys)
+
+    def log_prior(self, z: jax.Array) -> jax.Array:
+        """log p(z) [...] nats, of the codes next to z [..., P D]."""
+        raw = z.reshape(-1, self.positions, self.code_size)
+        return self.log_prob(self.nearest(raw)).reshape(z.shape[:-1])
+
+    def log_prob(self, indices: jax.Array) -> jax.Array:
+        """log p of codes [N, P]: [N] nats."""
+        log_p = jax.nn.log_softmax(self.prior(indices))
+        return jnp.take_along_axis(log_p, indices[..., None], axis=-1).sum((-2, -1))
+
+    def sample_prior(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
+        """One draw of p(z) a key: z [B, P D]. The temperature scales the noise on the logits."""
+        gumbel = jax.vmap(lambda key: jax.random.gumbel(key, (self.positions, self.codes)))(keys)
+        gumbel = gumbel * jnp.asarray(temperature)[..., None]
+
+        def settle(number: jax.Array, indices: jax.Array) -> jax.Array:  # one more code is right
+            return jnp.argmax(self.prior(indices) + gumbel, axis=-1)
+
+        indices = jnp.zeros((len(keys), self.positions), jnp.int32)
+        indices = jax.lax.fori_loop(0, self.positions, settle, indices)
+        return jnp.take(self.table(), indices, axis=0).reshape(len(keys), -1)
+
+    def joint(
+        self,
+        q: Codes,
+        x: jax.Array,
+        keys: jax.Array,
+        first: jax.Array | int = 0,
+        count: int = 1,
+        dropout: jax.Array | None = None,
+    ) -> Joint:
+        """`count` times the same z, and all terms of the bounds at it."""
+        z, log_q = q.sample_and_log_prob(keys, first, count)
+        theta = self.decode(z, dropout)
+        log_prior = self.log_prob(q.indices)
+        return Joint(
+            q=q,
+            z=z,
+            theta=theta,
+            log_likelihood=self.log_likelihood(theta, x),
+            log_prior=jnp.broadcast_to(log_prior, log_q.shape),
+            log_q=log_q,
+            kl=-log_prior[:, None],
+        )
+
+
+class codebook(nn.Module):  # noqa: N801  (its name in the tree of parameters)
+    """K codes of D numbers, learnt by gradients."""
+
+    codes: int
+    size: int
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        """The codes [K, D]."""
+        return self.param("codes", nn.initializers.normal(1.0), (self.codes, self.size))
+
+
+class averages(nn.Module):  # noqa: N801  (the same)
+    """K codes of D numbers, each the average of what was quantised to it.
+
+    Kept as running means of how many vectors a code has in a batch, `counts` [K], and of their sum,
+    `sums` [K, D] (van den Oord et al. 2017, appendix A.1), which the objective `vq` moves.
+    """
+
+    codes: int
+    size: int
+
+    def setup(self) -> None:
+        init = nn.initializers.normal(1.0)
+        self.sums = self.param("sums", init, (self.codes, self.size))
+        self.counts = self.param("counts", nn.initializers.ones, (self.codes,))
+
+    def __call__(self) -> jax.Array:
+        """The codes [K, D]."""
+        return self.sums / self.counts[:, None]

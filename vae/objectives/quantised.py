@@ -1,0 +1,80 @@
+"""The objective of the vector-quantised VAE."""
+
+import jax
+import jax.numpy as jnp
+
+from vae.errors import UserError
+from vae.models import Model
+from vae.objectives import coupling
+from vae.objectives.elbo import Hyper, Terms, draw
+from vae.probability import noise
+
+
+def vq(
+    model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
+) -> Terms:
+    """distortion + rate + commitment |z_e - sg[e]|^2 + |sg[z_e] - e|^2 (van den Oord et al. 2017,
+    eq. 3, with -log p(codes), the rate, whose gradient goes to the prior alone).
+
+    z_e is what the encoder gives and e the code next to it. Where the codes are running means, the
+    last term is not there: every code goes to the mean of what was quantised to it (appendix A.1),
+    with codebook_decay, and a code that has fewer than `revive` vectors a batch is put on a random
+    one of the batch. Couples the batch then: those means are over the global batch.
+
+    Raises:
+      UserError: the model has no codebook.
+    """
+    if not hasattr(model, "codebook_update"):
+        raise UserError("objective.name='vq' trains a codebook: set model.name=vqvae")
+    joint = draw(model, x, keys)
+    q = joint.q
+    distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
+    commitment = squares(q.raw - jax.lax.stop_gradient(q.quantised))
+    used = coupling.mean(jax.nn.one_hot(q.indices, model.codes).mean(1), axis)
+    entropy = -(used * jnp.log(jnp.maximum(used, 1e-30))).sum()
+    terms = {
+        "elbo": -(distortion + rate),
+        "distortion": distortion,
+        "rate": rate,
+        "commitment": commitment,
+        "perplexity": jnp.broadcast_to(jnp.exp(entropy), rate.shape),
+    }
+    loss = distortion + rate + hyper["commitment"] * commitment
+    if model.codebook_update == "gradient":
+        return {"loss": loss + squares(jax.lax.stop_gradient(q.raw) - q.quantised), **terms}
+    way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
+    # Added with the value 0: what is left of it is the way of the averages.
+    return {"loss": loss + (way - jax.lax.stop_gradient(way)), **terms}
+
+
+def squares(difference: jax.Array) -> jax.Array:
+    """Summed over the positions and the numbers of a code: [B, P, D] -> [B]."""
+    return jnp.square(difference).sum((-2, -1))
+
+
+def averaged(
+    model: Model, q: object, keys: jax.Array, hyper: Hyper, axis: str | None
+) -> tuple[jax.Array, jax.Array]:
+    """The codebook's counts [K] and sums [K, D] after this batch."""
+    now = model.averages
+    raw = jax.lax.stop_gradient(coupling.gather(q.raw, axis)).reshape(-1, model.code_size)
+    indices = coupling.gather(q.indices, axis).reshape(-1)
+    decay = hyper["codebook_decay"]
+    fresh = jax.ops.segment_sum(jnp.ones(len(raw)), indices, model.codes)
+    counts = decay * now.counts + (1.0 - decay) * fresh
+    fresh = jax.ops.segment_sum(raw, indices, model.codes)
+    sums = decay * now.sums + (1.0 - decay) * fresh
+    order = jax.vmap(lambda key: jax.random.uniform(key, q.indices.shape[1:]))(
+        noise.fold(keys, 3)
+    )
+    order = jnp.argsort(coupling.gather(order, axis).reshape(-1))  # a random one of the batch each
+    random = raw[jnp.resize(order, (model.codes,))]
+    dead = counts < hyper["revive"]
+    return jnp.where(dead, 1.0, counts), jnp.where(dead[:, None], random, sums)
+
+
+def distance(now: object, counts: jax.Array, sums: jax.Array) -> jax.Array:
+    """Half the squared distance of the averages from where they are to go, whose gradient by them
+    is the whole way."""
+    to_counts, to_sums = jax.lax.stop_gradient((counts, sums))
+    return 0.5 * (jnp.square(now.counts - to_counts).sum() + jnp.square(now.sums - to_sums).sum())
