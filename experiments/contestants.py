@@ -47,7 +47,7 @@ def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
     dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
     feed = Feed(dataset.splits["train"], 0, settings.train.batch_size)
     program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)
-    engine = Single(program, raw, "jit", steps)
+    engine = Single(program, dataset.splits["train"].arrays(), "jit", steps)
     engine.put(0, Creator(program, dataset.shape)(hyper), hyper)
 
     def run() -> None:

@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     dataset = images()
-    examples = jax.device_put(dataset.splits["train"].x)
+    examples = jax.device_put(dataset.splits["train"].arrays())
     trials = plan(study.get_config(), study.get_sweep())
     turns: dict[str, Callable[[], float]] = {}
     for trial in trials:
