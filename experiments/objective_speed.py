@@ -42,7 +42,9 @@ def images() -> Dataset:
     return Dataset("random", "1", "grey", 256, splits)
 
 
-def contestant(config, dataset: Dataset, examples: jax.Array) -> Callable[[int], float]:
+def contestant(
+    config, dataset: Dataset, examples: dict[str, jax.Array]
+) -> Callable[[int], float]:
     """A function that takes so many steps and gives the seconds of one."""
     program = setup.program(config, dataset)
     hyper = setup.hyperparameters(config)
