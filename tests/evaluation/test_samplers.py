@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 import vae
 from tests.helpers import small_config
 from vae.errors import RunError, UserError
-from vae.evaluation import samplers
+from vae.evaluation import densities, learned_densities, samplers
 from vae.reports.page import sample
 
 FITTED = ("aggregate", "mixture", "flow", "second_stage")
@@ -47,7 +47,7 @@ def draws(fits):
 def test_aggregate_recovers_a_gaussian():
     mean, factor = np.array([1.0, -2.0]), np.array([[2.0, 0.0], [1.5, 0.5]])
     z = mean + np.random.default_rng(0).standard_normal((50_000, 2)) @ factor.T
-    found = samplers.fit_aggregate(z)
+    found = densities.fit_aggregate(z)
     for got in (z, found.sample(NUM, 1)):
         np.testing.assert_allclose(got.mean(0), mean, atol=0.1)
         np.testing.assert_allclose(np.cov(got.T), factor @ factor.T, atol=0.25)
@@ -57,7 +57,7 @@ def test_aggregate_recovers_a_gaussian():
 
 def test_mixture_recovers_its_components():
     z, _ = two_modes(20_000)
-    found = samplers.fit_mixture(z, components=2)
+    found = densities.fit_mixture(z, components=2)
     draws = found.sample(NUM, 1)
     left = draws[:, 0] < 2.5
     assert abs(left.mean() - 0.7) < 0.02
@@ -128,20 +128,20 @@ def test_of_weights_the_best_on_what_is_held_out_are_kept():
     def loss(params, z, keys):
         return (params - target) ** 2 + z.sum(-1)
 
-    found = samplers.minimised(loss, np.float32(0.0), z, 0, 400, 10, 0.1)
+    found = learned_densities.minimised(loss, np.float32(0.0), z, 0, 400, 10, 0.1)
     np.testing.assert_allclose(found, target, atol=1e-2)
-    started = samplers.minimised(loss, np.float32(target), z, 0, 400, 10, 0.1)
+    started = learned_densities.minimised(loss, np.float32(target), z, 0, 400, 10, 0.1)
     np.testing.assert_allclose(started, target)
     with pytest.raises(RunError, match="smaller `rate`"):
-        samplers.minimised(loss, np.float32(0.0), z, 0, 40, 10, np.inf)
+        learned_densities.minimised(loss, np.float32(0.0), z, 0, 40, 10, np.inf)
 
 
 def test_too_few_latents_are_refused():
     z = two_modes(100)[0]
     with pytest.raises(UserError, match="components=101"):
-        samplers.fit_mixture(z, components=101)
+        densities.fit_mixture(z, components=101)
     with pytest.raises(UserError, match="too few"):
-        samplers.fit_aggregate(z[:1])
+        densities.fit_aggregate(z[:1])
 
 
 @pytest.mark.parametrize("name", ("aggregate", "mixture"))
@@ -176,7 +176,7 @@ def workdir(tmp_path_factory):
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
 def test_a_run_is_sampled_by_every_name(workdir, name, monkeypatch):
     # As they start; how they are fitted is above, and with one latent below.
-    monkeypatch.setattr(samplers, "minimised", lambda loss, params, *settings: params)
+    monkeypatch.setattr(learned_densities, "minimised", lambda loss, params, *settings: params)
     array, picture = sample(workdir, num=6, seed=2, sampler=name)
     with np.load(array) as saved:
         assert saved["mean"].shape == (6, 8, 8, 1)
