@@ -35,6 +35,7 @@ def one(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_four_devices_equal_one(tmp_path, one):
     finish(start(tmp_path / "run", 4, "--config.train.parallel=pmap"))
     assert_close(last_state(tmp_path / "run"), last_state(one))

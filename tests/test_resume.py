@@ -77,6 +77,7 @@ def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path, whole):
     assert_same_run(workdir, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
     workdir = tmp_path / "run"

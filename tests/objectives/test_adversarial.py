@@ -116,8 +116,9 @@ def test_one_train_step_moves_both_each_by_its_own_optimiser():
     )
     dataset = grey_dataset()
     program, values, first = build(config, dataset)
-    after = jax.jit(lambda state, raw: step.train_step(program, state, values, raw))(
-        first, dataset.splits["train"].x[:40]
+    batch = {"x": dataset.splits["train"].x[:40]}
+    after = jax.jit(lambda state, batch: step.train_step(program, state, values, batch))(
+        first, batch
     )
     moved = jax.tree.map(lambda a, b: np.abs(np.asarray(a - b)), after.params, first.params)
     kernel = moved["critic"]["Dense_1"]["kernel"]

@@ -16,7 +16,7 @@ from vae.probability import noise
 
 
 def squared_errors(model, x, keys):
-    theta = draw(model, x, keys)[2]
+    theta = draw(model, x, keys).theta[0]
     mu = np.asarray(model.likelihood.mean(theta), np.float64).reshape(len(x), -1)
     return np.square(x - mu)
 
@@ -40,7 +40,7 @@ def test_sigma_vae_s_loss_is_the_gaussian_at_the_optimal_sigma_summed_over_pixel
 
 def test_its_elbo_is_that_of_the_learned_sigma():
     terms, (model, x, keys) = evaluate("sigma_vae", hyper(beta=3.0))
-    theta = draw(model, x, keys)[2]
+    theta = draw(model, x, keys).theta[0]
     np.testing.assert_allclose(terms["distortion"], -model.log_likelihood(theta, x), rtol=1e-5)
     np.testing.assert_allclose(terms["elbo"], -(terms["distortion"] + terms["rate"]), rtol=1e-6)
 

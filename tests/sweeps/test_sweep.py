@@ -83,6 +83,7 @@ def test_a_sweep_leaves_run_directories_a_table_and_a_page(whole):
     assert "latent_size=5" in (whole / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_relaunching_a_finished_sweep_repeats_nothing(whole):
     trials = {p: p.stat().st_mtime_ns for p in (whole / "trials").rglob("*") if p.is_file()}
     code, out, err = finish(start(whole, *GRID))
@@ -90,6 +91,7 @@ def test_relaunching_a_finished_sweep_repeats_nothing(whole):
     assert {p: p.stat().st_mtime_ns for p in trials} == trials
 
 
+@pytest.mark.slow
 def test_a_sweep_can_grow_and_not_shrink_or_change(whole, tmp_path, capsys):
     code, out, _ = finish(start(whole, *GRID, "--dry_run", "--seeds=2"))
     assert code == 2  # the trials there have no seed in their name

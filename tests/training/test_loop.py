@@ -46,6 +46,7 @@ def test_logged_means_are_over_the_steps_since_the_last_line(tmp_path):
         np.testing.assert_allclose(line["loss"], line["distortion"] + 3 * line["rate"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_with_float32_parameters_and_loss(tmp_path):
     config = small_config(model__dtype="bfloat16")
     vae.train(config, str(tmp_path / "run"))
