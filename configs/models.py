@@ -4,7 +4,7 @@ MLP of mnist.py.
     ./launch.sh sweep --config=configs/models.py --config.data.dir=DATA --launcher=processes \\
         --workdir=runs/models
 
-About an hour on 2 CPU cores; results in experiments/results/models.json. The last checkpoint is
+About an hour on 2 CPU cores. No scores have been recorded for it yet. The last checkpoint is
 evaluated. The last three rows are not beside the others: a conditional model's nats are of p(x|y),
 and a VQ-VAE's bound is one of codes, with q(z|x) a point.
 """
