@@ -45,6 +45,7 @@ def get_sweep() -> Grid:
         {"model.posterior": "sylvester_orthogonal"},
         {"model.posterior": "sylvester_householder", "model.flow_layers": 2},
         {"model.posterior": "sylvester_triangular", "model.flow_layers": 2},
+        {"model.posterior": "von_mises_fisher", "model.prior": "sphere", "model.latent_size": 20},
         model("chain", latent_size=100, upper_sizes=(50,)),
         model("ladder", **ladder),
         {"data.context": "labels"},
