@@ -124,6 +124,16 @@ def get_config() -> ConfigDict:
     evaluation.batch_size = 100
     evaluation.iwae_samples = (100,)  # one nll_iwae_K metric for each K
     evaluation.elbo_samples = 10  # draws of z an example for elbo and distortion
+    # Groups of metrics beside the bounds: aggregate, ais, bdmc, gaps (docs/evaluation.md).
+    evaluation.metrics = ()
+    evaluation.ais_examples = 100  # ais, bdmc, gaps: the first of the split, or drawn of the model
+    evaluation.ais_temperatures = 1000  # between the prior and the posterior
+    evaluation.ais_chains = 16  # an example
+    evaluation.ais_leapfrogs = 10  # of a transition
+    evaluation.ais_schedule = "sigmoid"  # or linear
+    evaluation.ais_batch_size = 100  # examples that a device holds at a time
+    evaluation.local_steps = 1000  # gaps: of the optimisation of each example's own posterior
+    evaluation.local_draws = 10  # gaps: of z a step
     evaluation.active_threshold = 0.01  # variance over data of a posterior mean (Burda et al. 2015)
     evaluation.metric = "elbo"  # what a search optimises, on the validation set
     return config.lock()

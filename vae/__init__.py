@@ -11,6 +11,8 @@ The functions import JAX when they are called, so that `import vae` and `--help`
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ml_collections import ConfigDict
 
     from vae.evaluation.trained import Trained
@@ -27,11 +29,14 @@ def train(config: "ConfigDict", workdir: str | None = None) -> str:
     return train(config, workdir)
 
 
-def evaluate(workdir: str, split: str | None = None) -> dict[str, Any]:
-    """Computes every metric that the run's config names; writes and returns `evaluation.json`."""
+def evaluate(
+    workdir: str, split: str | None = None, metrics: "Sequence[str] | None" = None
+) -> dict[str, Any]:
+    """Computes every metric that the run's config or `metrics` names (docs/evaluation.md); writes
+    and returns `evaluation.json`."""
     from vae.evaluation.evaluate import evaluate
 
-    return evaluate(workdir, split)
+    return evaluate(workdir, split, metrics)
 
 
 def sweep(config: "ConfigDict", grid: "Grid", **options: Any) -> str:

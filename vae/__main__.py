@@ -49,7 +49,8 @@ def evaluate(values: Any) -> None:
     import vae
     from vae.reports.tables import metrics_table
 
-    result = vae.evaluate(values.workdir, values.split)
+    metrics = None if values.metrics is None else values.metrics.split(",")
+    result = vae.evaluate(values.workdir, values.split, metrics)
     print(metrics_table(result))
 
 
@@ -159,7 +160,11 @@ VERBS = {
     ),
     "evaluate": Verb(
         "compute every metric that the run's config names",
-        (WORKDIR, Flag("split", "validation or test; by default the config's eval.split")),
+        (
+            WORKDIR,
+            Flag("split", "validation or test; by default the config's eval.split"),
+            Flag("metrics", "groups beside the bounds, A,B; by default the config's eval.metrics"),
+        ),
         evaluate,
     ),
     "sample": Verb(

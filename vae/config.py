@@ -48,6 +48,18 @@ def _some_wholes(value: Any) -> str | None:
     return _wholes(value) if value != () else "a list of at least one whole number"
 
 
+def _some_of(*names: str) -> Rule:
+    def rule(value: Any) -> str | None:
+        items = value if isinstance(value, tuple | list) else (value,)
+        wrong = [item for item in items if item not in names]
+        if isinstance(value, tuple | list) and not wrong:
+            return None
+        near = nearest(wrong[0], names) if wrong else ""
+        return f"a list of some of: {', '.join(names)}, such as ({names[0]!r},){near}"
+
+    return rule
+
+
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) else "text"
 
@@ -162,6 +174,15 @@ RULES: dict[str, Rule] = {
     "eval.batch_size": _whole(1),
     "eval.iwae_samples": _some_wholes,
     "eval.elbo_samples": _whole(1),
+    "eval.metrics": _some_of("aggregate", "ais", "bdmc", "gaps"),
+    "eval.ais_examples": _whole(1),
+    "eval.ais_temperatures": _whole(1),
+    "eval.ais_chains": _whole(1),
+    "eval.ais_leapfrogs": _whole(1),
+    "eval.ais_schedule": _text,
+    "eval.ais_batch_size": _whole(1),
+    "eval.local_steps": _whole(1),
+    "eval.local_draws": _whole(1),
     "eval.active_threshold": _number(0.0),
     "eval.metric": _text,
 }

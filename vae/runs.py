@@ -8,12 +8,13 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
@@ -23,13 +24,26 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collection
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Writes a whole file or nothing, by renaming a finished neighbour into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Writes a whole file or nothing."""
+    with replacing(path) as temporary:
         temporary.write_text(text)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A neighbour of `path` to write to, renamed into its place once it is whole."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes an .npz, whole or not at all."""
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
 
 
 def write_json(path: Path, value: Any) -> None:

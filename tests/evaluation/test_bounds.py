@@ -5,52 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
 
-from configs import base
-from vae import models
+from tests.evaluation import linear_gaussian
 from vae.errors import RunError
 from vae.evaluation import bounds
 from vae.evaluation.batches import mean_and_stderr
 from vae.evaluation.latents import active_units
 from vae.probability import noise
 
-D, L, SIGMA = 6, 2, 0.5
 KEY = noise.key_for(0, "evaluate")
 
 
 @pytest.fixture(scope="module")
 def linear():
-    """A linear-Gaussian model with random weights, its data, and log p(x) in closed form."""
-    config = base.get_config().model
-    config.hidden, config.latent_size = (), L
-    config.likelihood, config.sigma = "gaussian_fixed", SIGMA
-    model = models.from_config(config, (D,))
-    params = models.initialise(model, (D,))
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda p: jnp.float32(rng.normal(size=p.shape) * 0.5), params)
-    (w, b) = (params["decoder"]["Dense_0"][k] for k in ("kernel", "bias"))
-    w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
-    x = rng.multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D), size=203)
-    log_p = multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D)).logpdf(x)
-    return model, params, x.astype(np.float32), log_p
-
-
-def with_exact_posterior(params):
-    """Sets the encoder to the true posterior, made diagonal by an orthogonal decoder."""
-    w = np.asarray(params["decoder"]["Dense_0"]["kernel"], np.float64)
-    b = np.asarray(params["decoder"]["Dense_0"]["bias"], np.float64)
-    u, s, vt = np.linalg.svd(w, full_matrices=False)
-    w = s[:, None] * vt  # same p(x): the prior is isotropic
-    variance = 1 / (1 + s**2 / SIGMA**2)
-    to_mean = (w.T / SIGMA**2) * variance
-    kernel = np.stack([to_mean, np.zeros((D, L))], -1).reshape(D, -1)  # mu and logvar by turns
-    bias = np.stack([-b @ to_mean, np.log(variance)], -1).ravel()
-    to_float = lambda a: jnp.asarray(a, jnp.float32)  # noqa: E731
-    return {
-        "decoder": {"Dense_0": {"kernel": to_float(w), "bias": to_float(b)}},
-        "posterior": {"kernel": to_float(kernel), "bias": to_float(bias)},
-    }
+    return linear_gaussian.linear()
 
 
 def test_elbo_iwae_and_log_likelihood_are_in_order(linear):
@@ -64,7 +32,7 @@ def test_elbo_iwae_and_log_likelihood_are_in_order(linear):
 
 def test_bounds_are_tight_at_the_exact_posterior(linear):
     model, params, x, log_p = linear
-    exact = with_exact_posterior(params)
+    exact = linear_gaussian.with_exact_posterior(params)
     iwae = bounds.iwae(model, 3)({"params": exact}, x, KEY, 50)
     np.testing.assert_allclose(iwae, log_p, atol=2e-3)
     elbo = bounds.elbo(model, 2000)({"params": exact}, x, KEY, 50)["elbo"]

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae.evaluation import bounds
+from vae.evaluation import ais, bounds, gaps
+from vae.evaluation.aggregate import Aggregate
 from vae.evaluation.batches import PerExample
 from vae.models import Model, fit, initialise, variables
 
@@ -32,6 +33,10 @@ class Compiled:
         self.classify = PerExample(self._classify)
         self.elbo = functools.cache(lambda samples=1: bounds.elbo(model, samples))
         self.iwae = functools.cache(lambda samples: bounds.iwae(model, samples))
+        self.ais = functools.cache(lambda annealing: ais.ais(model, annealing))
+        self.bidirectional = functools.cache(lambda annealing: ais.bidirectional(model, annealing))
+        self.local_elbo = functools.cache(lambda *settings: gaps.local_elbo(model, *settings))
+        self.aggregate = Aggregate(model)
 
     def variables(self, params: Any, latent_size: int) -> Any:
         """What the functions take first, from the weights of a model of `latent_size` latents."""

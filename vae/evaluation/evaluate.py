@@ -1,15 +1,17 @@
 """Every metric that a run's config names, of one split, in `evaluation.json`."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vae import runs
+from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import latents
-from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.groups import GROUPS, Subject, metric
 from vae.evaluation.trained import Trained, load
 from vae.probability import noise
 
@@ -17,57 +19,84 @@ PER_LATENT = ("kl_per_latent", "posterior_mean")
 SEED = 0  # of the draws of z: the same for all runs, so that their numbers are paired
 
 
-def evaluate(workdir: str | Path, split: str | None = None) -> dict[str, Any]:
+def evaluate(
+    workdir: str | Path, split: str | None = None, metrics: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Evaluates the run in a directory: `evaluate_run` of what `load` gives."""
-    return evaluate_run(load(workdir), split)
+    _groups(metrics or ())
+    return evaluate_run(load(workdir), split, metrics)
 
 
-def evaluate_run(run: Trained, split: str | None = None) -> dict[str, Any]:
+def evaluate_run(
+    run: Trained, split: str | None = None, metrics: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Evaluates a run on all examples of a split, each exactly once.
 
     Args:
       split: "validation" or "test"; by default the run's `eval.split`.
+      metrics: groups of metrics beside the bounds, names of `vae.evaluation.groups`; by default the
+        run's `eval.metrics`.
 
     Returns:
-      What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples;
-      None where it has none) and unit; the rate also to `estimate`, "analytic" or "monte carlo".
+      What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples,
+      where its unit says nothing else; None where it has none) and unit; the rate also to
+      `estimate`, "analytic" or "monte carlo". The bounds of each example are written beside it, to
+      `per_example.npz`: elbo and nll_iwae_K, [N] nats.
 
     Raises:
-      UserError: no such split.
+      UserError: no such split or group, or a group that the model or its data have no use for.
       RunError: a value is not finite.
     """
     split = split or run.config.eval.split
     if split not in ("validation", "test"):
         raise UserError(f"split={split!r} is not one of: test, validation")
-    x = run.examples(split)
-    metrics, arrays = compute(run, x, run.context(split))
+    names = run.config.eval.metrics if metrics is None else metrics
+    subject, found, arrays = measure(run, split, names)
     result = {
         "split": split,
-        "num_examples": len(x),
+        "num_examples": len(subject.x),
         "step": run.step,
         "seed": SEED,
         "checkpoint": run.config.eval.checkpoint,
-        "metrics": metrics,
-        "arrays": arrays,
+        "metrics": found,
+        "arrays": {name: np.asarray(array).tolist() for name, array in arrays.items()},
         "environment": runs.environment(),
     }
+    runs.write_arrays(run.workdir / "per_example.npz", subject.per_example)
     runs.write_json(run.workdir / "evaluation.json", result)
     return result
 
 
-def compute(
-    run: Trained, x: Any, context: Any = None
-) -> tuple[dict[str, Any], dict[str, list[float]]]:
-    """Metrics and per-latent arrays of a trained model on x [N, *shape].
+def measure(
+    run: Trained, split: str, names: Sequence[str]
+) -> tuple[Subject, dict[str, Any], dict[str, np.ndarray]]:
+    """The bounds of a split and the groups named: what was measured, metrics and arrays."""
+    groups = _groups(names)
+    subject, metrics, arrays = bounds_of(run, split)
+    for group in groups:
+        more, drawn = group(subject)
+        metrics, arrays = metrics | more, arrays | drawn
+    return subject, metrics, arrays
+
+
+def _groups(names: Sequence[str]) -> list[Any]:
+    return [choose(GROUPS, name, "eval.metrics") for name in names]
+
+
+def bounds_of(
+    run: Trained, split: str
+) -> tuple[Subject, dict[str, Any], dict[str, np.ndarray]]:
+    """The bounds, what the latents carry, and what other groups go on from.
 
     With a context [N, C] they are of p(x|c); where the model has a classifier, it is asked for c.
     """
+    x, context = run.examples(split), run.context(split)
     settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
     evaluator = run.compiled.elbo(settings.elbo_samples)
     per_example = evaluator(run.variables, x, key, settings.batch_size, context)
     per_latent = {k: per_example[k][:, : run.latent_size] for k in PER_LATENT if k in per_example}
     metrics = {
-        name: _metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
+        name: metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
     }
     metrics["rate"]["estimate"] = run.model.kl_estimate
     threshold = settings.active_threshold
@@ -77,31 +106,29 @@ def compute(
         "stderr": None,
         "unit": f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}",
     }
+    bounds = {"elbo": per_example["elbo"]}
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
         name = f"nll_iwae_{samples}"
         bound = run.compiled.iwae(samples)
         best = -bound(run.variables, x, key, settings.batch_size, context)
-        metrics[name] = _metric(best, name, "nats")
+        metrics[name] = metric(best, name, "nats")
+        bounds[name] = best
     if run.config.model.name == "vqvae":
         indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
         metrics |= latents.codebook(indices, run.config.model.codes)
     if run.model.classifier is not None:
         log_q = run.compiled.classify(run.variables, x, key, settings.batch_size)
         wrong = log_q.argmax(1) != np.argmax(context, 1)
-        metrics["classification_error"] = _metric(wrong, "classification_error", "share")
+        metrics["classification_error"] = metric(wrong, "classification_error", "share")
     if run.model.likelihood.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))
-        metrics["bpd"] = _metric(bits, "bpd", "bits per dimension, of the tightest bound above")
+        metrics["bpd"] = metric(bits, "bpd", "bits per dimension, of the tightest bound above")
     arrays = {"posterior_mean_variance": variance}
     if "kl_per_latent" in per_latent:
         arrays = {"kl_per_latent": per_latent["kl_per_latent"].mean(0), **arrays}
     if run.model.layers > 1:
         arrays["kl_per_layer"] = per_example["kl_per_layer"].mean(0)
         arrays["latents_per_layer"] = np.asarray(run.model.sizes)
-    return metrics, {name: array.tolist() for name, array in arrays.items()}
-
-
-def _metric(values: Any, name: str, unit: str) -> dict[str, Any]:
-    value, stderr = mean_and_stderr(values, name)
-    return {"value": value, "stderr": stderr, "unit": unit}
+    subject = Subject(run, split, x, context, bounds, per_latent["posterior_mean"], key)
+    return subject, metrics, arrays

@@ -52,6 +52,7 @@ class Model(nn.Module, kw_only=True):
     classifier: nn.Module | None = None  # x -> features [B, F], for `classify`
     critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
 
+    euclidean = True  # whether z is any of R^L and has a density there
     standard = False  # whether the prior's mean and scale of each latent are 0 and 1
     layers = 1  # of latents, each with a KL of its own in `Joint.kl` where there are several
     mask = None  # of latents, where a model can leave some out

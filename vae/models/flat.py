@@ -67,6 +67,11 @@ class VAE(Model, kw_only=True):
         return self.prior.sample(keys, *self._given(), temperature=temperature)
 
     @property
+    def euclidean(self) -> bool:
+        """Whether z is any of R^L and has a density there."""
+        return self.prior.euclidean
+
+    @property
     def standard(self) -> bool:
         """Whether the prior's mean and scale of each latent are 0 and 1."""
         return self.prior.standard

@@ -58,6 +58,7 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
     prior_depth: int = 2
 
     kl_estimate = "analytic"
+    euclidean = False
 
     def setup(self) -> None:
         super().setup()

@@ -18,6 +18,7 @@ class Prior(nn.Module):
     analytic = ()
     maskable = False
     standard = False
+    euclidean = True  # whether z is any of R^L and has a density there
     takes_posterior = False  # whether `inputs` gives any
     takes_context = False
 

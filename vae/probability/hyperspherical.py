@@ -179,6 +179,7 @@ class sphere(Prior):  # noqa: N801
     """The uniform distribution on the unit sphere of R^L."""
 
     analytic = (VonMisesFisher,)
+    euclidean = False
 
     def sample(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
         """One draw a key: z [B, L]. There is no noise about a mean for a temperature to scale."""

@@ -150,11 +150,11 @@ def validation_metric(workdir: Path, metric: str, compiled: Any, dataset: Any) -
     """
     if metric == "elbo":  # the selected checkpoint's, which training has computed
         return validation_elbo(workdir)
-    from vae.evaluation.evaluate import compute
+    from vae.evaluation.evaluate import measure
     from vae.evaluation.trained import load
 
     run = load(workdir, None, compiled, dataset)
-    metrics, _ = compute(run, run.examples("validation"))
+    _, metrics, _ = measure(run, "validation", run.config.eval.metrics)
     if metric not in metrics:
         raise UserError(f"eval.metric={metric!r} is not one of: {', '.join(metrics)}")
     return metrics[metric]["value"]

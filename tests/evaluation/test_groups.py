@@ -1,0 +1,83 @@
+"""Groups of metrics of a run: each is written, adds up, and refuses what it cannot be asked."""
+
+import json
+
+import numpy as np
+import pytest
+
+import vae
+from tests.helpers import small_config
+from vae.config import RULES
+from vae.errors import UserError
+from vae.evaluation.groups import GROUPS
+
+FEW = {
+    "eval__ais_examples": 20,
+    "eval__ais_temperatures": 30,
+    "eval__ais_chains": 8,
+    "eval__ais_leapfrogs": 3,
+    "eval__local_steps": 30,
+    "eval__iwae_samples": (5, 50),
+}
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return vae.train(small_config(**FEW), str(tmp_path_factory.mktemp("runs") / "digits"))
+
+
+@pytest.fixture(scope="module")
+def likelihoods(workdir):
+    return vae.evaluate(workdir, metrics=("ais", "bdmc", "gaps"))
+
+
+def value(result, name):
+    return result["metrics"][name]["value"]
+
+
+def test_the_config_knows_the_groups():
+    rule = RULES["eval.metrics"]
+    assert rule(tuple(GROUPS)) is None and rule(()) is None
+    assert all(name in rule(("aiss",)) for name in GROUPS) and "did you mean 'ais'" in rule("aiss")
+
+
+def test_gaps_add_up_and_are_in_order(likelihoods):
+    inference = value(likelihoods, "gap_inference")
+    parts = value(likelihoods, "gap_approximation") + value(likelihoods, "gap_amortisation")
+    assert inference == pytest.approx(parts, abs=1e-3)
+    assert inference > value(likelihoods, "gap_iwae_5") > value(likelihoods, "gap_iwae_50")
+
+
+def test_bounds_of_both_sides_are_in_order(likelihoods):
+    gap = value(likelihoods, "bdmc_upper") - value(likelihoods, "bdmc_lower")
+    assert value(likelihoods, "bdmc_gap") == pytest.approx(gap, abs=1e-3) and gap > -0.05
+    assert 0.4 < value(likelihoods, "ais_acceptance") < 0.9
+    assert 1.0 <= value(likelihoods, "ais_effective") <= 8.0
+
+
+def test_rate_and_distortion_end_at_log_p(likelihoods):
+    arrays = likelihoods["arrays"]
+    assert arrays["ais_beta"][0] == 0.0 and arrays["ais_beta"][-1] == 1.0
+    end = arrays["ais_rate"][-1] + arrays["ais_distortion"][-1]
+    assert end == pytest.approx(value(likelihoods, "nll_ais"), rel=1e-4)
+
+
+def test_every_example_s_bounds_are_written(workdir, likelihoods):
+    with np.load(f"{workdir}/per_example.npz") as arrays:
+        assert set(arrays) == {"elbo", "nll_iwae_5", "nll_iwae_50"}
+        assert arrays["elbo"].mean() == pytest.approx(value(likelihoods, "elbo"), rel=1e-5)
+        assert len(arrays["elbo"]) == likelihoods["num_examples"]
+
+
+def test_the_aggregate_s_terms_are_written(workdir):
+    result = vae.evaluate(workdir, metrics=("aggregate",))
+    both = value(result, "mutual_information") + value(result, "aggregate_kl")
+    assert both == pytest.approx(value(result, "rate"), rel=0.1)
+    assert "at most log N" in result["metrics"]["mutual_information"]["unit"]
+    with open(f"{workdir}/evaluation.json") as file:
+        assert json.load(file)["metrics"] == result["metrics"]
+
+
+def test_an_unknown_group_is_told_before_anything_is_loaded(tmp_path):
+    with pytest.raises(UserError, match="did you mean 'gaps'"):
+        vae.evaluate(str(tmp_path), metrics=("gap",))

@@ -1,0 +1,137 @@
+"""Metrics that `evaluate` computes where a config or a command names their group.
+
+Each function here is a group: it takes a `Subject`, and returns metrics and arrays as
+`evaluation.json` holds them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae.errors import UserError
+from vae.evaluation import aggregate as aggregated
+from vae.evaluation.ais import Annealing
+from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.trained import Trained
+
+Found = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is measured: a run, on examples of a split."""
+
+    run: Trained
+    split: str
+    x: np.ndarray  # [N, *shape], in the likelihood's space
+    context: np.ndarray | None
+    per_example: Mapping[str, np.ndarray]  # elbo and every nll_iwae_K, [N] nats
+    posterior_mean: np.ndarray  # [N, L]
+    key: jax.Array
+
+    @property
+    def settings(self) -> Any:
+        return self.run.config.eval
+
+    @property
+    def annealing(self) -> Annealing:
+        s = self.settings
+        return Annealing(s.ais_temperatures, s.ais_chains, s.ais_leapfrogs, s.ais_schedule)
+
+    @functools.cached_property
+    def annealed(self) -> dict[str, np.ndarray]:
+        """What AIS gives of the first examples."""
+        return self.apply(self.run.compiled.ais(self.annealing), self.settings.ais_examples)
+
+    def first(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The first examples, and their contexts."""
+        return self.x[:num], None if self.context is None else self.context[:num]
+
+    def apply(self, function: Any, num: int) -> Any:
+        """A compiled function of the first examples."""
+        x, context = self.first(num)
+        return function(self.run.variables, x, self.key, self.settings.ais_batch_size, context)
+
+
+def metric(values: Any, name: str, unit: str) -> dict[str, Any]:
+    """Mean over examples, its standard error, and what it is measured in."""
+    value, stderr = mean_and_stderr(values, name)
+    return {"value": value, "stderr": stderr, "unit": unit}
+
+
+def aggregate(subject: Subject) -> Found:
+    """Mutual information, and the aggregate posterior's distance from the prior."""
+    run = subject.run
+    if run.model.context_size:
+        raise UserError("eval.metrics: the aggregate posterior of a conditional model is not one")
+    found = aggregated.measure(
+        run.compiled.aggregate, run.variables, subject.x, subject.key,
+        subject.settings.batch_size, run.latent_size,
+    )  # fmt: skip
+    drawn = f"{len(found['aggregate_mmd']):,} draws of q(z) of {len(subject.x):,} examples"
+    most = np.log(len(subject.x))
+    units = {
+        "mutual_information": f"nats between z and an example's number, {drawn}; at most "
+        f"log N = {most:.4g}",
+        "aggregate_kl": f"nats, KL(q(z) || p(z)), {drawn}",
+        "aggregate_mmd": f"squared discrepancy of q(z) and p(z), inverse multiquadrics, {drawn}",
+    }
+    return {name: metric(found[name], name, units[name]) for name in units if name in found}, {}
+
+
+def ais(subject: Subject) -> Found:
+    """-log p(x) by AIS, and the rate-distortion curve along its path."""
+    annealing, found = subject.annealing, subject.annealed
+    over = f"first {len(found['log_p']):,} examples, {annealing.describe()}"
+    metrics = {
+        "nll_ais": metric(-found["log_p"], "nll_ais", f"nats, {over}"),
+        "ais_acceptance": metric(found["acceptance"], "ais_acceptance", f"share, {over}"),
+        "ais_effective": metric(found["effective"], "ais_effective", f"chains, {over}"),
+    }
+    rate = -annealing.betas * found["distortion"] - found["log_z"]
+    kept = np.unique(np.linspace(0, len(annealing.betas) - 1, 101).astype(int))
+    return metrics, {
+        "ais_beta": annealing.betas[kept],
+        "ais_rate": rate.mean(0)[kept],
+        "ais_distortion": found["distortion"].mean(0)[kept],
+    }
+
+
+def bdmc(subject: Subject) -> Found:
+    """Bounds on log p(x) from both sides, of examples that the model draws."""
+    annealing, num = subject.annealing, subject.settings.ais_examples
+    found = subject.apply(subject.run.compiled.bidirectional(annealing), num)
+    over = f"{len(found['lower']):,} examples drawn from the model, {annealing.describe()}"
+    gap = found["upper"] - found["lower"]
+    return {
+        "bdmc_lower": metric(found["lower"], "bdmc_lower", f"nats, log p(x) from below, {over}"),
+        "bdmc_upper": metric(found["upper"], "bdmc_upper", f"nats, log p(x) from above, {over}"),
+        "bdmc_gap": metric(gap, "bdmc_gap", f"nats, {over}"),
+    }, {}
+
+
+def gaps(subject: Subject) -> Found:
+    """log p(x) - ELBO as approximation and amortisation gap, and what importance sampling lacks."""
+    settings, num = subject.settings, subject.settings.ais_examples
+    annealing, log_p = subject.annealing, subject.annealed["log_p"]
+    local_elbo = subject.run.compiled.local_elbo(settings.local_steps, settings.local_draws)
+    elbo = subject.apply(local_elbo, num)
+    over = f"nats, first {len(log_p):,} examples, log p(x) by {annealing.describe()}"
+    local = f"{over}; q of each by {settings.local_steps:,} steps of Adam, {settings.local_draws} "
+    local += "draws a step"
+    differences = {
+        "gap_inference": (log_p - elbo["amortised"], over),
+        "gap_approximation": (log_p - elbo["local"], local),
+        "gap_amortisation": (elbo["local"] - elbo["amortised"], local),
+    }
+    for samples in sorted(settings.iwae_samples):
+        nll = subject.per_example[f"nll_iwae_{samples}"][: len(log_p)]
+        differences[f"gap_iwae_{samples}"] = (log_p + nll, over)
+    return {name: metric(*pair[:1], name, pair[1]) for name, pair in differences.items()}, {}
+
+
+GROUPS = {"aggregate": aggregate, "ais": ais, "bdmc": bdmc, "gaps": gaps}
