@@ -52,16 +52,24 @@ def collect(workdir: Path) -> dict[str, Any]:
 def collect_sweep(directory: Path) -> dict[str, Any]:
     """What a sweep's directory says of its result: every trial's metrics."""
     sweep = runs.read_json(directory / "sweep.json")
+    rows = summary.rows(sweep, directory)
     result = {
         "name": directory.resolve().name,
         "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "training": sweep["environment"],
         "launcher": sweep["launcher"],
         "keys": sweep["keys"],
-        "trials": summary.rows(sweep, directory),
+        "trials": [row | _layers(directory / "trials" / row["trial"]) for row in rows],
         "config": sweep["config"],
     }
     return json.loads(_portable(json.dumps(result), sweep["config"]["data"]["dir"], directory))
+
+
+def _layers(workdir: Path) -> dict[str, list[float]]:
+    """The KL of each layer of a trial that has several."""
+    path = workdir / "evaluation.json"
+    arrays = runs.read_json(path).get("arrays", {}) if path.exists() else {}
+    return {"kl_per_layer": arrays["kl_per_layer"]} if "kl_per_layer" in arrays else {}
 
 
 def _portable(text: str, data_dir: str, workdir: Path) -> str:
@@ -121,7 +129,14 @@ def sweeps_table() -> str:
         what += f" trial, {len(result['trials'])} trials by `--launcher={result['launcher']}`"
         table = summary.summary_table(*_columns(result["trials"], result["keys"]), markdown=True)
         parts += [f"{what}:", table]
+        layers = {trial["trial"]: trial.get("kl_per_layer") for trial in result["trials"]}
+        told = [f"{name} {_sum(kl)}" for name, kl in layers.items() if kl]
+        parts += ["Rate by layer, the one next to x first: " + "; ".join(told) + "."] if told else []
     return "\n\n".join(parts)
+
+
+def _sum(values: list[float]) -> str:
+    return " + ".join(f"{value:.1f}" for value in values)
 
 
 def _columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]]:
@@ -131,11 +146,14 @@ def _columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]
     return [trial | {"values": {"trial": trial["trial"]}} for trial in trials], ["trial"]
 
 
-def objective_speed_table() -> str:
-    """The recorded times of a step of every objective."""
-    result = runs.read_json(RESULTS / "objective_speed.json")
-    what = f"Batch {result['batch_size']}, one device; {result['machine']}."
-    return f"{format_table(result['rows'], markdown=True)}\n\n{what}"
+def speed_table() -> str:
+    """The recorded times of a step of every trial of a study."""
+    parts = []
+    for path in sorted(RESULTS.glob("*_speed.json")):
+        result = runs.read_json(path)
+        what = f"Batch {result['batch_size']}, one device; {result['machine']}."
+        parts += [format_table(result["rows"], markdown=True), what]
+    return "\n\n".join(parts)
 
 
 def sweep_benchmark_table() -> str:
@@ -150,7 +168,7 @@ TABLES = {
     "benchmark": benchmark_table,
     "sweeps": sweeps_table,
     "sweep_benchmark": sweep_benchmark_table,
-    "objective_speed": objective_speed_table,
+    "speed": speed_table,
 }
 
 

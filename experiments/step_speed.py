@@ -1,14 +1,16 @@
-"""Time of a training step of every objective in configs/objectives.py, side by side.
+"""Time of a training step of every trial of a study, side by side.
 
-    python -m experiments.objective_speed [--rounds=N]
+    python -m experiments.step_speed STUDY [--rounds=N]
 
-All are compiled in one process for one device and take turns of a tenth of a second, so that
-whatever else the machine does falls on all alike; the median of the ratios to the ELBO over the
-rounds counts. Random images of MNIST's shape; writes results/objective_speed.json here.
+STUDY is a file of configs/ with a `get_sweep`: objectives, models. All are compiled in one process
+for one device and take turns of a tenth of a second, so that whatever else the machine does falls
+on all alike; the median of the ratios to the study's plain ELBO over the rounds counts. Random
+images of MNIST's shape; writes results/STUDY_speed.json here.
 """
 
 import dataclasses
 import functools
+import importlib
 import statistics
 import sys
 import time
@@ -18,10 +20,11 @@ from importlib import metadata
 import jax
 import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 
-from configs import objectives as study
 from experiments.benchmark import ROOT, processor
 from vae import runs
+from vae.data import context
 from vae.data.dataset import Dataset, Split
 from vae.reports.tables import format_table
 from vae.sweeps.plan import plan
@@ -32,23 +35,34 @@ from vae.training.step import compile_loop
 MOST = 64  # steps of a turn
 TURN = 0.15  # seconds of a turn, roughly
 EXAMPLES = 55_000  # a training set
+PLAIN = {"objectives": "name=elbo", "models": "prior=normal"}  # the trial that others are held to
 
 
 def images() -> Dataset:
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (EXAMPLES, 28, 28, 1), dtype=np.uint8)
-    held_out = Split(grey[:10] // 128, binarized=True)
-    splits = {"train": Split(grey), "validation": held_out, "test": held_out}
+    labels = np.arange(EXAMPLES, dtype=np.int32) % 10
+    held_out = Split(grey[:10] // 128, labels[:10], binarized=True)
+    splits = {"train": Split(grey, labels), "validation": held_out, "test": held_out}
     return Dataset("random", "1", "grey", 256, splits)
 
 
-def contestant(
-    config, dataset: Dataset, examples: dict[str, jax.Array]
-) -> Callable[[int], float]:
+def suited(dataset: Dataset, settings: ConfigDict) -> Dataset:
+    """The images as a trial's config wants them: grey, or with a label each."""
+    splits = dataset.splits
+    if settings.binarization == "none":
+        held_out = Split(splits["test"].x, splits["test"].labels)
+        splits = splits | {"validation": held_out, "test": held_out}
+    dataset = dataclasses.replace(dataset, splits=splits)
+    return context.attach(dataset, settings.context) if settings.context else dataset
+
+
+def contestant(config: ConfigDict, dataset: Dataset) -> Callable[[int], float]:
     """A function that takes so many steps and gives the seconds of one."""
     program = setup.program(config, dataset)
     hyper = setup.hyperparameters(config)
     loop = compile_loop(program, "jit")
+    examples = jax.device_put(dataset.splits["train"].arrays())
     state = jax.device_get(Creator(program, dataset.shape)(hyper))
     rows = np.random.default_rng(1).integers(0, EXAMPLES, (MOST, config.train.batch_size))
 
@@ -66,22 +80,20 @@ def main(arguments: list[str]) -> int:
     values = flags.FlagValues()
     flags.DEFINE_integer("rounds", 9, "turns of each objective", flag_values=values)
     try:
-        values(["objective_speed", *arguments])
+        names = values(["step_speed", *arguments])[1:]
     except flags.Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if len(names) != 1 or names[0] not in PLAIN:
+        print(f"error: give one study of: {', '.join(PLAIN)}", file=sys.stderr)
+        return 2
+    study = importlib.import_module(f"configs.{names[0]}")
     dataset = images()
-    examples = jax.device_put(dataset.splits["train"].arrays())
-    trials = plan(study.get_config(), study.get_sweep())
-    turns: dict[str, Callable[[], float]] = {}
-    for trial in trials:
-        data = dataset
-        if trial.config.data.binarization == "none":
-            held_out = Split(dataset.splits["test"].x)
-            data = dataclasses.replace(
-                dataset, splits=dataset.splits | {"validation": held_out, "test": held_out}
-            )
-        turns[trial.name] = contestant(trial.config, data, examples)
+    turns = {
+        trial.name: contestant(trial.config, suited(dataset, trial.config.data))
+        for trial in plan(study.get_config(), study.get_sweep())
+    }
+    plain = PLAIN[names[0]]
     seconds: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(values.rounds):
         for name, turn in turns.items():
@@ -89,19 +101,19 @@ def main(arguments: list[str]) -> int:
     steps = EXAMPLES // study.get_config().train.batch_size
     rows = []
     for name, measured in seconds.items():
-        ratios = [mine / plain for mine, plain in zip(measured, seconds["name=elbo"], strict=True)]
+        ratios = [mine / theirs for mine, theirs in zip(measured, seconds[plain], strict=True)]
         median = statistics.median(measured)
         rows.append(
             {
-                "objective": name.removeprefix("name="),
+                "trial": name.removeprefix("name="),
                 "ms a step": round(1e3 * median, 2),
                 "seconds an epoch": round(median * steps, 1),
-                "times the ELBO": round(statistics.median(ratios), 2),
+                "times the plain one": round(statistics.median(ratios), 2),
             }
         )
     print(format_table(rows))
     result = {
-        "command": f"python -m experiments.objective_speed {' '.join(arguments)}".strip(),
+        "command": f"python -m experiments.step_speed {' '.join(arguments)}".strip(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "git_revision": runs.git_revision(),
         "versions": {name: metadata.version(name) for name in ("jax", "flax", "optax")},
@@ -110,7 +122,7 @@ def main(arguments: list[str]) -> int:
         "rows": rows,
         "seconds_a_step": seconds,
     }
-    runs.write_json(ROOT / "experiments" / "results" / "objective_speed.json", result)
+    runs.write_json(ROOT / "experiments" / "results" / f"{names[0]}_speed.json", result)
     return 0
 
 
