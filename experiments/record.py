@@ -131,7 +131,8 @@ def sweeps_table() -> str:
         parts += [f"{what}:", table]
         layers = {trial["trial"]: trial.get("kl_per_layer") for trial in result["trials"]}
         told = [f"{name} {_sum(kl)}" for name, kl in layers.items() if kl]
-        parts += ["Rate by layer, the one next to x first: " + "; ".join(told) + "."] if told else []
+        if told:
+            parts.append(f"Rate by layer, the one next to x first: {'; '.join(told)}.")
     return "\n\n".join(parts)
 
 
