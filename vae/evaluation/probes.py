@@ -1,4 +1,4 @@
-"""Probes: how well simple predictors tell labels from codes, fitted to one split, tested on another.
+"""Probes: how well simple predictors tell labels from codes that they were not fitted to.
 
 Codes are divided by the training codes' standard deviations, so no result depends on the scale of a
 latent. Each function returns entries of `evaluation.json`'s metrics; errors are of the test codes.
@@ -211,8 +211,8 @@ def _codes(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         wrong = ~np.isfinite(each).all(1)
         if wrong.any():
             raise UserError(
-                f"{name} codes are not finite in {wrong.sum()} of {len(each)} examples: leave those "
-                "out, or find where the model has diverged"
+                f"{name} codes are not finite in {wrong.sum()} of {len(each)} examples: leave "
+                "those out, or find where the model has diverged"
             )
     std = z.std(0)
     std[std <= CONSTANT * np.abs(z).max(0)] = 1.0
@@ -230,7 +230,7 @@ def _same_lengths(z: np.ndarray, y: np.ndarray, test_z: np.ndarray, test_y: np.n
     for name, codes, labels in (("training", z, y), ("test", test_z, test_y)):
         if len(codes) != len(labels):
             raise UserError(
-                f"{len(codes)} {name} codes and {len(labels)} labels: give both for the same examples"
+                f"{len(codes)} {name} codes and {len(labels)} labels: give one of each an example"
             )
 
 

@@ -3,7 +3,8 @@
 Every metric is a pure function of codes [N, L] (posterior means, or any) and factors [N, F] (whole
 numbers, each column its own alphabet), and some of the std [N, L] of q(z|x) too. It returns entries
 of `evaluation.json`'s metrics: a name, and its value, stderr (None where it has none) and unit,
-which says in words what was set. None depends on the scale, the sign or the order of latents.
+which says in words what was set. None depends on the scale, the sign or the order of latents but
+through what is drawn.
 
 `scores` computes all of them, by name. `udr` is apart: it compares several models.
 """
@@ -19,12 +20,12 @@ from vae.errors import UserError
 from vae.evaluation.disentanglement.fixed_factors import beta_vae, factor_vae
 from vae.evaluation.disentanglement.gaps import mig_histogram, mig_sampled, rmig
 from vae.evaluation.disentanglement.importances import dci_linear, dci_trees
-from vae.evaluation.disentanglement.infomec import infomec
 from vae.evaluation.disentanglement.information import BINS
 from vae.evaluation.disentanglement.interventions import irs
-from vae.evaluation.disentanglement.modularity import explicitness, modularity
+from vae.evaluation.disentanglement.modular import explicitness, modularity
 from vae.evaluation.disentanglement.rankings import udr
 from vae.evaluation.disentanglement.thresholds import sap
+from vae.evaluation.disentanglement.usable_information import infomec
 
 METRICS = {
     "beta_vae": beta_vae,

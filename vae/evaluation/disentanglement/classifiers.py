@@ -33,7 +33,8 @@ def sparse_logistic(strength: float, steps: int, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     settings: dict[str, Any] = {"l1_ratio": 1.0}
-    if LogisticRegression().penalty == "l2":  # before scikit-learn 1.8 the ratio is not enough
+    # Before scikit-learn 1.8 the ratio counts only with this name; later the name is deprecated.
+    if getattr(LogisticRegression(), "penalty", None) == "l2":
         settings["penalty"] = "elasticnet"
     return LogisticRegression(
         C=strength, max_iter=steps, solver="saga", random_state=seed, **settings

@@ -121,7 +121,8 @@ def factor_vae(
       UserError: as `inputs.read`, or the values of a factor all differ.
     """
     table, rng = read(codes, factors, std), np.random.default_rng(seed)
-    unit = f"share of {votes:,} votes of {size} rows that are right, {votes:,} others counted"
+    num = -(-votes // len(table.sizes)) * len(table.sizes)
+    unit = f"share of {num:,} votes of {size} rows that are right, {num:,} others counted"
     unit += f", {pruning(table)}, seed {seed}, {table.over}"
     kept = table.z[:, active(table)]
     if not kept.shape[1]:

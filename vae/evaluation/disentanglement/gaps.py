@@ -132,7 +132,7 @@ def _pointwise(table: Table, samples: int, seed: int) -> np.ndarray:
 
 
 def _log_ratios(z: np.ndarray, table: Table, j: int, own: np.ndarray) -> np.ndarray:
-    """log q(z_j|v_k) - log q(z_j) [S, F] at draws z_j [S] of examples whose factors are own [S, F]."""
+    """log q(z_j|v_k) - log q(z_j) [S, F] at draws z [S] of latent j; `own` is their v [S, F]."""
     scaled = (z[:, None] - table.z[:, j]) / table.std[:, j]
     log_q = -0.5 * np.square(scaled) - np.log(table.std[:, j])  # [S, N], the constant cancels
     highest = log_q.max(1, keepdims=True)
@@ -140,7 +140,9 @@ def _log_ratios(z: np.ndarray, table: Table, j: int, own: np.ndarray) -> np.ndar
     total = np.log(density.mean(1))
     parts = []
     for k, size in enumerate(table.sizes):
-        within = np.eye(size)[table.v[:, k]]
-        within = density @ (within / within.sum(0))  # [S, K]
-        parts.append(np.log(within[np.arange(len(z)), own[:, k]]) - total)
+        within = np.zeros(len(z))
+        for value in range(size):
+            draws, same = own[:, k] == value, table.v[:, k] == value
+            within[draws] = density[np.ix_(draws, same)].mean(1)
+        parts.append(np.log(within) - total)
     return np.stack(parts, axis=1)

@@ -21,7 +21,9 @@ def dci_trees(
     """DCI by boosted trees (Eastwood & Williams 2018, section 2; trees as Locatello et al. 2019).
 
     The importance of a latent for a factor is that of gradient boosted trees of depth 3 that
-    classify the factor; see `dci` for what is made of it.
+    classify the factor; see `dci` for what is made of it. Informativeness is the share of the test
+    examples that they get right, where the paper has an error. The time is in proportion to the
+    number of values of all factors.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].
@@ -59,7 +61,8 @@ def dci_linear(
     """DCI by logistic regression with an L1 penalty (Eastwood & Williams 2018, section 2).
 
     The importance of a latent for a factor is the mean over the factor's values of the size of its
-    weight. The paper regresses on quantities with the lasso; values here are classes.
+    weight; the rest is as in `dci_trees`. The paper regresses on quantities with the lasso; values
+    here are classes.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].

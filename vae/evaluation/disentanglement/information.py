@@ -18,10 +18,12 @@ def edges(z: np.ndarray, bins: int | str = BINS) -> np.ndarray:
       UserError: neither a number from 2 up nor "quantile".
     """
     if bins == QUANTILE:
-        # Each edge is a value of z: interpolated ones would fall on either side of a tie by
-        # rounding.
-        inner = np.arange(1, BINS) / BINS
-        return np.unique(np.quantile(z, inner, method="inverted_cdf"))
+        # Halfway from one value of z to the next: no edge is on a value that many examples have.
+        last = np.quantile(z, np.arange(1, BINS) / BINS, method="inverted_cdf")
+        values = np.unique(z)
+        place = np.unique(np.searchsorted(values, last))
+        place = place[place < len(values) - 1]
+        return 0.5 * (values[place] + values[place + 1])
     if isinstance(bins, str) or int(bins) != bins or bins < 2:
         raise UserError(f"bins={bins!r} should be a whole number from 2 up, or 'quantile'")
     low, high = z.min(), z.max()
@@ -35,8 +37,10 @@ def describe(bins: int | str) -> str:
 
 def binned(z: np.ndarray, bins: int | str = BINS) -> np.ndarray:
     """The bin of each code, [N, L] whole numbers from 0."""
-    columns = [np.searchsorted(edges(column, bins), column, side="right") for column in z.T]
-    return np.stack(columns, axis=1)
+    found = np.zeros(z.shape, np.int64)
+    for j, column in enumerate(z.T):
+        found[:, j] = np.searchsorted(edges(column, bins), column, side="right")
+    return found
 
 
 def joint(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -68,7 +72,8 @@ def matrix(z: np.ndarray, v: np.ndarray, bins: int | str = BINS) -> np.ndarray:
     The plug-in estimate: of independent columns it is near (B - 1)(K - 1) / (2N), not 0.
     """
     z = binned(z, bins)
-    return np.array([[mutual_information(joint(a, b)) for b in v.T] for a in z.T])
+    I = [mutual_information(joint(a, b)) for a in z.T for b in v.T]  # noqa: E741
+    return np.array(I).reshape(z.shape[1], v.shape[1])
 
 
 def top_two(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

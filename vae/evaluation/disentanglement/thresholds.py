@@ -15,7 +15,7 @@ def sap(
 
     - `sap`, of factors that are classes: the score of a latent is the balanced accuracy of
       thresholds on it, K - 1 of them for K values, fitted to half of the examples, over the other
-      half. A perfect code scores mean_k (1 - 1/K), one less chance.
+      half, above chance, 1/K. A perfect code scores mean_k (1 - 1/K).
     - `sap_r2`, of factors whose values are quantities: the score is the squared correlation of
       the latent and the factor's value, over all examples. A perfect linear code scores 1.
 
@@ -29,10 +29,10 @@ def sap(
     table = read(codes, factors)
     train, test = split(len(table.z), seed, examples)
     right = np.zeros((table.z.shape[1], len(table.sizes)))
-    for k in range(len(table.sizes)):
-        v = table.v[:, k]
+    for k, (v, size) in enumerate(zip(table.v.T, table.sizes, strict=True)):
         for j, z in enumerate(table.z.T):
-            right[j, k] = _balanced(z[:, None], v, train, test, seed)
+            found = _balanced(z[:, None], v, train, test, seed)
+            right[j, k] = max(0.0, found - 1.0 / size)
     centred = table.values - table.values.mean(0)
     squared = np.square(table.z.T @ (centred / centred.std(0)) / len(table.z))
     unit = f"thresholds fitted to {len(train):,} examples and tested on {len(test):,}, seed {seed}"
