@@ -130,16 +130,11 @@ def test_one_factor_of_four_is_found(entry):
 
 
 @pytest.mark.parametrize("name", disentanglement.METRICS)
-@pytest.mark.parametrize("change", ["order", "scale"])
-def test_order_and_scale_of_latents_change_nothing(name, change):
+def test_order_and_scale_of_latents_change_nothing(name):
     z, std = noisy(0.5), np.full((len(factors()), FACTORS), 0.3)
     before = result(name, z, factors(), std)
-    if change == "order":
-        order = [2, 0, 3, 1]
-        z, std = z[:, order], std[:, order]
-    else:
-        scale = np.array([3.0, -0.01, 100.0, 1.0])
-        z, std = z * scale + [5.0, -1.0, 0.0, 1e3], std * np.abs(scale)
+    order, scale = [2, 0, 3, 1], np.array([3.0, -0.01, 100.0, 1.0])
+    z, std = z[:, order] * scale + [5.0, -1.0, 0.0, 1e3], std[:, order] * np.abs(scale)
     after = result(name, z, factors(), std)
     # What is drawn, and the order in which trees look at latents, goes by their order and sign.
     drawn = name in ("mig_sampled", "dci_trees", "dci_linear")
@@ -160,8 +155,8 @@ def test_order_of_factors_and_names_of_their_values_change_nothing(name):
 @pytest.mark.parametrize("name", disentanglement.METRICS)
 def test_the_same_seed_gives_the_same_value(name):
     z, std = planted("half a std")
-    again = result(name, z, factors(), std)
-    assert again == {entry: values("half a std")[entry] for entry in again}
+    once, again = (result(name, z[:81], factors()[:81], std[:81]) for _ in range(2))
+    assert once == again
 
 
 def test_rotation_is_one():

@@ -9,8 +9,10 @@ from tests.evaluation.disentanglement.shared import factors, gaussian, perfect
 from vae.errors import UserError
 from vae.evaluation import disentanglement
 from vae.evaluation.disentanglement import (
+    fixed_factors,
     importances,
     information,
+    inputs,
     modular,
     usable_information,
 )
@@ -125,8 +127,8 @@ def test_dci_of_known_importances():
     assert importances.dci(np.array([[1.0, 1.0], [0.0, 0.0]])) == pytest.approx((0.0, 1.0))
     # Weights are the latents' shares of importance.
     half = 1.0 - information.entropy(np.array([1 / 4, 3 / 4])) / LOG2
-    found = importances.dci(np.array([[1.0, 3.0], [0.0, 4.0]]))
-    assert found[0] == pytest.approx(0.5 * half + 0.5)
+    found = importances.dci(np.array([[1.0, 3.0], [0.0, 12.0]]))
+    assert found[0] == pytest.approx(0.25 * half + 0.75)
 
 
 def test_modularity_of_a_latent_of_two_factors_and_one_of_one():
@@ -142,6 +144,25 @@ def test_irs_of_a_sum():
     v = signs(8)
     z = (2.0 * v - 1.0).sum(1, keepdims=True)
     assert of(disentanglement.irs(z, v, quantile=1.0)) == pytest.approx(0.5)
+
+
+def test_irs_counts_values_alike():
+    """Of two values the frequent one moves the code as far as anything, the other not at all."""
+    v = np.repeat([0, 0, 1], 8)[:, None]
+    z = np.concatenate([np.tile([1.0, -1.0], 8), np.zeros(8)])[:, None]
+    assert of(disentanglement.irs(z, v, quantile=1.0)) == pytest.approx(0.5)
+
+
+def test_pairs_are_of_two_rows_with_the_same_value():
+    """Each value is that of two rows 1 apart, or of ten 100 apart: no row is its own pair."""
+    v = np.stack([np.repeat(np.arange(10), 2), np.tile(np.arange(2), 10)], axis=1)
+    z = 100.0 * v[:, :1] + v[:, 1:]
+    table = inputs.read(z, v)
+    points, factor = fixed_factors.differences(table, 200, 1, np.random.default_rng(0))
+    hundreds = points[:, 0] * z.std() / 100.0
+    np.testing.assert_allclose(hundreds[factor == 0], 0.01)
+    np.testing.assert_allclose(hundreds[factor == 1], np.round(hundreds[factor == 1]))
+    assert hundreds[factor == 1].min() > 0.5
 
 
 def test_sap_r2_of_sums():

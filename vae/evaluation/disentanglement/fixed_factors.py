@@ -67,7 +67,7 @@ def beta_vae(
       UserError: as `inputs.read`, or the values of a factor all differ.
     """
     table, rng = read(codes, factors), np.random.default_rng(seed)
-    sets = [_differences(table, points, pairs, rng) for _ in range(2)]
+    sets = [differences(table, points, pairs, rng) for _ in range(2)]
     (x, y), (test_x, test_y) = sets
     scale = np.where(x.std(0) > 0.0, x.std(0), 1.0)
     model = classifiers.fitted(classifiers.logistic(10.0), x / scale, y)
@@ -77,10 +77,10 @@ def beta_vae(
     return {"beta_vae_score": metric(value, unit, stderr)}
 
 
-def _differences(
+def differences(
     table: Table, points: int, pairs: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points [P, L] and the factor held fixed in each [P]."""
+    """Mean differences [P, L] of pairs of two rows each, and the factor held fixed in each [P]."""
     each = -(-points // len(table.sizes))
     found = []
     for v in table.v.T:
@@ -126,7 +126,7 @@ def factor_vae(
     unit += f", {pruning(table)}, seed {seed}, {table.over}"
     kept = table.z[:, active(table)]
     if not kept.shape[1]:
-        return {"factor_vae_score": metric(0.0, unit, 0.0)}
+        return {"factor_vae_score": metric(0.0, unit)}
     sets = [_votes(kept, table.v, votes, size, rng) for _ in range(2)]
     counted = np.zeros((kept.shape[1], len(table.sizes)))
     np.add.at(counted, sets[0], 1)

@@ -16,7 +16,7 @@ BLOCK = 2**22  # densities held at a time
 def mig_histogram(
     codes: np.ndarray, factors: np.ndarray, *, bins: int | str = BINS
 ) -> dict[str, dict[str, Any]]:
-    """MIG of posterior means in bins (Locatello et al. 2019, appendix C).
+    """MIG of posterior means in bins (Locatello et al. 2019).
 
     mean_k (I(z_j1; v_k) - I(z_j2; v_k)) / H(v_k), where j1 and j2 are the two latents that tell
     most of factor k. 1 where one latent determines each factor and no other tells anything of it,
@@ -44,7 +44,7 @@ def mig_sampled(
     samples: int = 2_000,
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """MIG of draws of the posteriors (Chen et al. 2018, section 4.1 and appendix C).
+    """MIG of draws of the posteriors (Chen et al. 2018, section 4).
 
     The gaps of `mig_histogram`, of I(z_j; v_k) = H(z_j) - H(z_j|v_k) under the Gaussians
     q(z_j|x_n): q(z_j) is their mean over all examples and q(z_j|v_k) over those with the same
@@ -84,10 +84,11 @@ def mig_sampled(
 def rmig(
     codes: np.ndarray, factors: np.ndarray, std: np.ndarray, *, bins: int | str = BINS
 ) -> dict[str, dict[str, Any]]:
-    """RMIG over the factor's entropy (Do & Tran 2020, section 4.2): q(z|x) in bins.
+    """RMIG over the factor's entropy (Do & Tran 2020): q(z|x) in bins.
 
     As `mig_histogram`, but an example counts in each bin with the probability that q(z_j|x) gives
-    it, so that noise of the posterior lowers it. Nothing is drawn.
+    it, so that noise of the posterior lowers it. Nothing is drawn. The paper has 100 bins of
+    [-4, 4]; here they are those of every other metric, so that no latent's scale matters.
 
     Args:
       codes: means of q(z|x), [N, L]; factors: whole numbers, [N, F]; std: of q(z|x), [N, L].

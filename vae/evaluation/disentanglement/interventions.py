@@ -14,12 +14,13 @@ def irs(
     *,
     quantile: float = 0.99,
 ) -> dict[str, dict[str, Any]]:
-    """IRS: interventional robustness score (Suter et al. 2019, section 4).
+    """IRS: interventional robustness score (Suter et al. 2019).
 
     1 - E_v max |z_j - E[z_j|v_k = v]| / max |z_j - E[z_j]| for the factor k that makes it largest,
     averaged over active latents. 1 where each depends on one factor alone. 0 where no latent is
     active. The factors are taken to be independent and their values equally likely, as in the
-    paper's estimate from a table; a high quantile replaces both maxima.
+    paper's estimate from a table; a high quantile replaces both maxima. Latents count alike, where
+    the paper weighs them by their deviation, which goes by their scale.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].

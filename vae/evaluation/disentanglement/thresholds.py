@@ -15,7 +15,8 @@ def sap(
 
     - `sap`, of factors that are classes: the score of a latent is the balanced accuracy of
       thresholds on it, K - 1 of them for K values, fitted to half of the examples, over the other
-      half, above chance, 1/K. A perfect code scores mean_k (1 - 1/K).
+      half, above chance, 1/K. They are those of a decision tree, each the best by the Gini
+      impurity given those before it. A perfect code scores mean_k (1 - 1/K).
     - `sap_r2`, of factors whose values are quantities: the score is the squared correlation of
       the latent and the factor's value, over all examples. A perfect linear code scores 1.
 
@@ -37,7 +38,9 @@ def sap(
     squared = np.square(table.z.T @ (centred / centred.std(0)) / len(table.z))
     unit = f"thresholds fitted to {len(train):,} examples and tested on {len(test):,}, seed {seed}"
     return {
-        "sap": metric(gaps(right).mean(), f"gap of balanced accuracy, {unit}, {table.over}"),
+        "sap": metric(
+            gaps(right).mean(), f"gap of balanced accuracy above chance, {unit}, {table.over}"
+        ),
         "sap_r2": metric(gaps(squared).mean(), f"gap of squared correlation, {table.over}"),
     }
 

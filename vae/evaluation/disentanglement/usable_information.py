@@ -19,7 +19,7 @@ def infomec(
     steps: int = 200,
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """InfoM, InfoE and InfoC (Hsu et al. 2023, section 4).
+    """InfoM, InfoE and InfoC (Hsu et al. 2023).
 
     Of the information I(z_j; v_k) / H(v_k) of active latents:
     - `infom`, how much of what a latent tells is of one factor;
@@ -28,6 +28,10 @@ def infomec(
     - `infoe`, the information that a linear classifier can use, of all latents: the share of the
       factor's entropy that its log-loss saves, mean over factors; below 0 where it is worse than
       the factor's frequencies. It is of examples that it was not fitted to.
+
+    The paper's code differs in three things: it takes nearest neighbours for the information of
+    continuous codes, calls latents of a small range inactive, and computes InfoE on the examples
+    that it fits, with classes weighted to be as frequent.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].
