@@ -60,8 +60,8 @@ def test_spearman_is_of_ranks():
 
 def test_lasso_has_the_first_models_latents_in_rows():
     z = perfect()
-    R = rankings.lasso_weights(z[:, :1], z[:, :3], 0.1)
-    np.testing.assert_allclose(R, [[0.9, 0.0, 0.0]], atol=1e-9)
+    R = rankings.lasso_weights(2.0 * z[:, :1], z[:, :3], 0.1)  # the other way: (2 - 0.1) / 4
+    np.testing.assert_allclose(R, [[1.9, 0.0, 0.0]], atol=1e-9)
     assert rankings.lasso_weights(z[:, :3], z[:, 1:2], 0.1).shape == (3, 1)
 
 
