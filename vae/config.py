@@ -174,7 +174,10 @@ RULES: dict[str, Rule] = {
     "eval.batch_size": _whole(1),
     "eval.iwae_samples": _some_wholes,
     "eval.elbo_samples": _whole(1),
-    "eval.metrics": _some_of("aggregate", "ais", "bdmc", "gaps"),
+    "eval.metrics": _some_of(
+        "aggregate", "ais", "bdmc", "gaps", "disentanglement", "probes"
+    ),
+    "eval.codes": _whole(2),
     "eval.ais_examples": _whole(1),
     "eval.ais_temperatures": _whole(1),
     "eval.ais_chains": _whole(1),

@@ -81,3 +81,32 @@ def test_the_aggregate_s_terms_are_written(workdir):
 def test_an_unknown_group_is_told_before_anything_is_loaded(tmp_path):
     with pytest.raises(UserError, match="did you mean 'gaps'"):
         vae.evaluate(str(tmp_path), metrics=("gap",))
+
+
+def test_probes_tell_digits_from_their_codes(workdir):
+    result = vae.evaluate(workdir, metrics=("probes",))
+    errors = [value(result, f"probe_{n}_labels_error") for n in (1, 10)]
+    assert max(value(result, "linear_probe_error"), errors[1]) < errors[0] < 0.9
+    assert value(result, "knn_probe_error") < 0.7
+
+
+def test_groups_that_the_data_have_no_use_for_are_refused(workdir):
+    with pytest.raises(UserError, match="digits has none"):
+        vae.evaluate(workdir, metrics=("disentanglement",))
+
+
+@pytest.mark.slow
+def test_codes_are_scored_against_factors(tmp_path):
+    config = small_config(data__name="sprites", data__size=3000, train__epochs=1)
+    result = vae.evaluate(vae.train(config, str(tmp_path / "run")), metrics=("disentanglement",))
+    for name in ("mig_histogram", "mig_sampled", "sap", "factor_vae"):
+        assert any(key.startswith(name) for key in result["metrics"]), result["metrics"].keys()
+
+
+def test_training_examples_are_binarised_by_a_fixed_seed(workdir):
+    run = vae.load(workdir)
+    x = run.examples("train", 50)
+    assert set(np.unique(x)) == {0.0, 1.0}
+    np.testing.assert_array_equal(x[7:9], run.seen("train")[np.array([7, 8])])
+    grey = run.dataset.splits["train"].x[:50] / 16
+    assert np.abs(x.mean() - grey.mean()) < 0.02 and (x[grey == 0] == 0).all()

@@ -5,6 +5,7 @@ import numpy as np
 
 from vae.data import binarization
 from vae.data.dataset import Dataset, Lazy
+from vae.data.table import SEED
 
 
 def observed_kind(kind: str, binarize: str) -> str:
@@ -18,11 +19,23 @@ def scale(raw: jax.Array | np.ndarray, levels: int) -> jax.Array | np.ndarray:
     return binarization.scale(raw, levels) if levels else raw.astype(np.float32)
 
 
-def observed(dataset: Dataset, split: str) -> Lazy:
-    """A split as the model sees it, float32 [N, *shape], converted when it is indexed."""
+def observed(dataset: Dataset, split: str, kind: str | None = None) -> Lazy:
+    """A split as the model sees it, float32 [N, *shape], converted when it is indexed.
+
+    Args:
+      kind: what the model sees. Grey examples that it sees as "binary" are binarised at every step
+        of training; here they are once, by a fixed seed.
+    """
     part = dataset.splits[split]
     levels = 2 if part.binarized else dataset.grey_levels
-    return Lazy(lambda rows: scale(part.x[rows], levels), part.x.shape, np.float32)
+
+    def read(rows: np.ndarray) -> np.ndarray:
+        raw = part.x[rows]
+        if kind == "binary" and dataset.kind == "grey" and not part.binarized:
+            return binarization.static(raw, levels, SEED, rows).astype(np.float32)
+        return scale(raw, levels)
+
+    return Lazy(read, part.x.shape, np.float32)
 
 
 def training_mean(dataset: Dataset, most: int = 20_000) -> np.ndarray:

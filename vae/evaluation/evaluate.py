@@ -11,12 +11,11 @@ from vae import runs
 from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import latents
-from vae.evaluation.groups import GROUPS, Subject, metric
+from vae.evaluation.groups import GROUPS, SEED, Subject, metric
 from vae.evaluation.trained import Trained, load
 from vae.probability import noise
 
 PER_LATENT = ("kl_per_latent", "posterior_mean")
-SEED = 0  # of the draws of z: the same for all runs, so that their numbers are paired
 
 
 def evaluate(

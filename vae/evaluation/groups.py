@@ -16,8 +16,11 @@ from vae.errors import UserError
 from vae.evaluation import aggregate as aggregated
 from vae.evaluation.ais import Annealing
 from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.disentanglement import scores
+from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
 from vae.evaluation.trained import Trained
 
+SEED = 0  # of every draw: the same for all runs, so that their numbers are paired
 Found = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -31,7 +34,7 @@ class Subject:
     context: np.ndarray | None
     per_example: Mapping[str, np.ndarray]  # elbo and every nll_iwae_K, [N] nats
     posterior_mean: np.ndarray  # [N, L]
-    key: jax.Array
+    key: jax.Array  # of SEED
 
     @property
     def settings(self) -> Any:
@@ -134,4 +137,49 @@ def gaps(subject: Subject) -> Found:
     return {name: metric(*pair[:1], name, pair[1]) for name, pair in differences.items()}, {}
 
 
-GROUPS = {"aggregate": aggregate, "ais": ais, "bdmc": bdmc, "gaps": gaps}
+def disentanglement(subject: Subject) -> Found:
+    """Scores of the posterior means against the factors that made the data."""
+    run, num = subject.run, subject.settings.codes
+    factors = run.dataset.splits[subject.split].factors
+    if factors is None:
+        raise UserError(f"eval.metrics: disentanglement needs factors, and {_named(run)} has none")
+    rows = _spread(len(subject.x), num)
+    context = None if subject.context is None else subject.context[rows]
+    mean, std = run.encode(subject.x[rows], context)
+    return scores(mean, np.asarray(factors[rows]), std, seed=SEED), {}
+
+
+def probes(subject: Subject) -> Found:
+    """How well simple predictors tell labels from the posterior means."""
+    run, num = subject.run, subject.settings.codes
+    labels = {part: run.dataset.splits[part].labels for part in ("train", subject.split)}
+    if any(of is None for of in labels.values()):
+        raise UserError(f"eval.metrics: probes need labels, and {_named(run)} has none")
+    if run.model.context_size:
+        raise UserError("eval.metrics: probes are of codes of x alone, and this model sees more")
+    rows = _spread(len(labels["train"]), num)
+    train = run.encode(run.seen("train")[rows])[0], np.asarray(labels["train"][rows])
+    test = subject.posterior_mean, np.asarray(labels[subject.split][:])
+    least = np.bincount(train[1])[np.unique(train[1])].min()
+    few = [count for count in (1, 10, 100) if count <= least]
+    found = linear_probe(*train, *test) | knn_probe(*train, *test)
+    return found | few_label_probe(*train, *test, labels=few, seed=SEED), {}
+
+
+def _named(run: Trained) -> str:
+    return f"the data set {run.dataset.name}"
+
+
+def _spread(count: int, num: int) -> np.ndarray:
+    """Numbers of at most `num` examples, evenly over all."""
+    return np.unique(np.linspace(0, count - 1, min(num, count)).astype(int))
+
+
+GROUPS = {
+    "aggregate": aggregate,
+    "ais": ais,
+    "bdmc": bdmc,
+    "gaps": gaps,
+    "disentanglement": disentanglement,
+    "probes": probes,
+}

@@ -62,30 +62,21 @@ def latents(run: "Trained", num: int = 10_000, seed: int = 0) -> np.ndarray:
     others. The runs of deterministic objectives have one an example, the posterior's mean: their
     variance is not learnt.
     """
-    from vae.data import binarization
     from vae.data.dataset import Lazy
-    from vae.data.observe import observed
-    from vae.data.table import SEED
     from vae.evaluation.batches import PerExample
     from vae.probability import noise
 
-    part, levels = run.dataset.splits["train"], run.dataset.levels
-    rows = np.random.default_rng(seed % 2**32).permutation(len(part))[:num]
+    seen = run.seen("train")
+    rows = np.random.default_rng(seed % 2**32).permutation(len(seen))[:num]
     points = run.config.objective.name in POINTS
     count = 1 if points else num // len(rows)
-    fresh = run.described["observed"] == "binary" and not part.binarized
-    seen = observed(run.dataset, "train")
-
-    def read(some: np.ndarray) -> np.ndarray:
-        if not fresh:
-            return seen[rows[some]]
-        return binarization.static(part.x[rows[some]], levels, SEED, rows[some]).astype(np.float32)
 
     def draws(weights: Any, x: "jax.Array", keys: "jax.Array") -> "jax.Array":  # [b, count, L]
         q = run.model.bind(weights).encode(x)
         return q.mean[:, None] if points else q.sample(keys, 0, count).swapaxes(0, 1)
 
-    x, key = Lazy(read, (len(rows), *part.x.shape[1:]), np.float32), noise.key_for(seed, "evaluate")
+    x = Lazy(lambda some: seen[rows[some]], (len(rows), *seen.shape[1:]), np.float32)
+    key = noise.key_for(seed, "evaluate")
     z = PerExample(draws)(run.variables, x, key, BATCH)[..., : run.latent_size]
     if not np.isfinite(z).all():
         raise RunError("latents of the training set are not finite: the model has diverged")

@@ -10,7 +10,7 @@ import numpy as np
 from vae import data, models, runs
 from vae.checkpoint import Checkpoints
 from vae.data.context import one_hot
-from vae.data.dataset import Dataset
+from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
 from vae.errors import UserError
 from vae.evaluation.batches import PerExample
@@ -105,10 +105,15 @@ class Trained:
         return data.load(self.config.data)
 
     def examples(self, split: str = "test", num: int | None = None) -> np.ndarray:
-        """The first `num` examples of a split (all by default) as the model sees them."""
-        if split == "train" and self.described["observed"] == "binary":
-            raise UserError("the training split is binarised afresh at every step: use `dataset`")
-        return observed(self.dataset, split)[:num]
+        """The first `num` examples of a split (all by default) as the model sees them.
+
+        Training examples that are binarised at every step are binarised once, by a fixed seed.
+        """
+        return self.seen(split)[:num]
+
+    def seen(self, split: str) -> Lazy:
+        """All examples of a split as the model sees them, read when they are indexed."""
+        return observed(self.dataset, split, self.described["observed"])
 
     def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None:
         """The context of the first `num` examples of a split: [N, C]; None where there is none."""
