@@ -2,8 +2,8 @@
 
     python -m experiments.contestants NAME STEPS IMAGES.npy [LATENTS]
 
-prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps and prints the
-seconds they took. When stdin ends it prints its peak memory in MiB.
+prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps, or evaluates STEPS
+images, and prints the seconds they took. When stdin ends it prints its peak memory in MiB.
 """
 
 import contextlib
@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 
 LATENTS = 0  # 0: the config's
+DRAWS = 5000  # of the bound that is evaluated
 
 
 def config(model: str) -> Any:
-    """`configs/mnist.py`, the same by IWAE with the draws and batch of Burda et al. 2015, or
-    `configs/conv_mnist.py`."""
+    """`configs/mnist.py`, the same by IWAE with the draws and batch of Burda et al. 2015, the same
+    when it is evaluated, or `configs/conv_mnist.py`."""
     from configs import conv_mnist, mnist
 
-    chosen = {"mlp": mnist, "iwae": mnist, "conv": conv_mnist}[model].get_config()
+    chosen = {"mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist}[model].get_config()
     chosen.model.latent_size = LATENTS or chosen.model.latent_size
     if model == "iwae":
         chosen.objective.name, chosen.objective.samples = "iwae", 50
@@ -54,6 +55,20 @@ def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
         engine.run({0: feed.take(int(engine.book(0)["step"]), steps)})
 
     return run
+
+
+def ours_bound(images: int, raw: np.ndarray) -> Callable[[], None]:
+    """The importance-weighted bound of so many images, as `evaluate` calls it."""
+    from vae import models
+    from vae.evaluation import bounds
+    from vae.probability import noise
+
+    settings = config("bound")
+    model = models.from_config(settings.model, (28, 28, 1))
+    variables = models.variables(model, models.initialise(model, (28, 28, 1)))
+    x, key = (raw[:images] > 127).astype(np.float32), noise.key_for(0, "evaluate")
+    bound = bounds.iwae(model, DRAWS)
+    return lambda: bound(variables, x, key, settings.eval.batch_size) is None
 
 
 def torch_modules(model: str) -> Any:
@@ -102,18 +117,43 @@ def torch_elbo(encoder: Any, decoder: Any, x: Any) -> Any:
 
 def torch_iwae(encoder: Any, decoder: Any, x: Any, samples: int) -> Any:
     """The mean of the negative IWAE bound; one call decodes all draws of all examples."""
+    mu, logvar = encoder(x).chunk(2, 1)
+    return np.log(samples) - torch_log_weights(decoder, x, mu, logvar, samples).logsumexp(0).mean()
+
+
+def torch_log_weights(decoder: Any, x: Any, mu: Any, logvar: Any, samples: int) -> Any:
+    """log p(x, z) / q(z|x) of so many draws [K, B]."""
     import torch
     from torch.nn import functional
 
-    mu, logvar = encoder(x).chunk(2, 1)
     eps = torch.randn(samples, *mu.shape)
     z = mu + torch.exp(0.5 * logvar) * eps  # [K, B, L]
     logits = decoder(z.flatten(0, 1)).view(samples, *x.shape)
     # log p(x|z): the fastest of the formulas tried, cross-entropy with logits among them.
     log_p_x = functional.logsigmoid(logits * (2 * x - 1)).flatten(2).sum(-1)
     # log p(z) - log q(z|x): the constants cancel.
-    log_w = log_p_x + 0.5 * (eps.square() + logvar - z.square()).sum(-1)
-    return np.log(samples) - log_w.logsumexp(0).mean()
+    return log_p_x + 0.5 * (eps.square() + logvar - z.square()).sum(-1)
+
+
+def torch_bound(images: int, raw: np.ndarray) -> Callable[[], None]:
+    """The same bound, eager, without gradients; draws and images of a call as in ours."""
+    import torch
+
+    torch.manual_seed(0)
+    encoder, decoder = torch_modules("bound")
+    x = torch.from_numpy(raw[:images] > 127).permute(0, 3, 1, 2).float()
+    batch, chunk = config("bound").eval.batch_size, 50
+
+    def run() -> None:
+        with torch.no_grad():
+            for part in x.split(batch):
+                mu, logvar = encoder(part).chunk(2, 1)
+                total = torch.full((len(part),), -torch.inf)
+                for _ in range(0, DRAWS, chunk):
+                    log_w = torch_log_weights(decoder, part, mu, logvar, chunk)
+                    total = torch.logaddexp(total, log_w.logsumexp(0))
+
+    return run
 
 
 def torch(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
@@ -217,6 +257,8 @@ def main(name: str, steps: int, path: str, latents: int = 0) -> None:
     kind, _, model = name.partition("-")
     if kind == "ceiling":
         run = ceiling(model)
+    elif model == "bound":
+        run = {"ours": ours_bound, "torch": torch_bound}[kind](steps, np.load(path))
     else:
         makers = {"ours": ours, "torch": torch, "pythae": pythae}
         run = makers[kind](model, steps, np.load(path))
