@@ -13,7 +13,16 @@ import numpy as np
 from vae import runs
 from vae.reports.tables import format_table
 
-LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "fid")  # what a name begins with
+LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "gap", "frechet", "kernel")  # what a name begins with
+ASKED_FOR = (  # columns of a summary where every trial has them
+    "classification_error",
+    "codes_used",
+    "codebook_perplexity",
+    "mig_histogram",
+    "sap",
+    "factor_vae_score",
+    "dci_trees_disentanglement",
+)
 FIRST = ("model.latent_size", "objective.beta")  # the axes of a figure, where they are swept
 
 
@@ -73,9 +82,11 @@ def tightest_nll(rows: Sequence[Mapping[str, Any]]) -> str | None:
 def headline(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The columns of a summary that the trials have: ELBO, NLL, rate, ..., seconds."""
     wanted = ("elbo", tightest_nll(rows), "rate", "distortion", "active_units")
-    found = metric_names(rows)
+    found, measured = metric_names(rows), done(rows)
+    names = [name for name in wanted if name in found]
+    names += [name for name in ASKED_FOR if all(name in row["metrics"] for row in measured)]
     timed = any(_finite(row["seconds"]) for row in rows)
-    return [name for name in wanted if name in found] + ["seconds"] * timed
+    return names * bool(measured) + ["seconds"] * timed
 
 
 def value(row: Mapping[str, Any], metric: str) -> float | None:
@@ -123,7 +134,7 @@ def mean_and_stderr(numbers: Sequence[float]) -> tuple[float, float | None] | No
 
 
 def higher_is_better(metric: str) -> bool:
-    return not metric.startswith(LOWER_IS_BETTER)
+    return not (metric.startswith(LOWER_IS_BETTER) or metric.endswith("_error"))
 
 
 def best(rows: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
