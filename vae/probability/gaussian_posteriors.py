@@ -40,7 +40,11 @@ class diagonal(Posterior):  # noqa: N801  (the name is the config value)
 
 
 class full_covariance(Posterior):  # noqa: N801
-    """q(z|x) = N(mu, C C^T), C lower-triangular (Kingma & Welling 2019, section 2.5.1)."""
+    """q(z|x) = N(mu, C C^T), C lower-triangular (Kingma & Welling 2019, section 2.5.1).
+
+    C starts near a diagonal. With entries as large as the diagonal's, a latent late in the order
+    would start with the noise of all before it, and many never come out of it.
+    """
 
     distribution = FullCovariance
 
@@ -48,7 +52,8 @@ class full_covariance(Posterior):  # noqa: N801
     def __call__(self, features: jax.Array) -> FullCovariance:
         size = self.latent_size
         rows, columns = np.tril_indices(size, -1)
-        outputs = self.head(features, 2 * size + len(rows))
-        mu, log_diagonal, entries = jnp.split(outputs, (size, 2 * size), axis=-1)
-        below = jnp.zeros((*mu.shape, size), outputs.dtype).at[:, rows, columns].set(entries)
+        mu, log_diagonal = jnp.split(self.head(features, 2 * size), 2, axis=-1)
+        small = nn.initializers.variance_scaling(1e-4, "fan_in", "normal")
+        entries = nn.Dense(len(rows), kernel_init=small, name="below")(features)
+        below = jnp.zeros((*mu.shape, size), mu.dtype).at[:, rows, columns].set(entries)
         return FullCovariance(mu, log_diagonal, below)
