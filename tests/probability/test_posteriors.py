@@ -179,3 +179,12 @@ def test_gradients_are_finite_where_features_are_nothing():
         {name: functools.partial(of, model) for name, model in models_.items()}
     ).items():
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)), name
+
+
+def test_a_full_covariance_starts_near_a_diagonal_whatever_the_size():
+    for size in (1, 3, 50):
+        module = posteriors.full_covariance(latent_size=size)
+        features = jax.random.normal(jax.random.key(0), (8, 40))
+        q, _ = module.init_with_output(jax.random.key(1), features)
+        assert float(jnp.abs(q.below).max(initial=0.0)) < 0.05
+        np.testing.assert_allclose(q.std, jnp.exp(q.log_diagonal), rtol=0.05)
