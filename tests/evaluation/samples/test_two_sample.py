@@ -1,0 +1,54 @@
+"""A classifier is at chance for equal distributions, and near 1 for different ones."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from vae.errors import UserError
+from vae.evaluation.samples.two_sample import two_sample_test
+
+
+def normals(num, seed, size=4, mean=0.0, scale=1.0):
+    return mean + scale * np.random.default_rng(seed).standard_normal((num, size))
+
+
+def test_equal_distributions_are_not_told_apart():
+    found = [
+        two_sample_test(normals(100, [1, seed]), normals(120, [2, seed]), seed, epochs=5)
+        for seed in range(50)
+    ]
+    accuracy = np.array([told.accuracy for told in found])
+    error = np.array([told.stderr for told in found])
+    assert abs(accuracy.mean() - 0.5) < 4.0 * accuracy.std(ddof=1) / np.sqrt(50)
+    np.testing.assert_allclose(np.sqrt(np.square(error).mean()), accuracy.std(), rtol=0.4)
+    p = np.array([told.p_value for told in found])
+    assert kstest(p, "uniform").pvalue > 1e-3
+    assert ((p > 0.0) & (p <= 1.0)).all()
+
+
+def test_a_shift_and_a_scale_are_told_apart():
+    told = two_sample_test(normals(400, 0), normals(400, 1, mean=3.0))
+    assert told.accuracy > 0.97 and told.p_value < 1e-20
+    assert told.trained == 200 and told.tested == 200
+    # Of one mean: no line tells these apart.
+    told = two_sample_test(normals(1500, 0, 10), normals(1500, 1, 10, scale=2.0))
+    assert told.accuracy > 0.75 and told.p_value < 1e-20
+
+
+def test_its_accuracy_and_error_are_those_of_the_held_out():
+    told = two_sample_test(normals(100, 0), normals(90, 1, mean=0.7))
+    assert (told.trained, told.tested) == (45, 45)
+    correct = told.accuracy * 90
+    np.testing.assert_allclose(correct, round(correct))
+    assert 0.0 < told.stderr <= 0.5 / np.sqrt(90)
+
+
+def test_it_follows_its_seed_and_takes_features_that_never_vary():
+    sets = [np.pad(normals(80, seed, 3), ((0, 0), (0, 2))) for seed in (0, 1)]
+    one, again, other = (two_sample_test(*sets, seed=seed) for seed in (3, 3, 4))
+    assert one == again != other
+
+
+def test_too_few_are_refused():
+    with pytest.raises(UserError, match="40 examples.*one has 39"):
+        two_sample_test(normals(39, 0), normals(100, 1))
