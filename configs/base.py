@@ -124,10 +124,12 @@ def get_config() -> ConfigDict:
     evaluation.batch_size = 100
     evaluation.iwae_samples = (100,)  # one nll_iwae_K metric for each K
     evaluation.elbo_samples = 10  # draws of z an example for elbo and distortion
-    # Groups of metrics beside the bounds: aggregate, ais, bdmc, gaps, disentanglement, probes
-    # (docs/evaluation.md).
+    # Groups of metrics beside the bounds: aggregate, ais, bdmc, gaps, disentanglement, probes,
+    # samples (docs/evaluation.md).
     evaluation.metrics = ()
     evaluation.codes = 10_000  # disentanglement, probes: most examples whose codes are used
+    evaluation.samples = 10_000  # samples: as many, beside as many of the split
+    evaluation.extractor = ""  # samples: of features: module:function, pixels; "": trained here
     evaluation.ais_examples = 100  # ais, bdmc, gaps: the first of the split, or drawn of the model
     evaluation.ais_temperatures = 1000  # between the prior and the posterior
     evaluation.ais_chains = 16  # an example

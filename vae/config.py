@@ -175,9 +175,11 @@ RULES: dict[str, Rule] = {
     "eval.iwae_samples": _some_wholes,
     "eval.elbo_samples": _whole(1),
     "eval.metrics": _some_of(
-        "aggregate", "ais", "bdmc", "gaps", "disentanglement", "probes"
+        "aggregate", "ais", "bdmc", "gaps", "disentanglement", "probes", "samples"
     ),
     "eval.codes": _whole(2),
+    "eval.samples": _whole(10),
+    "eval.extractor": _text,
     "eval.ais_examples": _whole(1),
     "eval.ais_temperatures": _whole(1),
     "eval.ais_chains": _whole(1),

@@ -18,6 +18,7 @@ FEW = {
     "eval__ais_leapfrogs": 3,
     "eval__local_steps": 30,
     "eval__iwae_samples": (5, 50),
+    "eval__samples": 300,
 }
 
 
@@ -137,3 +138,15 @@ def test_training_examples_are_binarised_by_a_fixed_seed(workdir):
     np.testing.assert_array_equal(x[7:9], run.seen("train")[np.array([7, 8])])
     grey = run.dataset.splits["train"].x[:50] / 16
     assert np.abs(x.mean() - grey.mean()) < 0.02 and (x[grey == 0] == 0).all()
+
+
+@pytest.mark.slow
+def test_samples_are_compared_over_features_of_the_same_data(workdir, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = vae.evaluate(workdir, metrics=("samples",))["metrics"]
+    assert "classifier of digits" in first["frechet_distance"]["unit"]
+    assert "draws of p(x|z)" in first["frechet_distance"]["unit"]
+    assert first["frechet_distance"]["value"] > 0 and 0 <= first["recall"]["value"] <= 1
+    assert len(list((tmp_path / "vae").glob("features-*/weights.npz"))) == 1
+    again = vae.evaluate(workdir, metrics=("samples",))["metrics"]
+    assert again["frechet_distance"] == first["frechet_distance"]

@@ -14,13 +14,16 @@ import numpy as np
 
 from vae.errors import UserError
 from vae.evaluation import aggregate as aggregated
+from vae.evaluation import samples as sampled
 from vae.evaluation.ais import Annealing
 from vae.evaluation.batches import mean_and_stderr
 from vae.evaluation.disentanglement import scores
 from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
+from vae.evaluation.samples.kept import kept
 from vae.evaluation.trained import Trained
 
 SEED = 0  # of every draw: the same for all runs, so that their numbers are paired
+MOST_TRAINING = 60_000  # examples that features are learnt from, and memorisation is looked for in
 Found = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -166,6 +169,21 @@ def probes(subject: Subject) -> Found:
     return found | few_label_probe(*train, *test, labels=few, seed=SEED), {}
 
 
+def samples(subject: Subject) -> Found:
+    """Samples beside the split: draws of p(x|z) where x is discrete, else its means."""
+    run, settings = subject.run, subject.settings
+    train, labels = run.seen("train"), run.dataset.splits["train"].labels
+    rows = _spread(len(train), MOST_TRAINING)
+    x, labels = train[rows], None if labels is None else np.asarray(labels[rows])
+    extractor = settings.extractor or kept(x, labels, run.dataset.name)
+    drawn = run.model.likelihood.discrete
+    num = settings.samples
+    made = run.sample(num, seed=SEED, draw=drawn, context=run.contexts(num))
+    found = sampled.scores(made, subject.x[:num], x, extractor, seed=SEED)
+    what = "draws of p(x|z)" if drawn else "means of p(x|z)"
+    return {name: m | {"unit": f"{m['unit']}; {what}"} for name, m in found.items()}, {}
+
+
 def _named(run: Trained) -> str:
     return f"the data set {run.dataset.name}"
 
@@ -182,4 +200,5 @@ GROUPS = {
     "gaps": gaps,
     "disentanglement": disentanglement,
     "probes": probes,
+    "samples": samples,
 }

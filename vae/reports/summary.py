@@ -13,7 +13,8 @@ import numpy as np
 from vae import runs
 from vae.reports.tables import format_table
 
-LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "gap", "frechet", "kernel")  # what a name begins with
+# What the name of a metric begins with.
+LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "gap", "frechet", "kernel")
 ASKED_FOR = (  # columns of a summary where every trial has them
     "classification_error",
     "codes_used",
