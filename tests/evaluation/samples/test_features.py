@@ -24,7 +24,7 @@ def digits():
 @pytest.fixture(scope="module")
 def classifier(digits):
     train, _ = digits
-    return samples.train_classifier(*train, seed=1, of="digits", epochs=8, batch=50, width=32)
+    return samples.train_classifier(*train, seed=1, of="digits", epochs=8, batch=70, width=32)
 
 
 def test_a_classifier_of_images_learns(digits, classifier):

@@ -1,10 +1,12 @@
 """Metrics by name: what is there, what their units say, and what is refused."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from vae.errors import UserError
-from vae.evaluation.samples import METRICS, Extractor, scores
+from vae.evaluation.samples import METRICS, Extractor, scores, two_sample
 
 OF_PIXELS = {name for name in METRICS if not name.startswith("class_")}
 MEMORY = {
@@ -24,8 +26,17 @@ def bright(x):
     return np.asarray(x).reshape(len(x), -1)[:, :3]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """How well a network tells two sets apart is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        brief = functools.partial(two_sample.two_sample_test, epochs=2)
+        patch.setattr(two_sample, "two_sample_test", brief)
+        yield
+
+
 @pytest.fixture(scope="module")
-def found():
+def found(quick):
     return scores(images(300), images(260, 1), images(280, 2), k=4, seed=3)
 
 
@@ -64,13 +75,14 @@ def test_copies_of_the_training_set_are_told():
 def test_units_say_what_it_is_of(found):
     for name, metric in found.items():
         unit = metric["unit"]
-        assert ("20 pixels" in unit) == (not name.startswith("sharpness")), name
+        assert ("features: pixels (20 numbers)" in unit) == (not name.startswith("sharpness")), name
         assert "300 samples" in unit or "260 of the data" in unit or "two_sample" in name
     assert "k=4" in found["precision"]["unit"] and "k=4" in found["coverage"]["unit"]
     for name in ("kernel_distance", "two_sample_accuracy", "data_copying"):
         assert "seed 3" in found[name]["unit"]
     assert "130 samples" in found["two_sample_accuracy"]["unit"]
     assert "280 training examples" in found["memorised"]["unit"]
+    assert "6 k-means cells" in found["data_copying"]["unit"]  # of 40 examples or more each
     assert "FID" not in " ".join(metric["unit"] for metric in found.values())
 
 
@@ -80,8 +92,7 @@ def test_a_classifier_names_its_features_and_counts_classes():
     )
     found = scores(images(300), images(260, 1), extractor=classifier)
     assert set(found) == set(METRICS) - MEMORY
-    assert "3 numbers" in found["frechet_distance"]["unit"]
-    assert "classifier of noise" in found["frechet_distance"]["unit"]
+    assert "features: classifier of noise (3 numbers)" in found["frechet_distance"]["unit"]
     np.testing.assert_allclose(found["class_entropy"]["value"], np.log(2.0), rtol=0.05)
     by_hand = scores(images(300), images(260, 1), extractor=bright, names=["frechet_distance"])
     assert by_hand["frechet_distance"]["value"] == found["frechet_distance"]["value"]
@@ -96,6 +107,7 @@ def test_names_are_chosen_and_only_what_they_need_is_done():
     assert list(found) == ["sharpness"]
     found = scores(images(30), images(20, 1), names=iter(("recall", "precision")), k=2)
     assert list(found) == ["recall", "precision"]
+    assert list(scores(images(30), images(20, 1), names="diversity")) == ["diversity"]
     with pytest.raises(UserError, match="names='precison'.*did you mean 'precision'"):
         scores(images(30), images(20), names=("precison",))
 
@@ -138,3 +150,5 @@ def test_too_few_examples_are_refused():
         scores(images(300), images(5), names=("recall",))
     with pytest.raises(UserError, match="100 or more"):
         scores(images(300), images(60), images(300), names=("memorised",))
+    few = scores(images(30), images(25), images(60), names=("data_copying",))
+    assert "1 k-means cells" in few["data_copying"]["unit"]

@@ -84,15 +84,15 @@ def test_by_brute_force_and_in_chunks_of_any_size():
     np.testing.assert_array_equal(found["coverage"], inside.any(0))
     near = cdist(samples, data) <= around_samples[:, None]
     np.testing.assert_array_equal(found["recall"], near.any(0))
-    for cells in (1, 90, 1000):
-        chunked = neighbours.manifold(samples, data, k, cells=cells)
+    for held in (1, 90, 1000):
+        chunked = neighbours.manifold(samples, data, k, held=held)
         for name in NAMES:
             np.testing.assert_array_equal(chunked[name], found[name])
         for got, whole in zip(
-            neighbours.nearest(samples, data, cells), neighbours.nearest(samples, data), strict=True
+            neighbours.nearest(samples, data, held), neighbours.nearest(samples, data), strict=True
         ):
             np.testing.assert_array_equal(got, whole)
-        got = neighbours.mean_distance(samples, cells)
+        got = neighbours.mean_distance(samples, held)
         np.testing.assert_allclose(got, cdist(samples, samples).sum(1) / 69, rtol=1e-9)
 
 
@@ -102,8 +102,8 @@ def test_what_is_at_the_edge_is_inside():
     samples, data = (rng.integers(0, 2, (80, 12)) for _ in range(2))
     exact = cdist(samples, data, "sqeuclidean")
     inside = exact <= np.sort(cdist(data, data, "sqeuclidean"), 1)[:, 2]
-    for offset, cells in ((0.0, 2**20), (0.1, 7), (1e3, 300)):
-        found = neighbours.manifold(samples + offset, data + offset, 2, cells)
+    for offset, held in ((0.0, 2**20), (0.1, 7), (1e3, 300)):
+        found = neighbours.manifold(samples + offset, data + offset, 2, held)
         np.testing.assert_allclose(found["density"], inside.sum(1) / 2)
         np.testing.assert_array_equal(found["coverage"], inside.any(0))
 

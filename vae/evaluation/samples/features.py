@@ -38,7 +38,7 @@ class Extractor:
     apply: Callable[[np.ndarray], np.ndarray]
     classify: Callable[[np.ndarray], np.ndarray] | None = None
     settings: Mapping[str, Any] | None = None
-    arrays: Mapping[str, np.ndarray] | None = None
+    arrays: Mapping[str, np.ndarray] | None = dataclasses.field(default=None, repr=False)
 
     def features(self, x: np.ndarray) -> np.ndarray:
         """Features [N, D] of examples x [N, *shape].
@@ -141,8 +141,8 @@ def train_classifier(
     """A small network that tells classes apart, by Adam; its features are what its last layer sees.
 
     Args:
-      x: training examples [N, *shape], on any scale: each channel, or each number of a vector, is
-        standardised by these examples' mean and standard deviation.
+      x: training examples [N, *shape], on the scale of all examples that features will be of: each
+        channel, or each number of a vector, is standardised by these examples' moments.
       labels: ints from 0, [N].
       seed: of the weights and of the order of examples; one machine gives the same weights twice.
       of: what the examples are, for the name.

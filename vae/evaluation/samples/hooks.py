@@ -11,7 +11,7 @@ from vae.evaluation.samples.features import Extractor
 PIXELS = "pixels"
 
 
-def extractor(what: "Extractor | Callable | str | None" = None) -> Extractor:
+def extractor(what: Extractor | Callable | str | None = None) -> Extractor:
     """The extractor that is meant.
 
     Args:

@@ -9,14 +9,22 @@ from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation.samples import hooks
 from vae.evaluation.samples.features import Extractor
-from vae.evaluation.samples.metrics import METRICS, Metrics, Sets, classes, memory, sharpness
+from vae.evaluation.samples.metrics import (
+    METRICS,
+    Metrics,
+    Sets,
+    classes,
+    copying,
+    memory,
+    sharpness,
+)
 
 
 def scores(
     samples: np.ndarray,
     data: np.ndarray,
     train: np.ndarray | None = None,
-    extractor: "Extractor | Callable | str | None" = None,
+    extractor: Extractor | Callable | str | None = None,
     names: Iterable[str] | None = None,
     k: int = 5,
     seed: int = 0,
@@ -25,24 +33,26 @@ def scores(
 
     Args:
       samples: [M, *shape], from anywhere.
-      data: held-out examples [N, *shape], on the same scale; draws of the model are to be compared
-        with binary data, its means with neither.
+      data: held-out examples [N, *shape], on the same scale. Beside binary data give draws of 0 and
+        1: the model's means are grey, and would be told from any data by that alone.
       train: what the model was trained on, [T, *shape]; None: nothing is said of memorisation.
       extractor: of the features that all but sharpness is of (`hooks.extractor`); None: pixels.
-      names: of METRICS; None: all that apply, sharpness to images and classes to a classifier.
+      names: of METRICS; None: all that apply, sharpness to images, classes to a classifier.
       k: neighbours, of precision, recall, density and coverage.
       seed: of blocks, halves, networks and clusters.
 
     Returns:
       name -> {"value", "stderr", "unit"}: the unit names the features, the counts, k and the seed.
       Standard errors are over samples or over data, whichever the metric is a mean over, with the
-      other set as it is.
+      other set as it is; that of data_copying is what it would be if nothing were copied. Metrics
+      that end in _data are of the data, to compare the samples' with.
 
     Raises:
       UserError: no such name, one that does not apply, or examples that are too few, of different
         shapes or not finite.
       RunError: features that are not finite.
     """
+    names = [names] if isinstance(names, str) else names
     asked = None if names is None else list(names)
     for name in asked or ():
         choose(METRICS, name, "names")
@@ -74,7 +84,7 @@ def scores(
 
 def _missing(sets: Sets, group: Callable[[Sets], Metrics]) -> str:
     """What a group of metrics needs and is not there; "" where nothing is."""
-    if group is memory and sets.train is None:
+    if group in (memory, copying) and sets.train is None:
         return "the training examples: give train"
     if group is sharpness and sets.samples.ndim != 4:
         return f"images [N, H, W, C], and samples have shape {sets.samples.shape}: give images"

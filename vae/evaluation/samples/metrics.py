@@ -9,7 +9,6 @@ import numpy as np
 
 from vae.evaluation.samples import (
     distances,
-    hooks,
     memorisation,
     neighbours,
     pictures,
@@ -17,7 +16,7 @@ from vae.evaluation.samples import (
 )
 from vae.evaluation.samples.features import Extractor
 
-CELLS = 10  # parts of space in which data_copying looks
+CELLS = 10  # most parts of space in which data_copying looks
 
 Metrics = dict[str, dict[str, Any]]
 
@@ -43,32 +42,41 @@ class Sets:
         """Features of the training examples [T, D]."""
         return self.extractor.features(self.train)
 
+    @functools.cached_property
+    def nearest(self) -> tuple[np.ndarray, np.ndarray]:
+        """How far the nearest training example is from samples [M] and from data [N]."""
+        ours, theirs = (neighbours.nearest(each, self.trained)[1] for each in self.features)
+        return ours, theirs
+
     @property
     def of(self) -> str:
         ours, _ = self.features
-        kind = "" if self.extractor.name == hooks.PIXELS else f"features of {self.extractor.name}: "
-        return f"{kind}{ours.shape[1]:,} {'pixels' if not kind else 'numbers'}"
+        return f"features: {self.extractor.name} ({ours.shape[1]:,} numbers)"
 
     @property
     def counts(self) -> str:
         return f"{len(self.samples):,} samples and {len(self.data):,} of the data"
 
+    @property
+    def beside(self) -> str:
+        return f"{self.of}; {self.counts}, {len(self.train):,} training examples"
+
 
 def frechet(sets: Sets) -> Metrics:
     value = distances.frechet_distance(*sets.features)
-    unit = f"squared distance between Gaussian fits, {sets.of}; {sets.counts}"
+    unit = f"squared distance between Gaussian fits; {sets.of}; {sets.counts}"
     return {"frechet_distance": _metric(value, None, unit)}
 
 
 def kernel(sets: Sets) -> Metrics:
     value, stderr = distances.kernel_distance(*sets.features, seed=sets.seed)
-    unit = f"unbiased squared MMD of a cubic kernel, {sets.of}; {sets.counts}, seed {sets.seed}"
+    unit = f"unbiased squared MMD of a cubic kernel; {sets.of}; {sets.counts}, seed {sets.seed}"
     return {"kernel_distance": _metric(value, stderr, unit)}
 
 
 def manifold(sets: Sets) -> Metrics:
     each = neighbours.manifold(*sets.features, k=sets.k)
-    about = f"k={sets.k}, {sets.of}; {sets.counts}"
+    about = f"k={sets.k}; {sets.of}; {sets.counts}"
     counts = len(sets.samples), len(sets.data)
     expected = neighbours.expected_coverage(*counts, sets.k)
     units = {
@@ -95,28 +103,32 @@ def two_samples(sets: Sets) -> Metrics:
 
 
 def memory(sets: Sets) -> Metrics:
-    train, (ours, theirs) = sets.trained, sets.features
-    near, held_out = (neighbours.nearest(each, train)[1] for each in (ours, theirs))
-    copied = memorisation.memorised(near, held_out)
-    places = memorisation.cells(train, ours, theirs, count=CELLS, seed=sets.seed)
-    copying, null = memorisation.data_copying(near, held_out, *places)
-    about = f"{sets.of}; {sets.counts}, {len(train):,} training examples"
+    ours, theirs = sets.nearest
     share = f"{memorisation.SHARE:.0%}"
-    units = {
-        "nearest_training_distance": (near, "from a sample to the training set"),
-        "nearest_training_distance_data": (held_out, "from the data to the training set"),
-        "memorised": (
-            copied,
-            f"share of samples nearer to the training set than all but {share} of the data; "
-            f"{share} for one distribution",
-        ),
+    unit = (
+        f"share of samples nearer to the training set than all but {share} of the data; {share} "
+        "for one distribution"
+    )
+    each = {
+        "nearest_training_distance": (ours, "from a sample to the training set"),
+        "nearest_training_distance_data": (theirs, "from the data to the training set"),
+        "memorised": (memorisation.memorised(ours, theirs), unit),
     }
-    found = {name: _mean(each, name, f"{unit}; {about}") for name, (each, unit) in units.items()}
+    return {
+        name: _mean(values, name, f"{unit}; {sets.beside}") for name, (values, unit) in each.items()
+    }
+
+
+def copying(sets: Sets) -> Metrics:
+    least = min(len(sets.samples), len(sets.data))
+    count = int(np.clip(least // (2 * memorisation.LEAST), 1, CELLS))
+    places = memorisation.cells(sets.trained, *sets.features, count=count, seed=sets.seed)
+    value, null = memorisation.data_copying(*sets.nearest, *places)
     unit = (
         "C_T: below 0 for copies, 0 within its stderr for one distribution; "
-        f"{CELLS} k-means cells, seed {sets.seed}, {about}"
+        f"{count} k-means cells, seed {sets.seed}; {sets.beside}"
     )
-    return found | {"data_copying": _metric(copying, null, unit)}
+    return {"data_copying": _metric(value, null, unit)}
 
 
 def sharpness(sets: Sets) -> Metrics:
@@ -133,7 +145,7 @@ def diversity(sets: Sets) -> Metrics:
     return {
         name: _metric(
             *pictures.diversity(features),
-            f"mean distance between two, {sets.of}; {len(features):,} {what}",
+            f"mean distance between two; {sets.of}; {len(features):,} {what}",
         )
         for name, features, what in (
             ("diversity", ours, "samples"),
@@ -177,7 +189,7 @@ METRICS: dict[str, Callable[[Sets], Metrics]] = {
     "nearest_training_distance": memory,
     "nearest_training_distance_data": memory,
     "memorised": memory,
-    "data_copying": memory,
+    "data_copying": copying,
     "sharpness": sharpness,
     "sharpness_data": sharpness,
     "diversity": diversity,

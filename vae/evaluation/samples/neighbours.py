@@ -10,12 +10,12 @@ import numpy as np
 
 from vae.errors import UserError
 
-CELLS = 2**24  # distances held at a time: 128 MiB
+HELD = 2**24  # distances held at a time: 128 MiB
 TIE = 1e-12  # of the largest squared norm: what rounding makes of two equal squared distances
 
 
 def manifold(
-    samples: np.ndarray, data: np.ndarray, k: int = 5, cells: int = CELLS
+    samples: np.ndarray, data: np.ndarray, k: int = 5, held: int = HELD
 ) -> dict[str, np.ndarray]:
     """Precision, recall, density and coverage, an example each: the metrics are the means.
 
@@ -33,7 +33,7 @@ def manifold(
       samples: features [M, D].
       data: features [N, D].
       k: neighbours that a ball reaches.
-      cells: most distances that are held at a time; no result depends on it.
+      held: most distances that are held at a time; no result depends on it.
 
     Raises:
       UserError: k is not from 1 to one less than the examples of either set.
@@ -46,10 +46,10 @@ def manifold(
         )
     samples, data = _centred(samples, data)
     tie = TIE * max(np.square(samples).sum(1).max(), np.square(data).sum(1).max())
-    around_data, around_samples = (_radii(x, k, cells) + tie for x in (data, samples))
+    around_data, around_samples = (_radii(x, k, held) + tie for x in (data, samples))
     precision, density = np.zeros(len(samples)), np.zeros(len(samples))
     recall, coverage = np.zeros(len(data)), np.zeros(len(data))
-    for rows, squared in squared_distances(samples, data, cells):
+    for rows, squared in squared_distances(samples, data, held):
         inside = squared <= around_data
         density[rows] = inside.sum(1) / k
         precision[rows] = inside.any(1)
@@ -69,15 +69,15 @@ def expected_coverage(samples: int, data: int, k: int) -> float:
 
 
 def nearest(
-    queries: np.ndarray, reference: np.ndarray, cells: int = CELLS
+    queries: np.ndarray, reference: np.ndarray, held: int = HELD
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest of `reference` [R, D] to each of `queries` [Q, D]: its index [Q], and how far
     it is [Q]. Copies are at exactly 0."""
     found = np.zeros(len(queries), np.int64)
-    for rows, squared in squared_distances(*_centred(queries, reference), cells):
+    for rows, squared in squared_distances(*_centred(queries, reference), held):
         found[rows] = squared.argmin(1)
     far = np.zeros(len(queries))
-    part = max(1, cells // max(reference.shape[1], 1))
+    part = max(1, held // max(reference.shape[1], 1))
     for start in range(0, len(queries), part):
         rows = slice(start, start + part)
         difference = np.asarray(queries[rows], np.float64) - reference[found[rows]]
@@ -86,14 +86,14 @@ def nearest(
 
 
 def squared_distances(
-    x: np.ndarray, y: np.ndarray, cells: int = CELLS
+    x: np.ndarray, y: np.ndarray, held: int = HELD
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows of x [N, D] and their squared distances [rows, M] to y [M, D], up to rounding.
 
     Distances are cheapest, and no worse, of sets whose mean is near 0.
     """
     square = np.square(y).sum(1)
-    part = max(1, cells // len(y))
+    part = max(1, held // len(y))
     for start in range(0, len(x), part):
         rows = slice(start, start + part)
         squared = x[rows] @ y.T
@@ -103,20 +103,20 @@ def squared_distances(
         yield rows, squared
 
 
-def mean_distance(features: np.ndarray, cells: int = CELLS) -> np.ndarray:
+def mean_distance(features: np.ndarray, held: int = HELD) -> np.ndarray:
     """How far the other examples are from each of features [N, D], on average: [N]."""
     x = np.asarray(features, np.float64) - np.mean(features, 0, np.float64)
     found = np.zeros(len(x))
-    for rows, squared in squared_distances(x, x, cells):
+    for rows, squared in squared_distances(x, x, held):
         _diagonal(squared, rows, 0.0)
         found[rows] = np.sqrt(np.maximum(squared, 0.0)).sum(1) / (len(x) - 1)
     return found
 
 
-def _radii(x: np.ndarray, k: int, cells: int) -> np.ndarray:
+def _radii(x: np.ndarray, k: int, held: int) -> np.ndarray:
     """Squared distance [N] of each of x [N, D] to the k-th nearest of the others."""
     found = np.zeros(len(x))
-    for rows, squared in squared_distances(x, x, cells):
+    for rows, squared in squared_distances(x, x, held):
         _diagonal(squared, rows, np.inf)
         squared.partition(k - 1, axis=1)
         found[rows] = squared[:, k - 1]
