@@ -30,6 +30,8 @@ def get_sweep() -> Grid:
     def model(name: str, **settings: int | tuple[int, ...]) -> dict:
         return {"model.name": name} | {f"model.{key}": value for key, value in settings.items()}
 
+    chain = {"latent_size": 100, "upper_sizes": (50,)}
+    warm_up = {"objective.beta_schedule": "linear", "objective.beta_epochs": 10.0}
     ladder = {"upper_sizes": (32, 16), "layer_hidden": (100,)}
     return [
         {"model.prior": "normal"},
@@ -46,8 +48,10 @@ def get_sweep() -> Grid:
         {"model.posterior": "sylvester_householder", "model.flow_layers": 2},
         {"model.posterior": "sylvester_triangular", "model.flow_layers": 2},
         {"model.posterior": "von_mises_fisher", "model.prior": "sphere", "model.latent_size": 20},
-        model("chain", latent_size=100, upper_sizes=(50,)),
+        model("chain", **chain),
+        model("chain", **chain) | warm_up,
         model("ladder", **ladder),
+        model("ladder", **ladder) | warm_up,
         {"data.context": "labels"},
         {"data.context": "labels", "model.prior": "conditional"},
         model("vqvae", latent_size=25) | {"objective.name": "vq"},

@@ -23,7 +23,8 @@ from vae.probability.distributions import Diagonal
 class Conditional(nn.Module):
     """Dense layers of widths `hidden`, then mu and logvar: [..., D] -> a Gaussian [..., size].
 
-    With hidden layers it starts near N(0, 1), whatever it is given.
+    With hidden layers its variance starts near 1. Its mean does not start near 0: a layer that says
+    nothing of the one below at first is soon left unused.
     """
 
     size: int
@@ -33,9 +34,10 @@ class Conditional(nn.Module):
     @nn.compact
     def __call__(self, values: jax.Array) -> Diagonal:
         values = Body(self.hidden, self.activation)(values)
-        scale = 0.01 if self.hidden else 1.0
-        init = nn.initializers.variance_scaling(scale, "fan_in", "normal")
-        mu, logvar = jnp.split(nn.Dense(2 * self.size, kernel_init=init)(values), 2, axis=-1)
+        init = nn.initializers.lecun_normal()
+        small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
+        mu = nn.Dense(self.size, kernel_init=init)(values)
+        logvar = nn.Dense(self.size, kernel_init=small if self.hidden else init)(values)
         return Diagonal(mu, logvar)
 
 
