@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
     config.objective.name = "m2"
     config.objective.labelled, config.objective.classification = 0.02, 100.0
     config.optimizer.learning_rate = 1e-3
-    config.train.epochs = 20
+    config.train.epochs = 10
     config.train.eval_epochs = 5.0
     config.eval.iwae_samples = (100,)
     config.eval.checkpoint = "last"
