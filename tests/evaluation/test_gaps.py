@@ -46,7 +46,8 @@ def test_no_gap_at_the_exact_posterior():
 @pytest.mark.slow
 def test_a_full_covariance_has_no_approximation_gap():
     model, params, x, log_p = linear_gaussian.linear("full_covariance")
-    found = gaps.local_elbo(model, 800, 10)({"params": params}, x[:50], KEY, 50)
+    # The random encoder starts some examples so far off that Adam needs the steps to get there.
+    found = gaps.local_elbo(model, 3000, 10)({"params": params}, x[:50], KEY, 50)
     np.testing.assert_allclose(found["local"].mean(), log_p[:50].mean(), atol=0.02)
 
 
