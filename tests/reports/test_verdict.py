@@ -1,0 +1,95 @@
+import pytest
+
+from vae.reports.verdict import bound, broken, collapse, overfitting, skipped, verdict
+
+
+def evaluation(active=2, total=3, **metrics):
+    return {
+        "split": "test", "num_examples": 1234,
+        "metrics": {
+            "elbo": {"value": -91.234, "stderr": 0.31, "unit": "nats"},
+            "active_units": {"value": active, "stderr": None, "unit": ""},
+            **{name: {"value": value, "stderr": 0.2} for name, value in metrics.items()},
+        },
+        "arrays": {"posterior_mean_variance": [0.5] * active + [0.0] * (total - active)},
+    }  # fmt: skip
+
+
+def curve(split, values, every=100):
+    steps = range(every, every * (len(values) + 1), every)
+    return [
+        {"step": step, "epoch": step / 100, "split": split, "elbo": value, "loss": -value}
+        for step, value in zip(steps, values, strict=True)
+    ]
+
+
+def test_the_bound_is_given_with_its_error_and_the_tightest_nll():
+    text = bound(evaluation(nll_iwae_50=89.0, nll_iwae_5000=88.5)).text
+    assert text == (
+        "Test ELBO: −91.23 ± 0.31 nats (± standard error over 1,234 examples); −log p(x) is at "
+        "most 88.50 ± 0.20 nats (IWAE, K = 5,000)."
+    )
+    assert bound({"metrics": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("active", "total", "text", "is_problem"),
+    [
+        (17, 50, "33 of 50 latents carry nothing about x; 17 are active.", False),
+        (1, 2, "1 of 2 latents carries nothing about x; 1 is active.", False),
+        (5, 5, "All 5 latents are active.", False),
+        (1, 1, "The latent is active.", False),
+        (0, 5, "Posterior collapse: no latent is active: the decoder ignores z.", True),
+    ],
+)
+def test_latents_that_carry_nothing_are_counted(active, total, text, is_problem):
+    found = collapse(evaluation(active, total))
+    assert (found.text, found.is_problem, bool(found.remedy)) == (text, is_problem, is_problem)
+
+
+def test_layers_that_carry_nothing_are_counted():
+    for kl, begins in (
+        ([3.0, 0.5], "All 2 layers"), ([3.0, 0.0], "1 of 2 layers"), ([0, 0], "Posterior collapse")
+    ):  # fmt: skip
+        found = collapse({"metrics": {}, "arrays": {"kl_per_layer": kl}})
+        assert found.text.startswith(begins)
+
+
+def test_a_best_validation_long_before_the_end_is_overfitting():
+    records = curve("validation", [-100.0, -90.0, -92.0, -95.0, -99.0])
+    assert "best at epoch 2 of 5 (−90 nats) and has fallen by 9 nats" in overfitting(records).text
+
+
+def test_a_training_bound_far_above_validation_is_overfitting():
+    records = curve("train", [-95.0, -80.0]) + curve("validation", [-96.0, -90.0])
+    assert "(−80 nats) is 10 nats above" in overfitting(records).text
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        curve("train", [-90.0]),
+        curve("validation", [-99.0, -91.0, -90.0, -90.1]),  # noise, at the end
+        curve("train", [-95.0, -89.0]) + curve("validation", [-96.0, -90.0]),
+    ],
+)
+def test_ordinary_training_is_not_overfitting(records):
+    assert overfitting(records) is None
+
+
+def test_skipped_steps_and_divergence_are_told():
+    records = curve("train", [-95.0, -90.0])
+    assert skipped(records) is None and broken(records, "") is None
+    records[-1]["skipped_steps"] = 3
+    assert skipped(records).text.startswith("3 of 200 steps were skipped")
+    records[-1]["loss"] = float("nan")
+    assert broken(records, "").text == "Training diverged: the train loss is nan at epoch 2."
+    assert broken(records, "step 7 is bad").text == "Training failed: step 7 is bad"
+
+
+def test_everything_is_said_in_order_and_nothing_of_nothing():
+    records = [{**curve("train", [-9.0])[0], "skipped_steps": 1}]
+    said = [sentence.text.split()[0] for sentence in verdict(evaluation(), records, "why")]
+    assert said == ["Test", "1", "Training", "1"]
+    assert verdict(None, []) == []

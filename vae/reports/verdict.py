@@ -1,0 +1,180 @@
+"""What a reader must know of a run before its figures, as sentences: functions of its files."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vae.reports.tables import format_value
+
+EARLY = 0.7  # of training: a best validation before it is long before the end
+WORSE = 0.002  # of the best bound, by which the last one has to be below it
+GAP = 0.03  # of the validation bound, by which the training bound has to be above it
+LITTLE = 0.01  # nats: a layer with less carries nothing
+
+COLLAPSED = (
+    "Try a warm-up of β (objective.beta_schedule=linear), objective.name=free_bits, a smaller "
+    "objective.beta, or a decoder that can do less."
+)
+OVERFITTED = (
+    "Try model.dropout, optimizer.weight_decay, a smaller network or train.patience; evaluate "
+    "takes the best checkpoint where eval.checkpoint=best."
+)
+DIVERGED = "Try a smaller optimizer.learning_rate, optimizer.clip_norm, or train.skip_steps."
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """Something to know, whether it is a problem, and what may be done about it."""
+
+    text: str
+    is_problem: bool = False
+    remedy: str = ""
+
+
+def verdict(
+    evaluation: Mapping[str, Any] | None,
+    records: Sequence[Mapping[str, Any]],
+    failure: str = "",
+) -> list[Sentence]:
+    """Everything there is to say, the bound first, then how it trained and what its latents carry.
+
+    Args:
+      evaluation: what evaluation.json holds; None where it has not been written.
+      records: the lines of metrics.jsonl, oldest first.
+      failure: why training failed for good; "" where it did not.
+    """
+    found = [bound(evaluation), collapse(evaluation)] if evaluation else []
+    found += [broken(records, failure), skipped(records), overfitting(records)]
+    return [sentence for sentence in found if sentence]
+
+
+def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
+    """The ELBO and the tightest bound on -log p(x), with their standard errors."""
+    metrics = evaluation.get("metrics", {})
+    if "elbo" not in metrics:
+        return None
+    split, count = evaluation.get("split", "test"), evaluation.get("num_examples", 0)
+    text = (
+        f"{split.capitalize()} ELBO: {_value(metrics['elbo'])} nats (± standard error over "
+        f"{count:,} examples)"
+    )
+    tightest = tightest_nll(metrics)
+    if tightest:
+        samples = int(tightest.rsplit("_", 1)[1])
+        text += f"; −log p(x) is at most {_value(metrics[tightest])} nats (IWAE, K = {samples:,})"
+    return Sentence(text + ".")
+
+
+def tightest_nll(metrics: Mapping[str, Any]) -> str | None:
+    """The name nll_iwae_K with the largest K among the metrics, or None."""
+    names = [name for name in metrics if name.startswith("nll_iwae_")]
+    return max(names, key=lambda name: int(name.rsplit("_", 1)[1]), default=None)
+
+
+def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:
+    """How many latents carry something about x, or layers of them."""
+    arrays, metrics = evaluation.get("arrays", {}), evaluation.get("metrics", {})
+    if "kl_per_layer" in arrays:
+        return _layers(np.asarray(arrays["kl_per_layer"], float))
+    if "active_units" not in metrics or not arrays.get("posterior_mean_variance"):
+        return None
+    total = len(arrays["posterior_mean_variance"])
+    active = int(metrics["active_units"]["value"])
+    if active == 0:
+        text = "Posterior collapse: no latent is active: the decoder ignores z."
+        return Sentence(text, is_problem=True, remedy=COLLAPSED)
+    idle = total - active
+    if idle == 0:
+        everyone = "The latent is" if total == 1 else f"All {total} latents are"
+        return Sentence(f"{everyone} active.")
+    return Sentence(
+        f"{idle} of {total} latents carr{'ies' if idle == 1 else 'y'} nothing about x; "
+        f"{active} {'is' if active == 1 else 'are'} active."
+    )
+
+
+def _layers(kl: np.ndarray) -> Sentence:
+    idle = int((kl < LITTLE).sum())
+    if idle == len(kl):
+        text = "Posterior collapse: no layer of latents carries anything: the decoder ignores z."
+        return Sentence(text, is_problem=True, remedy=COLLAPSED)
+    if idle == 0:
+        return Sentence(f"All {len(kl)} layers of latents carry something about x.")
+    return Sentence(
+        f"{idle} of {len(kl)} layers of latents carr{'ies' if idle == 1 else 'y'} nothing about x "
+        f"(below {LITTLE:g} nats).",
+        is_problem=True,
+        remedy=COLLAPSED,
+    )
+
+
+def overfitting(records: Sequence[Mapping[str, Any]]) -> Sentence | None:
+    """Whether the validation bound was better long ago, or stays far below the training bound."""
+    validation = _bounds(records, "validation")
+    if not validation:
+        return None
+    last, best = validation[-1], max(validation, key=lambda record: record["elbo"])
+    train = [r for r in _bounds(records, "train") if r["step"] <= last["step"]]
+    gap = train[-1]["elbo"] - last["elbo"] if train else 0.0
+    fallen = best["elbo"] - last["elbo"]
+    is_early = best["step"] <= EARLY * last["step"] and fallen > WORSE * abs(best["elbo"])
+    is_apart = gap > GAP * abs(last["elbo"])
+    if not (is_early or is_apart):
+        return None
+    parts = []
+    if is_early:
+        parts.append(
+            f"the validation ELBO was best at {_when(best)} of {_when(last).split()[-1]} "
+            f"({_number(best['elbo'])} nats) and has fallen by {fallen:.3g} nats since"
+        )
+    if is_apart:
+        parts.append(
+            f"the last training ELBO ({_number(train[-1]['elbo'])} nats) is {gap:.3g} nats above "
+            f"the last validation ELBO ({_number(last['elbo'])} nats)"
+        )
+    text = f"Overfitting: {'; '.join(parts)}."
+    return Sentence(text, is_problem=True, remedy=OVERFITTED)
+
+
+def skipped(records: Sequence[Mapping[str, Any]]) -> Sentence | None:
+    """How many steps were left out because their gradient was bad."""
+    count = max((int(record.get("skipped_steps") or 0) for record in records), default=0)
+    if not count:
+        return None
+    last = max(int(record["step"]) for record in records)
+    text = f"{count:,} of {last:,} steps {'was' if count == 1 else 'were'} skipped: the gradient "
+    return Sentence(text + "was not finite or too large.", is_problem=True, remedy=DIVERGED)
+
+
+def broken(records: Sequence[Mapping[str, Any]], failure: str) -> Sentence | None:
+    """Whether training failed for good, or its loss left the finite numbers."""
+    if failure:
+        return Sentence(f"Training failed: {failure}", is_problem=True, remedy=DIVERGED)
+    for record in records:
+        for name in ("loss", "elbo"):
+            value = record.get(name)
+            if isinstance(value, float) and not math.isfinite(value):
+                text = f"Training diverged: the {record['split']} {name} is {value} at "
+                return Sentence(text + f"{_when(record)}.", is_problem=True, remedy=DIVERGED)
+    return None
+
+
+def _bounds(records: Sequence[Mapping[str, Any]], split: str) -> list[Mapping[str, Any]]:
+    """The lines of a split with a finite bound."""
+    found = [r for r in records if r.get("split") == split and r.get("elbo") is not None]
+    return [record for record in found if math.isfinite(record["elbo"])]
+
+
+def _when(record: Mapping[str, Any]) -> str:
+    return f"epoch {record['epoch']:.4g}" if "epoch" in record else f"step {record['step']}"
+
+
+def _value(metric: Mapping[str, Any]) -> str:
+    return format_value(metric["value"], metric.get("stderr")).replace("-", "−")
+
+
+def _number(value: float) -> str:
+    return f"{value:.5g}".replace("-", "−")
