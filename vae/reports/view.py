@@ -1,0 +1,132 @@
+"""A trained run as pictures see it: examples, posterior means and decoding, as brightness."""
+
+import functools
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vae.probability import noise
+
+if TYPE_CHECKING:
+    from vae.evaluation.trained import Trained
+
+MOST_EXAMPLES = 1000  # whose posterior means are looked at
+
+
+class View:
+    """The first examples of a split [N, H, W, C], and what the run makes of them.
+
+    Pictures are in [0, 1], 0 black and 1 white, but for data that are real numbers, whose extremes
+    are.
+    """
+
+    def __init__(self, run: "Trained", split: str, evaluation: Mapping[str, Any] | None):
+        self.run, self.split, self.evaluation = run, split, evaluation
+        self.x = np.asarray(run.examples(split, MOST_EXAMPLES))
+        self.context = run.context(split, len(self.x))
+        self._range = brightness_range(run, self.x)
+
+    @functools.cached_property
+    def mean(self) -> np.ndarray:
+        """Of q(z|x) of each example: [N, L]."""
+        return np.asarray(self.run.encode(self.x, self.context)[0])
+
+    def shown(self, values: np.ndarray) -> np.ndarray:
+        low, high = self._range
+        return (np.asarray(values) - low) / (high - low)
+
+    def decode(self, z: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Pictures [R, ..., H, W, C] of z [R, ..., L], given the contexts of examples [R]."""
+        given = None
+        if self.context is not None:
+            given = np.repeat(self.context[rows], z[0].size // z.shape[-1], axis=0)
+        decoded = self.shown(self.run.decode(z.reshape(-1, z.shape[-1]), given))
+        return decoded.reshape(*z.shape[:-1], *self.x.shape[1:])
+
+    def sample(self, num: int, temperature: float = 1.0) -> np.ndarray:
+        """Pictures [num, H, W, C] of z from the prior, seed 0."""
+        context = self.run.contexts(num)
+        return self.shown(self.run.sample(num, temperature=temperature, context=context))
+
+    def ranking(self) -> tuple[np.ndarray, np.ndarray, str]:
+        """The latents from the most active down, the score that ranks them, and what it is."""
+        kl = self.evaluation.get("arrays", {}).get("kl_per_latent") if self.evaluation else None
+        scores = self.mean.var(0) if kl is None else np.asarray(kl)
+        order = np.argsort(-scores, kind="stable")
+        return order, scores[order], "variance of the posterior mean" if kl is None else "KL (nats)"
+
+    def active(self, most: int) -> np.ndarray:
+        """At most so many latents whose posterior mean varies over the examples, best first."""
+        arrays = self.evaluation.get("arrays", {}) if self.evaluation else {}
+        variance = np.asarray(arrays.get("posterior_mean_variance") or self.mean.var(0))
+        order = self.ranking()[0]
+        return order[variance[order] > self.run.config.eval.active_threshold][:most]
+
+    def along(self, latents: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The first example's z with one latent at a time at `values`: [len(latents), K, L].
+
+        Values are in the prior's standard deviations from its mean.
+        """
+        lines = np.repeat(self.mean[:1, None], len(values), axis=1).repeat(len(latents), axis=0)
+        centre, scale = (moment[latents, None] for moment in self.run.prior_moments)
+        lines[np.arange(len(latents)), :, latents] = centre + scale * values
+        return lines
+
+    def labels(self) -> np.ndarray | None:
+        """The class of each example, or None."""
+        labels = self.run.dataset.splits[self.split].labels
+        return None if labels is None else np.asarray(labels[: len(self.x)])
+
+    def likelihoods(self) -> tuple[np.ndarray, str]:
+        """A bound on log p(x) of each example, and its name.
+
+        Those of `per_example.npz` where they are of this evaluation, the tightest of them; else the
+        ELBO of the examples here.
+        """
+        saved = self._saved_bounds()
+        if saved is not None:
+            return saved
+        settings = self.run.config.eval
+        key = noise.key_for(0, "report")
+        elbo = self.run.compiled.elbo(settings.elbo_samples)
+        found = elbo(self.run.variables, self.x, key, settings.batch_size, self.context)
+        return np.asarray(found["elbo"]), "ELBO"
+
+    def _saved_bounds(self) -> tuple[np.ndarray, str] | None:
+        path = Path(self.run.workdir) / "per_example.npz"
+        if not self.evaluation or not path.exists():
+            return None
+        try:
+            with np.load(path) as saved:
+                bounds = {name: saved[name] for name in saved.files}
+        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
+            return None
+        samples = [int(n.rsplit("_", 1)[1]) for n in bounds if n.startswith("nll_iwae_")]
+        if samples:
+            values = -bounds[f"nll_iwae_{max(samples)}"]
+            name = f"IWAE bound, K = {max(samples):,}"
+        else:
+            values, name = bounds.get("elbo", np.zeros(0)), "ELBO"
+        is_whole = len(values) == self.evaluation["num_examples"] and np.isfinite(values).all()
+        return (values, name) if is_whole else None
+
+    def pairs_of(self, rows: np.ndarray) -> np.ndarray:
+        """Examples of the whole split and their reconstructions: [len(rows), 2, H, W, C]."""
+        order = np.sort(rows)
+        x = np.asarray(self.run.seen(self.split)[order])
+        context = self.run.context(self.split)
+        given = None if context is None else np.asarray(context[order])
+        both = np.stack([self.shown(x), self.shown(self.run.reconstruct(x, given))], axis=1)
+        return both[np.searchsorted(order, rows)]
+
+
+def brightness_range(run: "Trained", values: np.ndarray) -> tuple[float, float]:
+    """What is drawn black and white: 0 and 1, or the extremes of data that are real numbers."""
+    if run.described["observed"] != "real":
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return low, high if high > low else low + 1.0
