@@ -1,6 +1,7 @@
 """What a config may hold: the rule of every key, checked before anything is compiled or written."""
 
 import hashlib
+import importlib.util
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -193,6 +194,17 @@ RULES: dict[str, Rule] = {
 }
 
 
+def base() -> dict[str, Any] | None:
+    """What `configs/base.py` beside this package gives; None where there is none."""
+    path = Path(__file__).resolve().parent.parent / "configs" / "base.py"
+    if not path.exists():
+        return None
+    spec = importlib.util.spec_from_file_location("_vae_base_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config().to_dict()
+
+
 def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields (dotted key, value) of nested mappings, in key order of the mapping."""
     for name, value in values.items():
@@ -257,6 +269,16 @@ def from_json(text: str) -> ConfigDict:
         return tuple(value) if isinstance(value, list) else value
 
     return ConfigDict(tuples(json.loads(text))).lock()
+
+
+def completed(config: ConfigDict) -> ConfigDict:
+    """The config of a run that may be older than some `eval` keys, which change no weight of it."""
+    known = base()
+    if known is None or not hasattr(config.get("eval"), "items"):
+        return config
+    found = config.to_dict()
+    found["eval"] = {**known["eval"], **found["eval"]}
+    return ConfigDict(found).lock()
 
 
 def difference(ours: ConfigDict, theirs: ConfigDict, neutral: bool = False) -> list[str]:

@@ -70,7 +70,7 @@ def read_config(workdir: Path) -> ConfigDict:
     if not path.exists():
         raise UserError(f"{workdir} is not a run directory (no config.json): train one first")
     try:
-        config = configs.from_json(path.read_text())
+        config = configs.completed(configs.from_json(path.read_text()))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
     configs.check(config)

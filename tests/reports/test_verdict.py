@@ -66,16 +66,27 @@ def test_a_training_bound_far_above_validation_is_overfitting():
 
 
 @pytest.mark.parametrize(
-    "records",
+    ("records", "text"),
     [
-        [],
-        curve("train", [-90.0]),
-        curve("validation", [-99.0, -91.0, -90.0, -90.1]),  # noise, at the end
-        curve("train", [-95.0, -89.0]) + curve("validation", [-96.0, -90.0]),
+        (curve("validation", [-99.0, -91.0, -90.0, -90.1]), "at epoch 3 of 4."),  # noise
+        (
+            curve("train", [-95.0, -89.0]) + curve("validation", [-96.0, -90.0]),
+            "at epoch 2 of 2; the training ELBO is 1 nats above it.",
+        ),
+        (
+            curve("train", [-95.0, -91.5]) + curve("validation", [-96.0, -90.0]),
+            "at epoch 2 of 2; the training ELBO is 1.5 nats below it.",
+        ),
     ],
 )
-def test_ordinary_training_is_not_overfitting(records):
-    assert overfitting(records) is None
+def test_ordinary_training_is_not_overfitting(records, text):
+    found = overfitting(records)
+    assert not found.is_problem
+    assert found.text == f"No overfitting seen: the validation ELBO was best {text}"
+
+
+def test_without_validation_nothing_is_said_of_overfitting():
+    assert overfitting([]) is None and overfitting(curve("train", [-90.0])) is None
 
 
 def test_skipped_steps_and_divergence_are_told():

@@ -1,7 +1,7 @@
-"""Figures from plain arrays: training curves and KL per latent. Pictures of data: images.py."""
+"""Figures of one run from plain arrays: curves, KL, latents. Pictures of data: images.py."""
 
+import dataclasses
 import functools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from vae import runs
+from vae.choices import choose
+
 DPI = 200
+FORMATS = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # and what a file says of itself
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # of the palette of Okabe and Ito: safe for all eyes
+CLASSES = (  # of points of many classes
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#a6761d",
+    "#e7298a", "#86962d",
+)  # fmt: skip
 ACTIVE, INACTIVE, THRESHOLD = "#0072b2", "#b8bcc2", "#d55e00"
 
 STYLE = {
@@ -48,6 +56,7 @@ STYLE = {
     "lines.solid_capstyle": "round",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # letters stay letters: to be searched, and as journals ask
 }
 
 ROUND = (1, 2, 2.5, 5, 10)  # steps between ticks, times a power of ten
@@ -88,16 +97,32 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a PNG, whole or not at all; makes its folder."""
+    """Writes what the path's suffix says, whole or not at all; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with matplotlib.rc_context(STYLE):
-            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    kind = path.suffix.removeprefix(".")
+    with matplotlib.rc_context(STYLE), runs.replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=DPI, metadata=FORMATS[kind])
     return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Where the figures of a run or a sweep go: `figures/` in its directory."""
+
+    directory: Path
+    formats: Sequence[str] = ("png",)  # the page holds the PNG, which is written in any case
+
+    def __post_init__(self):
+        for name in self.formats:
+            choose(FORMATS, name, "format")
+
+    def save(self, figure: Figure, name: str) -> Path:
+        """Writes a figure in every format; returns the path of the PNG."""
+        path = self.directory / "figures" / f"{name}.png"
+        for kind in self.formats:
+            if kind != "png":
+                save(figure, path.with_suffix(f".{kind}"))
+        return save(figure, path)
 
 
 @styled
@@ -217,6 +242,55 @@ def kl_per_layer(kl: np.ndarray, sizes: Sequence[int]) -> Figure:
     axes.set_ylim(0.0, max(1.08 * float(np.max(kl)), 1e-3))
     shown = place[:: -(-len(kl) // 12)]
     axes.set_xticks(shown, [f"{number + 1}\n{sizes[number]}" for number in shown])
+    return figure
+
+
+@styled
+def annealed_curve(
+    rate: np.ndarray, distortion: np.ndarray, encoder: tuple[float, float] | None
+) -> Figure:
+    """Rate and distortion along AIS's path from the prior to the posterior (Huang et al. 2020).
+
+    Args:
+      rate, distortion: [T] nats, means over examples, inverse temperature rising.
+      encoder: the rate and distortion of q(z|x), which no curve of the same decoder is above.
+    """
+    figure = Figure(figsize=(5.6, 3.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rate, distortion, color=TRAIN, label="annealed posterior")
+    axes.plot(rate[-1:], distortion[-1:], "o", color=TRAIN, markersize=4)
+    if encoder is not None:
+        axes.plot(*encoder, "o", color=VALIDATION, markersize=4, label="encoder")
+    axes.set(xlabel="rate (nats)", title="Distortion (nats)")
+    # Near the prior distortion is far above everything that a decoder is used for.
+    top = float(np.interp(0.15 * rate[-1], rate, distortion))
+    shown = [*distortion[distortion <= top], *([encoder[1]] if encoder else [])]
+    margin = 0.08 * (max(shown) - min(shown)) or 1.0
+    axes.set_ylim(min(shown) - margin, max(shown) + margin)
+    axes.legend()
+    return figure
+
+
+@styled
+def latent_plane(means: np.ndarray, labels: np.ndarray | None, reach: float) -> Figure:
+    """Posterior means of two latents.
+
+    Args:
+      means: [N, 2], in standard deviations of the prior from its mean.
+      labels: classes [N], or None.
+      reach: the axes run from -reach to reach.
+    """
+    figure = Figure(figsize=(3.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    classes = [None] if labels is None else np.unique(labels).tolist()
+    for number, label in enumerate(classes):
+        points = means if label is None else means[labels == label]
+        colour = CLASSES[number % len(CLASSES)]
+        axes.scatter(*points.T, s=5, color=colour, linewidths=0, label=label)
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$z_0$", title="$z_1$")
+    axes.set_aspect("equal")
+    if 1 < len(classes) <= 20:
+        figure.legend(loc="outside right upper", markerscale=2, handletextpad=0.1)
     return figure
 
 

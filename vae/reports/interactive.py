@@ -7,12 +7,11 @@ import numpy as np
 from vae.reports import widgets
 from vae.reports.markup import Block
 from vae.reports.sprites import Strip, shrink, strip, tiled
-from vae.reports.view import View
+from vae.reports.view import PLANE, REACH, View, signed
 
-REACH = 3.0  # latents run from -REACH to REACH standard deviations of the prior
 FRAMES = 21  # of a latent
-SIDE = 21  # of the map of two latents
-MOST_LATENTS = 16
+MOST_LATENTS = 64
+UNFOLDED = 12  # sliders that are there at once, the others behind a fold
 ENDS = 6  # examples to choose from
 STEPS = 11  # from one to another
 TEMPERATURES = np.round(np.arange(0.4, 1.21, 0.1), 1)
@@ -36,36 +35,30 @@ def traversals(view: View) -> Block:
     frames = _frames(view.decode(view.along(latents, values), np.zeros(len(latents), int)))
     order, scores, ranked_by = view.ranking()
     score = dict(zip(order.tolist(), scores.tolist(), strict=True))
-    centre, scale = view.run.prior_moments
-    own = (view.mean[0] - centre) / np.where(scale > 0, scale, 1.0)
+    own = view.standardised[0]
     kind = "KL" if ranked_by.startswith("KL") else "variance"
-    body = "".join(
+    players = [
         widgets.player(
             row,
             f"z{_below(latent)}",
             f"{kind} {score[latent]:.2f}",
-            [_signed(value) for value in values],
+            [signed(value) for value in values],
             start=int(np.abs(values - own[latent]).argmin()),
         )
         for latent, row in zip(latents.tolist(), frames, strict=True)
-    )
+    ]
     shown = "Every active latent" if len(latents) < MOST_LATENTS else "The most active latents"
     caption = (
         f"{shown} by {ranked_by}, numbered from 0 as in the arrays. The picture is the first "
         f"{view.split} example with that latent moved from −{REACH:g} to {REACH:g} standard "
         "deviations of the prior around its mean, the others at their posterior mean."
     )
-    return Block(title, caption, f"<div class=players>{body}</div>")
+    return Block(title, caption, widgets.folded(players, UNFOLDED))
 
 
 def latent_map(view: View) -> Block:
     """The plane of a model of exactly two latents."""
-    centre, scale = view.run.prior_moments
-    axis = np.linspace(-REACH, REACH, SIDE)
-    second, first = np.meshgrid(axis[::-1], axis, indexing="ij")  # rows from the top down
-    z = centre + scale * np.stack([first, second], axis=-1).reshape(1, -1, 2)
-    frames = view.decode(z, np.zeros(1, int))[0]
-    means = (view.mean - centre) / np.where(scale > 0, scale, 1.0)
+    means = view.standardised
     labels = view.labels()
     outside = int((np.abs(means) > REACH).any(1).sum())
     caption = (
@@ -73,9 +66,9 @@ def latent_map(view: View) -> Block:
         f"{', coloured by label' if labels is not None else ''}"
         f"{f'; {outside} lie outside' if outside else ''}. Circles are 1, 2 and 3 standard "
         "deviations of the prior. Beside it the mean of p(x|z) at the nearest point of a grid of "
-        f"{SIDE} × {SIDE}."
+        f"{PLANE} × {PLANE}."
     )
-    sheet = strip(shrink(frames), SIDE)
+    sheet = strip(shrink(view.plane), PLANE)
     return Block("Latent space", caption, widgets.map_of(sheet, means, labels, REACH, ("z₀", "z₁")))
 
 
@@ -101,9 +94,8 @@ def interpolation(view: View) -> Block:
     """Straight lines between the posterior means of examples, all pairs of a few."""
     ends = np.arange(min(ENDS, len(view.x)))
     pairs = list(itertools.combinations(ends.tolist(), 2)) or [(0, 0)]
-    weight = np.linspace(0.0, 1.0, STEPS)[:, None]
-    lines = np.stack([view.mean[a] * (1 - weight) + view.mean[b] * weight for a, b in pairs])
-    frames = shrink(view.decode(lines, np.array([a for a, _ in pairs])))
+    starts, stops = np.array(pairs).T
+    frames = shrink(view.decode(view.lines(starts, stops, STEPS), starts))
     body = widgets.blend(
         strip(frames.reshape(-1, *frames.shape[2:]), STEPS),
         strip(shrink(view.shown(view.x[ends]))),
@@ -128,7 +120,7 @@ def by_likelihood(view: View) -> Block:
             continue
         both = shrink(view.pairs_of(rows))
         items = [
-            (strip(pair, 1), _signed(values[row]), f"{view.split} example {row}")
+            (strip(pair, 1), signed(values[row]), f"{view.split} example {row}")
             for pair, row in zip(both, rows.tolist(), strict=True)
         ]
         parts.append(widgets.ranked(title, items))
@@ -142,10 +134,6 @@ def by_likelihood(view: View) -> Block:
 
 def _frames(rows: np.ndarray) -> list[Strip]:
     return [strip(row) for row in shrink(rows)]
-
-
-def _signed(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")
 
 
 def _below(number: int) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from vae.config import flatten
 from vae.reports.tables import format_value
 
+HERE = Path(__file__).parent
+
 
 @dataclasses.dataclass(frozen=True)
 class Section:
@@ -21,6 +23,15 @@ class Section:
     caption: str
     figure: Path | None = None  # a PNG
     is_chart: bool = False  # drawn on white: its lightness is turned over on a dark page
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A part of the page whose body is HTML already; `page.js` moves what can be moved in it."""
+
+    title: str
+    caption: str
+    body: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,39 +64,83 @@ class Table:
     rows: Sequence[Sequence[str | Link]]
 
 
+Part = Section | Block | Panels | Table
+
+
 def document(
     title: str,
     summary: str,
     lead: Sequence[str],
-    sections: Sequence[Section | Panels | Table],
+    sections: Sequence[Part],
     config: Mapping[str, Any],
     environment: Mapping[str, Any],
+    base: Mapping[str, Any] | None = None,
 ) -> str:
-    """A page of a title, what a reader must see first (`lead`, HTML), sections and settings."""
+    """A page of a title, what a reader must see first (`lead`, HTML), sections and settings.
+
+    Args:
+      base: the config that this one was made from: what differs is shown before the whole.
+    """
     command = environment.get("command")
     parts = [
         f"<header><h1>{_text(title)}</h1><p class=soft>{_text(summary)}</p></header>",
         *lead,
         *map(_section, sections),
-        "<section><h2>Settings</h2>" + _table(dict(flatten(config))) + "</section>",
+        f"<section><h2>Config</h2>{_settings(dict(flatten(config)), base)}</section>"
+        if config
+        else "",
         "<section><h2>Environment</h2>",
         f"<pre>{_text(command)}</pre>" if command else "",
         _table({k: v for k, v in flatten(environment) if k != "command"}) + "</section>",
     ]
+    css = (HERE / "page.css").read_text(encoding="utf-8")
+    has_blocks = any(isinstance(section, Block) for section in sections)
+    script = (HERE / "page.js").read_text(encoding="utf-8") if has_blocks else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(title)}</title><style>{CSS}</style></head>\n<body><main>\n"
+        '<link rel="icon" href="data:,">'  # or a browser asks the server for one
+        f"<title>{_text(title)}</title><style>{css}</style></head>\n<body><main>\n"
         + "\n".join(part for part in parts if part)
-        + "\n</main></body></html>\n"
+        + "\n</main>"
+        + (f"<script>{script}</script>" if script else "")
+        + "</body></html>\n"
     )
 
 
-def verdict(sentences: Sequence[str], problems: Sequence[str]) -> str:
-    """What a page has to say before everything else, and a list of what went wrong."""
+def _settings(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
+    """The config; where its base is known, what differs from it first and the rest folded away."""
+    if base is None:
+        return _table(config)
+    lists = {key: _shown(value) for key, value in flatten(base)}
+    rows = [
+        [key, _shown(value), lists.get(key, "–")]
+        for key, value in config.items()
+        if _shown(value) != lists.get(key)
+    ]
+    whole = f"<details><summary>All {len(config)} keys</summary>{_table(config)}</details>"
+    if not rows:
+        return f"<p class=soft>As configs/base.py has it.</p>{whole}"
+    return _data(("Differs from configs/base.py", "here", "there"), rows) + whole
+
+
+def verdict(
+    sentences: Sequence[str], problems: Sequence[str], remedies: Mapping[str, str] | None = None
+) -> str:
+    """What a page has to say before everything else, and a list of what went wrong.
+
+    Args:
+      remedies: what may be done about a problem, shown softly after it.
+    """
     said = "".join(f"<p>{_text(sentence)}</p>" for sentence in sentences)
-    listed = "".join(f"<li>{_text(problem)}</li>" for problem in problems)
-    return f"<div class=note>{said}{f'<ul>{listed}</ul>' if listed else ''}</div>"
+
+    def item(problem: str) -> str:
+        remedy = (remedies or {}).get(problem)
+        after = f" <span class=soft>{_text(remedy)}</span>" if remedy else ""
+        return f"<li>{_text(problem)}{after}</li>"
+
+    listed = f"<ul class=problems>{''.join(map(item, problems))}</ul>" if problems else ""
+    return f"<div class=note>{said}{listed}</div>"
 
 
 def write(path: Path, text: str) -> Path:
@@ -113,9 +168,11 @@ def metric_label(name: str) -> str:
     return known.get(name, name.replace("_", " "))
 
 
-def _numbers(evaluation: Mapping[str, Any]) -> str:
+def numbers(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Some metrics of an `evaluation.json`, large, and what they were measured on."""
     tiles = []
-    for name, metric in evaluation["metrics"].items():
+    for name in names:
+        metric = evaluation["metrics"][name]
         value, _, error = format_value(metric["value"], metric.get("stderr")).partition(" ± ")
         error = f" <small>± {error}</small>" if error else ""
         tiles.append(
@@ -130,7 +187,8 @@ def _numbers(evaluation: Mapping[str, Any]) -> str:
     return f"<dl class=numbers>{''.join(tiles)}</dl><p class=soft>{_text(where)}</p>"
 
 
-def _not_evaluated(workdir: str) -> str:
+def not_evaluated(workdir: str) -> str:
+    """What a page says in place of the numbers."""
     command = f"./launch.sh evaluate --workdir {shlex.quote(workdir)}"
     return (
         "<p class=note>This run has not been evaluated. For the numbers, and KL per latent, run "
@@ -138,11 +196,13 @@ def _not_evaluated(workdir: str) -> str:
     )
 
 
-def _section(section: Section | Panels | Table) -> str:
+def _section(section: Part) -> str:
     heading = f"<section><h2>{_text(section.title)}</h2>"
     caption = f"<p class=soft>{_text(section.caption)}</p>" if section.caption else ""
     if isinstance(section, Table):
         return f"{heading}{caption}{_data(section.head, section.rows)}</section>"
+    if isinstance(section, Block):
+        return f"{heading}{section.body}{caption}</section>"
     if isinstance(section, Panels):
         figures = "".join(
             _figure(f"{section.title}: {text or path.stem}", text, path, section.is_chart)

@@ -1,40 +1,44 @@
-"""The report of one run, read from its directory: figures/*.png and report.html."""
+"""The report of one run, read from its directory: figures/* and report.html."""
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vae import config as configs
 from vae import runs
 from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import samplers
-from vae.reports import figures, images, markup
-from vae.reports.markup import Section
+from vae.reports import figures, images, interactive, markup, pictures
+from vae.reports.figures import Gallery
+from vae.reports.markup import Block, Section, Table
+from vae.reports.tables import format_value
+from vae.reports.verdict import tightest_nll, verdict
+from vae.reports.view import View, brightness_range
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
 
-COLUMNS = 10
-NUM_TRAVERSED = 8  # latents
-STEPS = 11  # of a traversal or an interpolation
-REACH = 3.0  # a traversal runs from -REACH to REACH
-NUM_RANKED = 1000  # examples that rank the latents where the run has not been evaluated
 MOST_SHOWN = 400  # samples in one picture
 
 
-def report(workdir: str | Path) -> Path:
+def report(workdir: str | Path, formats: Sequence[str] = ("png",)) -> Path:
     """Writes the figures and the page of the run in a directory: `report_run` of what it holds."""
     import vae
 
-    return report_run(vae.load(workdir), Path(workdir))
+    gallery = Gallery(Path(workdir), formats)  # refuses a wrong format before anything is loaded
+    return report_run(vae.load(workdir), Path(workdir), gallery.formats)
 
 
-def report_run(run: "Trained", workdir: Path) -> Path:
+def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",)) -> Path:
     """Writes the figures and the page of a trained run.
+
+    Args:
+      formats: of the figures, "png" and "pdf"; the page holds PNGs, which are always written.
 
     Returns:
       The path of `report.html`.
@@ -42,23 +46,26 @@ def report_run(run: "Trained", workdir: Path) -> Path:
     Raises:
       UserError: a damaged file.
     """
+    gallery = Gallery(workdir, formats)
     evaluation = _read(workdir / "evaluation.json")
+    records = runs.read_metrics(workdir)
     split = evaluation["split"] if evaluation else run.config.eval.split
-    x = np.asarray(run.examples(split, NUM_RANKED))
-    sections = [
-        *_training(workdir),
-        *(_pictures(run, x, split, evaluation, workdir) if x.ndim == 4 else [_no_pictures(x)]),
-        *_latents(run, evaluation, workdir),
-    ]
-    text = markup.render(
+    view = View(run, split, evaluation)
+    is_image = view.x.ndim == 4
+    text = markup.document(
         title=workdir.resolve().name,
-        summary=_summary(run, x.shape[1:]),
-        evaluation=evaluation,
-        notes=_notes(run, evaluation),
-        sections=sections,
+        summary=summary(run.config, view.x.shape[1:], run.step),
+        lead=_lead(run, evaluation, records, workdir),
+        sections=[
+            *_training(records, gallery),
+            *(_pictures(view, gallery) if is_image else [_no_pictures(view.x)]),
+            *_latents(run, evaluation, gallery),
+            *_annealed(evaluation, gallery),
+            *_all_metrics(evaluation),
+        ],
         config=run.config,
         environment=_read(workdir / "environment.json") or {},
-        workdir=str(workdir),
+        base=configs.base(),
     )
     return markup.write(workdir / "report.html", text)
 
@@ -109,11 +116,33 @@ def sample(
     return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
 
 
-def _training(workdir: Path) -> list[Section]:
-    records = runs.read_metrics(workdir)
+def _lead(
+    run: "Trained",
+    evaluation: Mapping[str, Any] | None,
+    records: Sequence[Mapping[str, Any]],
+    workdir: Path,
+) -> list[str]:
+    """The verdict and the numbers."""
+    said = verdict(evaluation, records, runs.failure(workdir))
+    sentences = [sentence.text for sentence in said if not sentence.is_problem]
+    remedies = {sentence.text: sentence.remedy for sentence in said if sentence.is_problem}
+    if evaluation and evaluation["step"] != run.step:
+        remedies[
+            f"The numbers are of step {evaluation['step']:,} and the pictures of step "
+            f"{run.step:,}: evaluate again, then report."
+        ] = ""
+    lead = [markup.verdict(sentences, list(remedies), remedies)] if said or remedies else []
+    if evaluation is None:
+        return [*lead, markup.not_evaluated(str(workdir))]
+    metrics = evaluation["metrics"]
+    wanted = ("elbo", tightest_nll(metrics), "rate", "distortion", "active_units", "bpd")
+    return [*lead, markup.numbers(evaluation, [name for name in wanted if name in metrics])]
+
+
+def _training(records: Sequence[Mapping[str, Any]], gallery: Gallery) -> list[Section]:
     if not any(record.get("split") in ("train", "validation") for record in records):
         return [Section("Training", "metrics.jsonl holds nothing to draw.")]
-    path = figures.save(figures.training_curves(records), workdir / "figures" / "training.png")
+    path = gallery.save(figures.training_curves(records), "training")
     caption = (
         "Means over examples. The loss is what was minimised; ELBO, distortion and rate are at "
         "β = 1 whatever was. Axes are scaled to what follows the first tenth of training."
@@ -121,95 +150,28 @@ def _training(workdir: Path) -> list[Section]:
     return [Section("Training", caption, path, is_chart=True)]
 
 
-def _pictures(
-    run: "Trained", x: np.ndarray, split: str, evaluation: Mapping[str, Any] | None, workdir: Path
+def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
+    """What the model makes of images: parts to move, and still figures as files."""
+    paths = {name: gallery.save(figure, name) for name, figure in pictures.stills(view).items()}
+    caption = (
+        f"The first {pictures.num_reconstructed(view)} {view.split} examples, and under each the "
+        "mean of p(x|z) at the mean of q(z|x)."
+    )
+    *first, ranked = interactive.sections(view)
+    return [*first, Section("Reconstructions", caption, paths["reconstructions"]), ranked]
+
+
+def _no_pictures(x: np.ndarray) -> Section:
+    text = f"The data are vectors of {x.shape[-1]} values: there are no images to show."
+    return Section("Reconstructions and samples", text)
+
+
+def _latents(
+    run: "Trained", evaluation: Mapping[str, Any] | None, gallery: Gallery
 ) -> list[Section]:
-    """The sections that show images; x [N, H, W, C] are examples of `split`."""
-    low, high = _range(run, x)
-    context = run.context(split, len(x))
-    mean = np.asarray(run.encode(x, context)[0])  # [N, L]
-
-    def shown(values: np.ndarray) -> np.ndarray:
-        return (np.asarray(values) - low) / (high - low)
-
-    def decode(z: np.ndarray, rows: np.ndarray) -> np.ndarray:  # [R, ..., L] -> [R, ..., H, W, C]
-        given = context
-        if context is not None:  # each row's is that of the example that it is about
-            given = np.repeat(context[rows], z[0].size // z.shape[-1], axis=0)
-        decoded = shown(run.decode(z.reshape(-1, z.shape[-1]), given))
-        return decoded.reshape(*z.shape[:-1], *x.shape[1:])
-
-    def section(title: str, name: str, figure: Any, caption: str) -> Section:
-        return Section(title, caption, figures.save(figure, workdir / "figures" / f"{name}.png"))
-
-    told = ""
-    if context is not None:
-        by_turns = run.config.data.context == "labels"
-        told = " Classes by turns." if by_turns else " Contexts of the first test examples."
-    count = min(3 * COLUMNS, len(x) // COLUMNS * COLUMNS or len(x))
-    starts, ends, paths = _pairs(mean)
-    order, scores, ranked_by = _ranking(mean, evaluation)
-    lines = np.repeat(mean[:1, None], STEPS, axis=1).repeat(len(order), axis=0)  # [R, K, L]
-    values = np.linspace(-REACH, REACH, STEPS)
-    centre, scale = (moment[order, None] for moment in run.prior_moments)
-    lines[np.arange(len(order)), :, order] = centre + scale * values
-    standard = run.config.model.prior == "normal"
-    unit = "" if standard else " of the prior's standard deviations from its mean"
-    labels = [f"$z_{{{j}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
-    return [
-        section(
-            "Reconstructions", "reconstructions",
-            images.reconstructions(
-                shown(x[:count]), decode(mean[:count], np.arange(count)), COLUMNS
-            ),
-            f"The first {count} {split} examples, and under each the mean of p(x|z) at the mean of "
-            "q(z|x).",
-        ),
-        section(
-            "Samples", "samples",
-            images.grid(shown(run.sample(COLUMNS**2, context=run.contexts(COLUMNS**2))), COLUMNS),
-            f"Means of p(x|z) for z drawn from the prior, seed 0; not selected.{told}",
-        ),
-        section(
-            "Interpolations", "interpolations",
-            images.interpolations(shown(x[starts]), decode(paths, starts), shown(x[ends])),
-            f"Pairs of {split} examples, at the two ends; between them the mean of p(x|z) along "
-            "the straight line from one posterior mean to the other.",
-        ),
-        section(
-            "Latent traversals", "traversals",
-            images.traversals(decode(lines, np.zeros(len(order), int)), labels, values),
-            f"The first {split} example with one latent at a time set to values from "
-            f"−{REACH:g} to {REACH:g}{unit}, the others at their posterior mean. Latents, numbered "
-            f"from 0 as in the arrays, by {ranked_by}, which stands under each name.",
-        ),
-    ]  # fmt: skip
-
-
-def _pairs(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which examples are joined, [R] and [R], and the lines between their means [R, STEPS, L]."""
-    count = max(1, min(6, len(mean) // 2))
-    starts = np.arange(count)
-    ends = np.minimum(starts + count, len(mean) - 1)
-    weight = np.linspace(0.0, 1.0, STEPS)[:, None]
-    return starts, ends, mean[starts, None] * (1 - weight) + mean[ends, None] * weight
-
-
-def _ranking(
-    mean: np.ndarray, evaluation: Mapping[str, Any] | None
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """The most active latents, the score that ranks them, and what the score is."""
-    kl = evaluation.get("arrays", {}).get("kl_per_latent") if evaluation else None
-    scores = mean.var(0) if kl is None else np.asarray(kl)
-    order = np.argsort(-scores, kind="stable")[:NUM_TRAVERSED]
-    name = "variance of the posterior mean" if kl is None else "KL (nats)"
-    return order, scores[order], name
-
-
-def _latents(run: "Trained", evaluation: Mapping[str, Any] | None, workdir: Path) -> list[Section]:
     arrays = evaluation.get("arrays", {}) if evaluation else {}
     if "kl_per_layer" in arrays:
-        return [_layers(np.asarray(arrays["kl_per_layer"]), evaluation, workdir)]
+        return [_layers(np.asarray(arrays["kl_per_layer"]), evaluation, gallery)]
     if not {"kl_per_latent", "posterior_mean_variance"} <= arrays.keys():
         told = "posterior_mean_variance" not in arrays
         text = "Not in evaluation.json." if told else "The KL is known of all latents together."
@@ -219,18 +181,18 @@ def _latents(run: "Trained", evaluation: Mapping[str, Any] | None, workdir: Path
         np.asarray(arrays["posterior_mean_variance"]),
         run.config.eval.active_threshold,
     )
-    path = figures.save(figure, workdir / "figures" / "kl_per_latent.png")
     caption = (
         f"Means over the {evaluation['num_examples']:,} {evaluation['split']} examples. A latent "
         "is active where the variance of its posterior mean over the data is above the threshold "
         "(Burda et al. 2015); the others are grey."
     )
+    path = gallery.save(figure, "kl_per_latent")
     return [Section("KL per latent", caption, path, is_chart=True)]
 
 
-def _layers(kl: np.ndarray, evaluation: Mapping[str, Any], workdir: Path) -> Section:
+def _layers(kl: np.ndarray, evaluation: Mapping[str, Any], gallery: Gallery) -> Section:
     sizes = evaluation["arrays"]["latents_per_layer"]
-    path = figures.save(figures.kl_per_layer(kl, sizes), workdir / "figures" / "kl_per_layer.png")
+    path = gallery.save(figures.kl_per_layer(kl, sizes), "kl_per_layer")
     caption = (
         f"Means over the {evaluation['num_examples']:,} {evaluation['split']} examples, from the "
         "layer next to x to the top; under each its number of latents. They add up to the rate."
@@ -238,42 +200,53 @@ def _layers(kl: np.ndarray, evaluation: Mapping[str, Any], workdir: Path) -> Sec
     return Section("KL per layer", caption, path, is_chart=True)
 
 
-def _no_pictures(x: np.ndarray) -> Section:
-    text = f"The data are vectors of {x.shape[-1]} values: there are no images to show."
-    return Section("Reconstructions and samples", text)
-
-
-def _notes(run: "Trained", evaluation: Mapping[str, Any] | None) -> list[str]:
-    if evaluation is None or evaluation["step"] == run.step:
+def _annealed(evaluation: Mapping[str, Any] | None, gallery: Gallery) -> list[Section]:
+    """The rate-distortion curve of the decoder, where AIS was asked for."""
+    arrays = evaluation.get("arrays", {}) if evaluation else {}
+    if "ais_rate" not in arrays:
         return []
-    return [
-        f"The numbers are of step {evaluation['step']:,} and the pictures of step {run.step:,}: "
-        "evaluate again, then report."
+    metrics = evaluation["metrics"]
+    encoder = metrics["rate"]["value"], metrics["distortion"]["value"]
+    curve = (np.asarray(arrays[name]) for name in ("ais_rate", "ais_distortion"))
+    path = gallery.save(figures.annealed_curve(*curve, encoder), "annealed")
+    caption = (
+        "The least distortion that this decoder can have at a rate, whatever the encoder: the path "
+        "of annealed importance sampling from the prior to the true posterior, the point at its "
+        f"end (Huang et al. 2020); {metrics['nll_ais']['unit'].removeprefix('nats, ')}. The "
+        "encoder's point is of all examples; what lies between is its gap."
+    )
+    return [Section("Rate and distortion", caption, path, is_chart=True)]
+
+
+def _all_metrics(evaluation: Mapping[str, Any] | None) -> list[Table]:
+    if evaluation is None:
+        return []
+    rows = [
+        [
+            markup.metric_label(name),
+            format_value(metric["value"], metric.get("stderr")).replace("-", "−"),
+            metric.get("unit") or "",
+        ]
+        for name, metric in evaluation["metrics"].items()
     ]
+    caption = "± is the standard error over examples, where the unit says nothing else."
+    return [Table("All metrics", caption, ("Metric", "Value", "Unit"), rows)]
 
 
-def _summary(run: "Trained", shape: tuple[int, ...]) -> str:
-    config = run.config
+def summary(config: Any, shape: tuple[int, ...], step: int) -> str:
+    """A run in a line."""
     return (
         f"{config.data.name}, {'×'.join(map(str, shape))} · {config.model.encoder} encoder, "
         f"{config.model.decoder} decoder, {config.model.latent_size} latents, "
         f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
-        f"β = {config.objective.beta:g} · step {run.step:,}"
+        f"β = {config.objective.beta:g} · step {step:,}"
     )
 
 
 def scaled(run: "Trained", values: np.ndarray) -> np.ndarray:
     """Values of the run's data as brightness, 0 black and 1 white."""
-    low, high = _range(run, values)
+    low, high = brightness_range(run, values)
     return (values - low) / (high - low)
-
-
-def _range(run: "Trained", values: np.ndarray) -> tuple[float, float]:
-    """What is drawn black and white: 0 and 1, or the extremes of data that are real numbers."""
-    if run.described["observed"] != "real":
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    return low, high if high > low else low + 1.0
 
 
 def _read(path: Path) -> Any:

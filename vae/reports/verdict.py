@@ -88,7 +88,7 @@ def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:
         return Sentence(text, is_problem=True, remedy=COLLAPSED)
     idle = total - active
     if idle == 0:
-        everyone = "The latent is" if total == 1 else f"All {total} latents are"
+        everyone = {1: "The latent is", 2: "Both latents are"}.get(total, f"All {total} latents are")
         return Sentence(f"{everyone} active.")
     return Sentence(
         f"{idle} of {total} latents carr{'ies' if idle == 1 else 'y'} nothing about x; "
@@ -122,21 +122,25 @@ def overfitting(records: Sequence[Mapping[str, Any]]) -> Sentence | None:
     fallen = best["elbo"] - last["elbo"]
     is_early = best["step"] <= EARLY * last["step"] and fallen > WORSE * abs(best["elbo"])
     is_apart = gap > GAP * abs(last["elbo"])
-    if not (is_early or is_apart):
-        return None
+    at = f"{_when(best)} of {_when(last).split()[-1]}"
     parts = []
     if is_early:
         parts.append(
-            f"the validation ELBO was best at {_when(best)} of {_when(last).split()[-1]} "
-            f"({_number(best['elbo'])} nats) and has fallen by {fallen:.3g} nats since"
+            f"the validation ELBO was best at {at} ({_number(best['elbo'])} nats) and has fallen "
+            f"by {fallen:.3g} nats since"
         )
     if is_apart:
         parts.append(
             f"the last training ELBO ({_number(train[-1]['elbo'])} nats) is {gap:.3g} nats above "
             f"the last validation ELBO ({_number(last['elbo'])} nats)"
         )
-    text = f"Overfitting: {'; '.join(parts)}."
-    return Sentence(text, is_problem=True, remedy=OVERFITTED)
+    if parts:
+        text = f"Overfitting: {'; '.join(parts)}."
+        return Sentence(text, is_problem=True, remedy=OVERFITTED)
+    side = "below" if gap < 0 else "above"
+    beside = f"; the training ELBO is {abs(gap):.3g} nats {side} it" if train else ""
+    text = f"No overfitting seen: the validation ELBO was best at {at}{beside}."
+    return Sentence(text)
 
 
 def skipped(records: Sequence[Mapping[str, Any]]) -> Sentence | None:

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
 
 MOST_EXAMPLES = 1000  # whose posterior means are looked at
+REACH = 3.0  # latents run from -REACH to REACH standard deviations of the prior
+PLANE = 21  # points a side of the plane of two latents
+
+
+def plane_axis() -> np.ndarray:
+    return np.linspace(-REACH, REACH, PLANE)
+
+
+def signed(value: float) -> str:
+    """One decimal, and a minus sign rather than a hyphen."""
+    return f"{value:.1f}".replace("-", "−")
 
 
 class View:
@@ -46,6 +57,25 @@ class View:
             given = np.repeat(self.context[rows], z[0].size // z.shape[-1], axis=0)
         decoded = self.shown(self.run.decode(z.reshape(-1, z.shape[-1]), given))
         return decoded.reshape(*z.shape[:-1], *self.x.shape[1:])
+
+    @functools.cached_property
+    def standardised(self) -> np.ndarray:
+        """Posterior means in the prior's standard deviations from its mean: [N, L]."""
+        centre, scale = self.run.prior_moments
+        return (self.mean - centre) / np.where(scale > 0, scale, 1.0)
+
+    @functools.cached_property
+    def plane(self) -> np.ndarray:
+        """Of two latents, decoded at PLANE x PLANE points, the second falling: [N, H, W, C]."""
+        centre, scale = self.run.prior_moments
+        second, first = np.meshgrid(plane_axis()[::-1], plane_axis(), indexing="ij")
+        z = centre + scale * np.stack([first, second], axis=-1).reshape(1, -1, 2)
+        return self.decode(z, np.zeros(1, int))[0]
+
+    def lines(self, starts: np.ndarray, ends: np.ndarray, steps: int) -> np.ndarray:
+        """Straight lines between posterior means of examples [R]: [R, steps, L]."""
+        weight = np.linspace(0.0, 1.0, steps)[:, None]
+        return self.mean[starts, None] * (1 - weight) + self.mean[ends, None] * weight
 
     def sample(self, num: int, temperature: float = 1.0) -> np.ndarray:
         """Pictures [num, H, W, C] of z from the prior, seed 0."""

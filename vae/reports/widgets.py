@@ -9,13 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vae.reports.figures import CLASSES
 from vae.reports.sprites import Strip
-
-COLOURS = (
-    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#a6761d",
-    "#e7298a", "#86962d",
-)  # fmt: skip
-
 
 def player(
     strip: Strip, label: str, note: str, values: Sequence[str], start: int, kind: str = ""
@@ -37,6 +32,16 @@ def player(
         f"{_image(strip, label)}<figcaption><b>{html.escape(label)}</b>{beside}</figcaption>"
         "</figure>"
     )
+
+
+def folded(players: Sequence[str], count: int) -> str:
+    """Players side by side; those after the first `count` behind a fold."""
+    first, rest = players[:count], players[count:]
+    body = f"<div class=players>{''.join(first)}</div>"
+    if not rest:
+        return body
+    more = f"<div class=players>{''.join(rest)}</div>"
+    return f"{body}<details><summary>{len(rest)} more</summary>{more}</details>"
 
 
 def map_of(
@@ -121,6 +126,6 @@ def _image(strip: Strip, alternative: str, kind: str = "") -> str:
 
 
 def _colour(number: int) -> str:
-    if number < len(COLOURS):
-        return COLOURS[number]
+    if number < len(CLASSES):
+        return CLASSES[number]
     return f"hsl({(number * 137.5) % 360:.0f} 60% 50%)"  # of the golden angle: far from the last

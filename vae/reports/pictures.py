@@ -1,0 +1,61 @@
+"""The still pictures of a run, as figures: what the page's moving parts show, for files and papers."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae.reports import figures, images
+from vae.reports.view import PLANE, REACH, View, plane_axis, signed
+
+COLUMNS = 10
+NUM_TRAVERSED = 8  # latents
+STEPS = 11  # of a traversal or an interpolation
+
+
+def stills(view: View) -> dict[str, Figure]:
+    """Name to figure."""
+    found = {
+        "reconstructions": _reconstructions(view),
+        "samples": images.grid(view.sample(COLUMNS**2), COLUMNS),
+        "interpolations": _interpolations(view),
+        "traversals": _traversals(view),
+    }
+    if view.mean.shape[1] == 2:
+        found["latent_space"] = figures.latent_plane(view.standardised, view.labels(), REACH)
+        found["manifold"] = _manifold(view)
+    return found
+
+
+def num_reconstructed(view: View) -> int:
+    """Whole rows, at most three."""
+    return min(3 * COLUMNS, len(view.x) // COLUMNS * COLUMNS or len(view.x))
+
+
+def _reconstructions(view: View) -> Figure:
+    count = num_reconstructed(view)
+    decoded = view.decode(view.mean[:count], np.arange(count))
+    return images.reconstructions(view.shown(view.x[:count]), decoded, COLUMNS)
+
+
+def _interpolations(view: View) -> Figure:
+    count = max(1, min(6, len(view.x) // 2))
+    starts = np.arange(count)
+    ends = np.minimum(starts + count, len(view.x) - 1)
+    lines = view.lines(starts, ends, STEPS)
+    shown = view.shown(view.x)
+    return images.interpolations(shown[starts], view.decode(lines, starts), shown[ends])
+
+
+def _traversals(view: View) -> Figure:
+    order, scores, _ = view.ranking()
+    order, scores = order[:NUM_TRAVERSED], scores[:NUM_TRAVERSED]
+    values = np.linspace(-REACH, REACH, STEPS)
+    rows = view.decode(view.along(order, values), np.zeros(len(order), int))
+    labels = [f"$z_{{{j}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
+    return images.traversals(rows, labels, values)
+
+
+def _manifold(view: View) -> Figure:
+    rows = view.plane.reshape(PLANE, PLANE, *view.plane.shape[1:])[::2, ::2]
+    headers = {i: signed(value) for i, value in enumerate(plane_axis()[::2])}
+    labels = [signed(value) for value in plane_axis()[::-1][::2]]
+    return images.picture_rows(rows, labels, headers, cell=48)
