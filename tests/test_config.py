@@ -5,6 +5,7 @@ import pytest
 
 from configs import base
 from vae import config as configs
+from vae import runs
 from vae.errors import UserError
 
 FILES = sorted(p.stem for p in (pathlib.Path(__file__).parent.parent / "configs").glob("[a-z]*.py"))
@@ -86,3 +87,18 @@ def test_run_names_follow_the_config_and_ignore_neutral_keys():
     assert configs.run_name(one) == configs.run_name(two)
     two.objective.beta = 2.0
     assert configs.run_name(one) != configs.run_name(two)
+
+
+def test_a_run_older_than_a_key_of_evaluation_is_read_and_older_than_another_key_is_not(tmp_path):
+    config = base.get_config()
+    with config.unlocked():
+        del config.eval["metrics"]
+        config.eval.batch_size = 7
+    (tmp_path / "config.json").write_text(configs.to_json(config))
+    found = runs.read_config(tmp_path)
+    assert (found.eval.metrics, found.eval.batch_size) == ((), 7)
+    with config.unlocked():
+        del config.train["epochs"]
+    (tmp_path / "config.json").write_text(configs.to_json(config))
+    with pytest.raises(UserError, match=r"train\.epochs"):
+        runs.read_config(tmp_path)

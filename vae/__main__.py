@@ -34,6 +34,7 @@ class Verb:
     flags: tuple[Flag, ...]
     call: Callable[[Any], None]
     argument: str = ""  # a positional argument, by name
+    rest: str = ""  # the flag that takes what follows it: --compare A B
     config: bool = False  # takes --config=FILE[:arg] and --config.a.b=value
 
 
@@ -62,9 +63,19 @@ def sample(values: Any) -> None:
 
 
 def report(values: Any) -> None:
-    from vae.reports.page import report
+    from vae.reports import compare, page
+    from vae.sweeps import launch
 
-    print(report(values.workdir))
+    formats = values.format.split(",")
+    if values.compare:
+        print(compare.compare(values.compare, values.workdir or "runs/compare", formats))
+        return
+    if not values.workdir:
+        raise UserError("report needs --workdir, or --compare and two run directories")
+    if (Path(values.workdir) / "sweep.json").exists():
+        print(launch.report(values.workdir, formats))
+        return
+    print(page.report(values.workdir, formats))
 
 
 def prepare(values: Any) -> None:
@@ -177,7 +188,16 @@ VERBS = {
         ),
         sample,
     ),
-    "report": Verb("draw the figures and write report.html", (WORKDIR,), report),
+    "report": Verb(
+        "draw the figures and write report.html: of a run, a sweep, or runs beside each other",
+        (
+            Flag("workdir", "run or sweep directory; with --compare, where its page goes"),
+            Flag("compare", "run directories to put beside each other: --compare A B ...", ()),
+            Flag("format", "of the figures beside the page: png, pdf or png,pdf", "png"),
+        ),
+        report,
+        rest="compare",
+    ),
     "quickstart": Verb(
         "sweep latent size and beta on the UCI digits, as one program: no download, about a minute",
         (Flag("workdir", "sweep directory", "runs/quickstart"),),
@@ -252,6 +272,9 @@ def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
         if not rest:
             raise UserError(f"{name} needs {verb.argument.upper()}: {_call(name, verb)}")
         flags.DEFINE_string(verb.argument, rest.pop(0), "", flag_values=values)
+    if verb.rest and values[verb.rest].value:
+        values[verb.rest].value = [*values[verb.rest].value, *rest]
+        rest = []
     if rest:
         raise UserError(f"{name} does not take {rest[0]!r}: see {name} --help")
     for flag in verb.flags:

@@ -8,6 +8,8 @@ import platform
 import subprocess
 import sys
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -58,6 +60,15 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads an .npz of a run; a damaged one is a UserError that names it."""
+    try:
+        with np.load(path) as saved:
+            return {name: saved[name] for name in saved.files}
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}): evaluate the run again") from None
 
 
 def read_config(workdir: Path) -> ConfigDict:

@@ -2,6 +2,23 @@ import json
 
 import pytest
 
+import vae
+from tests.reports.fake import write_run
+
+
+@pytest.fixture
+def make_run(tmp_path, monkeypatch):
+    """Makes a directory with a fake run's files, which `vae.load` then gives."""
+    known = {}
+    monkeypatch.setattr(vae, "load", lambda workdir: known[workdir])
+
+    def make(name="a run & more", **options):
+        workdir = tmp_path / name
+        known[workdir] = write_run(workdir, **options)
+        return workdir
+
+    return make
+
 
 @pytest.fixture(scope="session")
 def write_sweep():

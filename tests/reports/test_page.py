@@ -1,4 +1,3 @@
-import html.parser
 import json
 import re
 
@@ -7,107 +6,9 @@ import pytest
 from matplotlib.image import imread
 
 import vae
-from configs import base
+from tests.reports.fake import evaluation, read
 from vae.errors import UserError
 from vae.reports.page import report, sample
-
-
-class Run:
-    """Has what a report asks of a trained model: a linear decoder, and its transpose as encoder."""
-
-    step = 300
-
-    def __init__(self, shape, latent_size, observed="binary", num=40):
-        self.config = base.get_config()
-        with self.config.unlocked():
-            self.config.model.latent_size = latent_size
-        self.described = {"observed": observed}
-        rng = np.random.default_rng(0)
-        self.shape = shape
-        self.prior_moments = np.zeros(latent_size), np.ones(latent_size)
-        self.weights = rng.normal(size=(latent_size, int(np.prod(shape)))) / 10
-        self.x = rng.integers(0, 2, (num, *shape)).astype(np.float32)
-        self.classes, self.asked = None, []
-
-    def examples(self, split, num):
-        assert split == "test"
-        return self.x[:num]
-
-    def context(self, split, num=None):
-        return None if self.classes is None else np.eye(3)[self.classes[:num]]
-
-    def contexts(self, num):
-        return None if self.classes is None else np.arange(num) % 3
-
-    def encode(self, x, context=None):
-        mean = x.reshape(len(x), -1) @ self.weights.T
-        return mean, np.ones_like(mean)
-
-    def decode(self, z, context=None):
-        self.asked.append(context)
-        return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
-
-    def sample(self, num, seed=0, context=None):
-        self.asked.append(context)
-        size = self.config.model.latent_size
-        return self.decode(np.random.default_rng(seed).normal(size=(num, size)))
-
-
-@pytest.fixture
-def make_run(tmp_path, monkeypatch):
-    def make(shape=(8, 8, 1), latent_size=5, evaluated=True, classes=None, **options):
-        workdir = tmp_path / "a run & more"
-        workdir.mkdir()
-        run = Run(shape, latent_size, **options)
-        run.classes = classes
-        monkeypatch.setattr(vae, "load", lambda _: run)
-        record = {"step": 100, "epoch": 1.0, "split": "train", "elbo": -9.0, "loss": 9.0}
-        (workdir / "metrics.jsonl").write_text(json.dumps(record) + "\n")
-        environment = {"command": "vae train <x>", "versions": {"jax": "0.10"}}
-        (workdir / "environment.json").write_text(json.dumps(environment))
-        if evaluated:
-            (workdir / "evaluation.json").write_text(json.dumps(evaluation(latent_size)))
-        return workdir
-
-    return make
-
-
-def evaluation(latent_size):
-    return {
-        "split": "test", "num_examples": 40, "step": 300, "seed": 0,
-        "metrics": {
-            "elbo": {"value": -91.234, "stderr": 0.31, "unit": "nats"},
-            "nll_iwae_5000": {"value": 88.5, "stderr": 0.3, "unit": "nats"},
-        },
-        "arrays": {
-            "kl_per_latent": list(range(latent_size)),
-            "posterior_mean_variance": [0.5] * latent_size,
-        },
-    }  # fmt: skip
-
-
-class Page(html.parser.HTMLParser):
-    """The page's headings, text, and the addresses of everything it would load."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.headings, self.links, self.words, self.tag = [], [], [], None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tag = tag
-        self.links += [value for name, value in attributes if name in ("src", "href", "srcset")]
-
-    def handle_data(self, data):
-        self.words.append(data)
-        if self.tag == "h2" and data.strip():
-            self.headings.append(data)
-
-
-def read(path):
-    text = path.read_text(encoding="utf-8")
-    return Page(text), re.sub(r"\s+", " ", " ".join(Page(text).words))
-
 
 ALL = ["training", "reconstructions", "samples", "interpolations", "traversals", "kl_per_latent"]
 
@@ -115,18 +16,22 @@ ALL = ["training", "reconstructions", "samples", "interpolations", "traversals",
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 7, 3)])
 @pytest.mark.parametrize("latent_size", [1, 500])
 def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_size):
-    workdir = make_run(shape, latent_size)
+    workdir = make_run(shape=shape, latent_size=latent_size)
     path = report(workdir)
     page, text = read(path)
     assert path == workdir / "report.html"
     assert sorted(p.stem for p in (workdir / "figures").iterdir()) == sorted(ALL)
-    assert len(page.links) == 6
-    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    icon, *pictures = page.links
+    assert icon == "data:,"
+    ranked, sheets = 16, 3  # best and worst; samples, ends and paths of interpolations
+    assert len(pictures) == 3 + ranked + sheets + min(latent_size, 64)
+    assert all(link.startswith("data:image/png;base64,") for link in pictures)
     assert not re.search(r"https?://|@import|url\(", path.read_text())
     assert "−91.23 ± 0.31 nats" in text
     assert "IWAE bound, K = 5,000" in text
     assert "a run & more" in text and "vae train <x>" in text  # escaped, and whole
     assert "model.latent_size" in text and "versions.jax" in text
+    assert f"Differs from configs/base.py here there model.latent_size {latent_size} 10" in text
 
 
 def test_a_run_that_is_not_evaluated_says_how(make_run):
@@ -145,6 +50,48 @@ def test_vectors_have_no_pictures_and_the_page_says_so(make_run):
     assert [path.name for path in sample(workdir, num=3)] == ["samples.npz"]
 
 
+def test_a_collapsed_run_says_so_and_has_nothing_to_move(make_run):
+    workdir = make_run()
+    found = evaluation(5)
+    found["metrics"]["active_units"] = {"value": 0, "stderr": None, "unit": "latents"}
+    found["arrays"] = {"kl_per_latent": [0.0] * 5, "posterior_mean_variance": [0.0] * 5}
+    (workdir / "evaluation.json").write_text(json.dumps(found))
+    page, text = read(report(workdir))
+    assert "Posterior collapse: no latent is active: the decoder ignores z. Try " in text
+    assert "there is nothing to move" in text
+    assert "Samples" in page.headings and "Interpolation" in page.headings
+
+
+def test_the_rate_distortion_curve_of_annealing_is_drawn(make_run):
+    workdir = make_run()
+    found = evaluation(5)
+    for name, value in (("rate", 5.0), ("distortion", 80.0), ("nll_ais", 88.0)):
+        found["metrics"][name] = {"value": value, "stderr": 0.1, "unit": "nats, of 9 examples"}
+    rate = np.linspace(0.0, 4.0, 101)
+    found["arrays"] |= {"ais_rate": rate.tolist(), "ais_distortion": (90 - 3 * rate).tolist()}
+    (workdir / "evaluation.json").write_text(json.dumps(found))
+    page, text = read(report(workdir, ("png", "pdf")))
+    assert "Rate and distortion" in page.headings and "of 9 examples" in text
+    names = {path.name for path in (workdir / "figures").iterdir()}
+    assert {"annealed.png", "annealed.pdf", "training.pdf", "traversals.pdf"} <= names
+    letters = (workdir / "figures" / "training.pdf").read_bytes()
+    assert letters.startswith(b"%PDF") and b"/Type3" not in letters  # fonts that editors can read
+
+
+def test_a_plane_of_two_latents_is_drawn(make_run):
+    page, text = read(report(workdir := make_run(latent_size=2, labels=np.arange(40) % 3)))
+    assert "Latent space" in page.headings and "coloured by label" in text
+    names = {path.stem for path in (workdir / "figures").iterdir()}
+    assert {"latent_space", "manifold"} <= names
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(make_run):
+    workdir = make_run()
+    with pytest.raises(UserError, match="gif"):
+        report(workdir, ("gif",))
+    assert not (workdir / "figures").exists()
+
+
 def test_numbers_of_another_step_are_flagged(make_run):
     workdir = make_run()
     text = (workdir / "evaluation.json").read_text().replace('"step": 300', '"step": 200')
@@ -158,11 +105,13 @@ def test_one_example_and_an_empty_log_are_enough(make_run):
     assert "nothing to draw" in read(report(workdir))[1]
 
 
-def test_a_damaged_evaluation_is_named(make_run):
+@pytest.mark.parametrize("name", ["evaluation.json", "per_example.npz", "environment.json"])
+def test_a_damaged_file_is_named_and_no_page_is_written(make_run, name):
     workdir = make_run()
-    (workdir / "evaluation.json").write_text("{")
-    with pytest.raises(UserError, match=r"evaluation\.json"):
+    (workdir / name).write_text("{")
+    with pytest.raises(UserError, match=re.escape(name)):
         report(workdir)
+    assert not (workdir / "report.html").exists()
 
 
 def test_samples_are_those_of_the_seed_and_shown_in_a_square(make_run):

@@ -108,14 +108,14 @@ def test_the_page_holds_its_figures_and_loads_nothing(whole):
     assert not re.search(r"https?://|@import|url\(", text)
     assert page.headings == [
         "Summary", "Over latent size and β", "Rate and distortion", "Validation", "Samples",
-        "Trials", "Settings", "Environment",
+        "Trials", "Config", "Environment",
     ]  # fmt: skip
     assert not list(directory.rglob(".*"))  # no temporary file is left
 
 
 def test_links_lead_to_the_pages_that_exist(whole):
     directory, page, _ = whole
-    assert len(page.links) == 2
+    assert len(page.links) == 3  # with its icon
     for link in page.links:
         assert not re.search(r"[=,]", link)
         assert (directory / urllib.parse.unquote(link)).read_text() == "a run"
@@ -179,7 +179,7 @@ def test_no_trial_done_is_still_a_page(tmp_path, write_sweep):
     states = {i: "failed" if i < 2 else "pending" for i in range(12)}
     page, _ = page_of(tmp_path, write_sweep, trials, states=states)
     assert "0 of 12 trials done, 2 failed, 10 pending. There is nothing to compare" in page.text
-    assert page.headings == ["Summary", "Trials", "Settings", "Environment"]
+    assert page.headings == ["Summary", "Trials", "Config", "Environment"]
     assert not (tmp_path / "figures").exists()
 
 

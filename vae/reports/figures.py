@@ -16,7 +16,7 @@ from vae import runs
 from vae.choices import choose
 
 DPI = 200
-FORMATS = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # and what a file says of itself
+FORMATS = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # and what is left unsaid
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # of the palette of Okabe and Ito: safe for all eyes
 CLASSES = (  # of points of many classes
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#a6761d",

@@ -16,7 +16,6 @@ ENDS = 6  # examples to choose from
 STEPS = 11  # from one to another
 TEMPERATURES = np.round(np.arange(0.4, 1.21, 0.1), 1)
 GRID = 8  # samples a side
-GAP = 2
 RANKED = 8  # best, and as many worst
 
 
@@ -75,7 +74,8 @@ def latent_map(view: View) -> Block:
 def samples(view: View) -> Block:
     """Grids of samples at several temperatures, of the same noise."""
     grids = np.stack([view.sample(GRID**2, float(t)) for t in TEMPERATURES])
-    frames = tiled(shrink(grids), GRID, GAP)
+    grids = shrink(grids)
+    frames = tiled(grids, GRID, gap=max(1, grids.shape[2] // 14))
     start = int(np.abs(TEMPERATURES - 1.0).argmin())
     values = [f"{value:.1f}" for value in TEMPERATURES]
     body = widgets.player(strip(frames, 3), "Temperature", "", values, start, kind="wide")
@@ -115,7 +115,8 @@ def by_likelihood(view: View) -> Block:
     order = np.argsort(-values, kind="stable")
     count = min(RANKED, -(-len(order) // 2))
     parts = []
-    for title, rows in (("Best", order[:count]), ("Worst", order[::-1][: len(order) - count][:count])):
+    worst = order[::-1][: min(count, len(order) - count)]
+    for title, rows in (("Best", order[:count]), ("Worst", worst)):
         if not len(rows):
             continue
         both = shrink(view.pairs_of(rows))

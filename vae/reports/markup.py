@@ -5,10 +5,12 @@ import dataclasses
 import html
 import os
 import shlex
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vae import runs
 from vae.config import flatten
 from vae.reports.tables import format_value
 
@@ -55,13 +57,24 @@ class Link:
 
 
 @dataclasses.dataclass(frozen=True)
+class Noted:
+    """A cell of a table with a softer text under it, which may run over several lines."""
+
+    text: str
+    note: str
+
+
+Cell = str | Link | Noted
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
     """A part with a table; the last cell of a row that is shorter than the head fills it up."""
 
     title: str
     caption: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str | Link]]
+    rows: Sequence[Sequence[Cell]]
 
 
 Part = Section | Block | Panels | Table
@@ -143,29 +156,40 @@ def verdict(
     return f"<div class=note>{said}{listed}</div>"
 
 
+def address(page: Path, directory: Path) -> str:
+    """What leads from a page in `directory` to another page, quoted."""
+    return urllib.parse.quote(os.path.relpath(page.resolve(), directory.resolve()))
+
+
 def write(path: Path, text: str) -> Path:
     """Writes the page, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with runs.replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
+
+
+LABELS = {
+    "elbo": "ELBO",
+    "bpd": "Bits per dimension",
+    "nll_ais": "−log p(x), AIS",
+    "bdmc_lower": "log p(x) of simulated data, AIS",
+    "bdmc_upper": "log p(x) of simulated data, reverse AIS",
+    "aggregate_kl": "KL(q(z) ‖ p(z))",
+    "aggregate_mmd": "Maximum mean discrepancy of q(z) and p(z)",
+}
+UPPER = {"ais": "AIS", "bdmc": "BDMC", "mig": "MIG", "rmig": "RMIG", "sap": "SAP", "dci": "DCI",
+         "irs": "IRS", "knn": "kNN", "vae": "VAE"}  # fmt: skip
 
 
 def metric_label(name: str) -> str:
     """What a metric's name stands for: "nll_iwae_100" -> "−log p(x), IWAE bound, K = 100"."""
     if name.startswith("nll_iwae_"):
         return f"−log p(x), IWAE bound, K = {int(name.rsplit('_', 1)[1]):,}"
-    known = {
-        "elbo": "ELBO",
-        "distortion": "Distortion",
-        "rate": "Rate",
-        "active_units": "Active units",
-        "bpd": "Bits per dimension",
-    }
-    return known.get(name, name.replace("_", " "))
+    if name in LABELS:
+        return LABELS[name]
+    first, *rest = (UPPER.get(word, word) for word in name.split("_"))
+    return " ".join([first if first in UPPER.values() else first.capitalize(), *rest])
 
 
 def numbers(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -226,15 +250,17 @@ def _figure(alternative: str, caption: str, path: Path, is_chart: bool) -> str:
     )
 
 
-def _data(head: Sequence[str], rows: Sequence[Sequence[str | Link]]) -> str:
+def _data(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """A table of results: columns of numbers to the right, wider than the page if need be."""
     full = [row for row in rows if len(row) == len(head)]
     columns = list(zip(*full, strict=True)) or [()] * len(head)
     kinds = [" class=number" if _is_numeric(column) else "" for column in columns]
 
-    def cell(number: int, value: str | Link, is_last: bool) -> str:
+    def cell(number: int, value: Cell, is_last: bool) -> str:
         if isinstance(value, Link):
             inside = f'<a href="{_text(value.address)}">{_text(value.text)}</a>'
+        elif isinstance(value, Noted):
+            inside = f"{_text(value.text)}<small>{_text(value.note)}</small>"
         else:
             inside = _text(value)
         if is_last and number < len(head) - 1:
@@ -250,7 +276,7 @@ def _data(head: Sequence[str], rows: Sequence[Sequence[str | Link]]) -> str:
     return f"<div class=scroll><table class=data><tr>{top}</tr>{body}</table></div>"
 
 
-def _is_numeric(column: Sequence[str | Link]) -> bool:
+def _is_numeric(column: Sequence[Cell]) -> bool:
     """Whether every cell is a number, a dash or nothing, and not all of them nothing."""
     texts = [cell for cell in column if cell not in ("", "–")]
     return bool(texts) and all(isinstance(t, str) and t.lstrip("−")[:1].isdigit() for t in texts)

@@ -15,7 +15,7 @@ from vae.errors import UserError
 from vae.evaluation import samplers
 from vae.reports import figures, images, interactive, markup, pictures
 from vae.reports.figures import Gallery
-from vae.reports.markup import Block, Section, Table
+from vae.reports.markup import Block, Noted, Section, Table
 from vae.reports.tables import format_value
 from vae.reports.verdict import tightest_nll, verdict
 from vae.reports.view import View, brightness_range
@@ -223,14 +223,13 @@ def _all_metrics(evaluation: Mapping[str, Any] | None) -> list[Table]:
         return []
     rows = [
         [
-            markup.metric_label(name),
+            Noted(markup.metric_label(name), metric.get("unit") or ""),
             format_value(metric["value"], metric.get("stderr")).replace("-", "−"),
-            metric.get("unit") or "",
         ]
         for name, metric in evaluation["metrics"].items()
     ]
     caption = "± is the standard error over examples, where the unit says nothing else."
-    return [Table("All metrics", caption, ("Metric", "Value", "Unit"), rows)]
+    return [Table("All metrics", caption, ("Metric", "Value"), rows)]
 
 
 def summary(config: Any, shape: tuple[int, ...], step: int) -> str:

@@ -1,4 +1,4 @@
-"""The still pictures of a run, as figures: what the page's moving parts show, for files and papers."""
+"""The still pictures of a run, for files and papers: what the parts to move on its page show."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ import numpy as np
 from vae import runs
 from vae.config import flatten
 from vae.reports import markup, rate_distortion, summary, sweep_panels
+from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Table
 from vae.reports.sweep_panels import Results, column
 from vae.reports.tables import format_value
@@ -18,12 +19,17 @@ from vae.reports.tables import format_value
 WITHOUT_NATS = ("active_units", "bpd", "seconds")
 
 
-def sweep_report(directory: str | Path, samples: Callable[[Path], np.ndarray | None]) -> Path:
+def sweep_report(
+    directory: str | Path,
+    samples: Callable[[Path], np.ndarray | None],
+    formats: Sequence[str] = ("png",),
+) -> Path:
     """Writes the figures and the page of a sweep, of however many of its trials are done.
 
     Args:
       samples: gives a few images [n, H, W, C] in [0, 1] of the run in a directory, or None where
         its data are no images. A UserError that it raises is a sentence on the page.
+      formats: of the figures, "png" and "pdf".
 
     Returns:
       The path of `report.html`.
@@ -32,8 +38,9 @@ def sweep_report(directory: str | Path, samples: Callable[[Path], np.ndarray | N
       UserError: no sweep there, or a damaged file.
     """
     directory = Path(directory)
+    gallery = Gallery(directory, formats)
     sweep = runs.read_json(directory / "sweep.json")
-    results = Results.read(sweep, directory)
+    results = Results.read(sweep, gallery)
     known = {key: sweep[key] for key in ("command", "time", "launcher") if key in sweep}
     text = markup.document(
         title=sweep["name"],

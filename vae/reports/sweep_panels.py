@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from vae import runs
 from vae.errors import UserError
 from vae.reports import figures, markup, summary, sweep_figures
+from vae.reports.figures import Gallery
 from vae.reports.markup import Panels, Section
 
 MOST_GRIDS = 24
@@ -21,7 +22,7 @@ SYMBOLS = {"beta": "β", "gamma": "γ"}
 class Results:
     """A sweep as its figures need it."""
 
-    directory: Path
+    gallery: Gallery
     keys: Sequence[str]  # that were swept, the seed among them
     rows: Sequence[Mapping[str, Any]]  # of summary.rows, as sweep.json has them
     done: Sequence[Mapping[str, Any]]  # those that are compared, in order of the axes' values
@@ -29,8 +30,8 @@ class Results:
     nll: str | None  # the tightest
 
     @classmethod
-    def read(cls, sweep: Mapping[str, Any], directory: Path) -> "Results":
-        rows, keys = summary.rows(sweep, directory), list(sweep["keys"])
+    def read(cls, sweep: Mapping[str, Any], gallery: Gallery) -> "Results":
+        rows, keys = summary.rows(sweep, gallery.directory), list(sweep["keys"])
         done = summary.done(rows)
         axes = summary.axes(done, keys)
         ranks = [summary.ordered([row["values"].get(key) for row in done]) for key in axes]
@@ -38,7 +39,11 @@ class Results:
         def place(row: Mapping[str, Any]) -> list[int]:
             return [r.index(row["values"].get(key)) for key, r in zip(axes, ranks, strict=True)]
 
-        return cls(directory, keys, rows, sorted(done, key=place), axes, summary.tightest_nll(done))
+        return cls(gallery, keys, rows, sorted(done, key=place), axes, summary.tightest_nll(done))
+
+    @property
+    def directory(self) -> Path:
+        return self.gallery.directory
 
     @property
     def others(self) -> list[str]:
@@ -58,7 +63,7 @@ class Results:
         return ", ".join(f"{self.name(key)}\u00a0{summary.show(values.get(key))}" for key in keys)
 
     def save(self, figure: Figure, name: str) -> Path:
-        return figures.save(figure, self.directory / "figures" / f"{name}.png")
+        return self.gallery.save(figure, name)
 
 
 def column(metric: str) -> str:

@@ -88,8 +88,8 @@ def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:
         return Sentence(text, is_problem=True, remedy=COLLAPSED)
     idle = total - active
     if idle == 0:
-        everyone = {1: "The latent is", 2: "Both latents are"}.get(total, f"All {total} latents are")
-        return Sentence(f"{everyone} active.")
+        few = {1: "The latent is", 2: "Both latents are"}
+        return Sentence(f"{few.get(total, f'All {total} latents are')} active.")
     return Sentence(
         f"{idle} of {total} latents carr{'ies' if idle == 1 else 'y'} nothing about x; "
         f"{active} {'is' if active == 1 else 'are'} active."

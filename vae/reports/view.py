@@ -1,14 +1,13 @@
 """A trained run as pictures see it: examples, posterior means and decoding, as brightness."""
 
 import functools
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vae import runs
 from vae.probability import noise
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ class View:
         if saved is not None:
             return saved
         settings = self.run.config.eval
-        key = noise.key_for(0, "report")
+        key = noise.key_for(0, "evaluate")
         elbo = self.run.compiled.elbo(settings.elbo_samples)
         found = elbo(self.run.variables, self.x, key, settings.batch_size, self.context)
         return np.asarray(found["elbo"]), "ELBO"
@@ -130,18 +129,14 @@ class View:
         path = Path(self.run.workdir) / "per_example.npz"
         if not self.evaluation or not path.exists():
             return None
-        try:
-            with np.load(path) as saved:
-                bounds = {name: saved[name] for name in saved.files}
-        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
-            return None
+        bounds = runs.read_arrays(path)
         samples = [int(n.rsplit("_", 1)[1]) for n in bounds if n.startswith("nll_iwae_")]
         if samples:
             values = -bounds[f"nll_iwae_{max(samples)}"]
             name = f"IWAE bound, K = {max(samples):,}"
         else:
             values, name = bounds.get("elbo", np.zeros(0)), "ELBO"
-        is_whole = len(values) == self.evaluation["num_examples"] and np.isfinite(values).all()
+        is_whole = len(values) == len(self.run.seen(self.split)) and np.isfinite(values).all()
         return (values, name) if is_whole else None
 
     def pairs_of(self, rows: np.ndarray) -> np.ndarray:

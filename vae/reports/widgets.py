@@ -12,6 +12,7 @@ import numpy as np
 from vae.reports.figures import CLASSES
 from vae.reports.sprites import Strip
 
+
 def player(
     strip: Strip, label: str, note: str, values: Sequence[str], start: int, kind: str = ""
 ) -> str:

@@ -215,10 +215,8 @@ def finish(directory: SweepDirectory) -> None:
     Raises:
       RunError: trials failed.
     """
-    from vae.reports.sweep_page import sweep_report
-
     found = directory.write()
-    page = sweep_report(directory.path, sampler())
+    page = report(directory.path)
     rows = summary.rows(found, directory.path)
     print(f"\n{summary.summary_table(rows, found['keys'])}\n")
     print(f"  table   {directory.path / 'results.csv'}\n  report  {page}", flush=True)
@@ -230,6 +228,13 @@ def finish(directory: SweepDirectory) -> None:
             f"the others are done; to try one again, delete its directory in "
             f"{directory.path / 'trials'}"
         )
+
+
+def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
+    """Writes the page of a sweep: `sweep_report` with pictures of its trials."""
+    from vae.reports.sweep_page import sweep_report
+
+    return sweep_report(directory, sampler(), formats)
 
 
 def sampler() -> Callable[[Path], np.ndarray | None]:

@@ -1,0 +1,181 @@
+"""Pages in a real browser: nothing fails, nothing is fetched, and what can be moved moves."""
+
+import shutil
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import vae
+from tests.reports.fake import write_run
+from vae.reports.compare import compare
+from vae.reports.page import report, report_run
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium or Chrome")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def view(browser):
+    """Opens a page and looks at it closely; what went wrong with it is `page.wrong`."""
+    opened = []
+
+    def open_page(path, width=1400, scheme="light"):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        opened.append(page)
+        page.wrong = []
+        page.on("console", lambda said: page.wrong.append(said.text))
+        page.on("pageerror", lambda error: page.wrong.append(str(error)))
+        here = path.as_uri()
+        page.on(
+            "request",
+            lambda asked: asked.url == here
+            or asked.url.startswith("data:")
+            or page.wrong.append(asked.url[:100]),
+        )
+        page.goto(here)
+        return page
+
+    yield open_page
+    for page in opened:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def two_latents(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("pages") / "two"
+    return report_run(write_run(workdir, latent_size=2, labels=np.arange(40) % 3), workdir)
+
+
+def wide_parts(page):
+    """Whatever sticks out of the page at the right, but for tables that scroll by themselves."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("main *")].filter((part) =>
+          !part.closest(".scroll, .window, svg") &&
+          part.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+          .map((part) => part.outerHTML.slice(0, 80))"""
+    )
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_fits_and_loads_without_a_fault(view, two_latents, width, scheme):
+    page = view(two_latents, width, scheme)
+    assert page.wrong == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert wide_parts(page) == []
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("p, figcaption, td, dt, dd, output")]
+          .map((part) => parseFloat(getComputedStyle(part).fontSize))"""
+    )
+    assert min(sizes) >= 12  # pixels
+    background, ink = page.evaluate(
+        "() => [getComputedStyle(document.body).backgroundColor, "
+        "getComputedStyle(document.body).color]"
+    )
+    brightness = [sum(map(int, text[4:-1].split(","))) for text in (background, ink)]
+    assert (brightness[0] > brightness[1]) == (scheme == "light")
+
+
+def picture(page, part):
+    return page.locator(part).screenshot()
+
+
+def test_a_slider_changes_the_picture_and_says_where_it_is(view, two_latents):
+    page = view(two_latents)
+    player = ".player >> nth=0"
+    slider, before = page.locator(f"{player} >> input"), picture(page, f"{player} >> .window")
+    slider.fill("0")
+    assert page.locator(f"{player} >> output").text_content() == "−3.0"
+    lowest = picture(page, f"{player} >> .window")
+    slider.fill("20")
+    assert page.locator(f"{player} >> output").text_content() == "3.0"
+    assert len({before, lowest, picture(page, f"{player} >> .window")}) == 3
+    slider.focus()
+    slider.press("ArrowLeft")
+    assert page.locator(f"{player} >> output").text_content() == "2.7"
+
+
+def test_temperature_changes_the_samples(view, two_latents):
+    page = view(two_latents)
+    wide = ".player.wide"
+    assert page.locator(f"{wide} >> output").text_content() == "1.0"
+    before = picture(page, f"{wide} >> .window")
+    page.locator(f"{wide} >> input").fill("0")
+    assert page.locator(f"{wide} >> output").text_content() == "0.4"
+    assert picture(page, f"{wide} >> .window") != before
+
+
+def test_moving_over_the_map_decodes_the_place(view, two_latents):
+    page = view(two_latents)
+    plane = page.locator(".plane")
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    before = picture(page, ".map .window")
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] - 2)
+    assert page.locator(".map output").text_content() == "z₀ = −3.0, z₁ = −3.0"
+    corner = picture(page, ".map .window")
+    assert corner != before
+    plane.focus()
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".map output").text_content() == "z₀ = −3.0, z₁ = −2.7"
+    page.keyboard.press("ArrowLeft")  # at the edge already
+    assert page.locator(".map output").text_content() == "z₀ = −3.0, z₁ = −2.7"
+    assert picture(page, ".map .window") != corner
+    assert page.locator(".legend li").all_text_contents() == ["0", "1", "2"]
+
+
+def test_the_map_shows_the_frame_of_its_place(view, make_run):
+    """A decoder whose picture is bright where z is large: the corners of the map tell it."""
+    workdir = make_run(latent_size=2)
+    run = vae.load(workdir)
+    run.weights = np.zeros_like(run.weights)
+    run.weights[0, :32] = run.weights[1, 32:] = 1 / 6  # z0 lights the upper half, z1 the lower
+    page = view(report(workdir))
+    plane = page.locator(".plane")
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2)
+    page.locator(".map .window").screenshot(path=workdir / "shown.png")
+    pixels = imread(workdir / "shown.png")[..., 0]
+    height, width = pixels.shape
+    assert pixels[height // 4, width // 2] > 0.95  # z0 = 3
+    assert pixels[3 * height // 4, width // 2] < 0.05  # z1 = -3
+
+
+def test_any_two_pictures_are_joined_both_ways(view, two_latents):
+    page = view(two_latents)
+    slider = page.locator(".blend .slide input")
+    path = page.locator(".blend .between .window")
+    slider.fill("0")
+    start = path.screenshot()
+    slider.fill("10")
+    end = path.screenshot()
+    assert start != end
+    page.locator(".blend .end >> nth=0 >> button >> nth=1").click()
+    page.locator(".blend .end >> nth=1 >> button >> nth=0").click()
+    assert path.screenshot() == start  # from the second back to the first
+    slider.fill("0")
+    assert path.screenshot() == end
+    page.locator(".blend .end >> nth=0 >> button >> nth=0").click()
+    slider.fill("5")
+    assert path.screenshot() == start  # of one picture twice: itself
+    assert page.wrong == []
+
+
+def test_pages_of_colour_vectors_and_comparisons_load_without_a_fault(view, make_run, tmp_path):
+    colour = make_run(name="colour", shape=(9, 7, 3), latent_size=500)
+    vectors = make_run(name="vectors", shape=(12,), observed="real")
+    for path in (report(colour), report(vectors), compare((colour, vectors), tmp_path / "both")):
+        page = view(path, 400)
+        assert page.wrong == [] and wide_parts(page) == []

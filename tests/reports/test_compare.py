@@ -1,0 +1,77 @@
+import json
+
+import numpy as np
+import pytest
+
+from tests.reports.fake import read
+from vae import runs
+from vae.errors import UserError
+from vae.reports.compare import compare
+
+
+@pytest.fixture
+def two(make_run):
+    """Two runs, of which the second has the better bound by a step from example to example."""
+    first, second = make_run(name="first", latent_size=2), make_run(name="second", latent_size=3)
+    better = json.loads((second / "evaluation.json").read_text())
+    better["metrics"]["elbo"]["value"] = -80.5
+    (second / "evaluation.json").write_text(json.dumps(better))
+    nll = np.arange(40.0)
+    shift = np.where(np.arange(40) % 2, 1.0, 3.0)
+    runs.write_arrays(second / "per_example.npz", {"elbo": -nll, "nll_iwae_5000": nll - shift})
+    return first, second
+
+
+def test_runs_stand_beside_each_other(two, tmp_path):
+    path = compare(two, tmp_path / "page", ("png", "pdf"))
+    page, text = read(path)
+    assert page.headings[:2] == ["Numbers", "Beside first"]
+    assert "Best by ELBO: second, −80.50 ± 0.31 nats." in text
+    assert "model.latent_size 2 3" in text
+    assert "second 1 " in text  # every ELBO is a nat better: no error
+    # The mean of 3 and 1 by turns, and its error: a standard deviation of 1 over sqrt(39).
+    assert "−2.00 ± 0.16" in text
+    assert (tmp_path / "page" / "figures" / "validation.pdf").exists()
+    assert len(list((tmp_path / "page" / "figures" / "samples").glob("*.png"))) == 2
+
+
+def test_a_run_without_an_evaluation_is_named(two, tmp_path):
+    (two[1] / "evaluation.json").unlink()
+    text = read(compare(two, tmp_path / "page"))[1]
+    assert "second has not been evaluated." in text
+    assert "Test ELBO: −91.23 ± 0.31 nats" in text
+
+
+def test_numbers_of_different_splits_are_not_compared(two, tmp_path):
+    other = json.loads((two[1] / "evaluation.json").read_text()) | {"split": "validation"}
+    (two[1] / "evaluation.json").write_text(json.dumps(other))
+    page, text = read(compare(two, tmp_path / "page"))
+    assert "not to be compared" in text and "Beside first" not in page.headings
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(make_run, tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    found = [make_run(name=name) for name in ("a/run", "b/run")]
+    assert "a/run" in read(compare(found, tmp_path / "page"))[1]
+
+
+def test_what_cannot_be_compared_is_refused_and_nothing_is_written(two, tmp_path):
+    page = tmp_path / "page"
+    for workdirs, reason in (
+        (two[:1], "at least two"),
+        ([two[0], two[0]], "twice"),
+        ([two[0], tmp_path / "nothing"], "nothing is not a run directory"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            compare(workdirs, page)
+    with pytest.raises(UserError, match="another --workdir"):
+        compare(two, two[0])
+    assert not page.exists() and not (two[0] / "report.html").exists()
+    with pytest.raises(UserError, match="png"):
+        compare(two, page, ("gif",))
+
+
+def test_a_damaged_file_is_named(two, tmp_path):
+    (two[1] / "per_example.npz").write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(UserError, match=r"second/per_example\.npz"):
+        compare(two, tmp_path / "page")
