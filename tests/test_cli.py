@@ -149,6 +149,7 @@ def test_nan_in_the_data_is_refused(fails, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_diverging_run_exits_1_keeps_its_checkpoint_and_dumps_the_batch(fails, tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "data.npz", x=rng.normal(size=(500, 5)).astype(np.float32))

@@ -20,6 +20,7 @@ def run(tmp_path_factory):
     return vae.load(workdir)
 
 
+@pytest.mark.slow
 def test_a_notebook_can_take_a_run_and_go_on(run):
     x = run.examples("test", 20)
     assert x.shape == (20, 8, 8, 1) and set(np.unique(x)) == {0.0, 1.0}
@@ -67,6 +68,7 @@ def test_wrong_arrays_are_refused(run, x, words):
         run.decode(np.zeros((2, 9)))
 
 
+@pytest.mark.slow
 def test_validation_split_and_unknown_splits(run):
     assert vae.evaluate(str(run.workdir), "validation")["num_examples"] == 200
     with pytest.raises(UserError, match="not one of"):

@@ -81,6 +81,7 @@ def test_a_conditional_prior_is_a_density_and_its_kl_is_closed():
     assert abs(kl.sum() - ratio.mean()) < 4.5 * ratio.std() / np.sqrt(draws)
 
 
+@pytest.mark.slow
 def test_iwae_given_a_class_rises_to_the_log_likelihood_given_it():
     model, params = model_of()
     params = jax.tree.map(lambda p: 0.6 * p, params)  # where q is not far from p(z|x, c)

@@ -71,7 +71,7 @@ def found(kind, update, decay=0.9, revive=0.0):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("update", ["ema", "gradient"])
+@pytest.mark.parametrize("update", ["ema", pytest.param("gradient", marks=pytest.mark.slow)])
 def test_codes_are_the_nearest_and_the_loss_is_the_sum_of_its_parts(kind, update):
     result = found(kind, update)
     table, raw, indices = result["table"], result["raw"], result["indices"].astype(int)

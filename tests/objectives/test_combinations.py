@@ -32,6 +32,11 @@ from vae.training import setup
 # Nothing is run twice: what takes time here is to compile.
 QUICK = {"xla_backend_optimization_level": 0}
 LEVELS = 5
+FAST = ("bernoulli", "gaussian_learned")
+LIKELIHOODS = [
+    pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+    for name in likelihoods.__all__
+]
 TRAINING_ALL = [name for name in objectives.__all__ if name != "supervised"]  # all of the model
 VALUES = {  # what a likelihood's first kind of data looks like
     "binary": lambda rng, shape: rng.integers(0, 2, shape),
@@ -99,7 +104,7 @@ def assert_learns(loss, gradient):
     assert any(np.any(leaf) for leaf in jax.tree.leaves(gradient["decoder"]))
 
 
-@pytest.mark.parametrize("likelihood", likelihoods.__all__)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_objectives_go_with(likelihood, record_property):
     x = examples(likelihood, (2, 2, 1))
     special = ("elbo", "sigma_vae", "supervised")  # the last trains the classifier alone
@@ -116,7 +121,7 @@ def test_objectives_go_with(likelihood, record_property):
         record_property("combination", f"sigma_vae|{likelihood}|refused")
 
 
-@pytest.mark.parametrize("likelihood", likelihoods.__all__)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_networks_go_with(likelihood, record_property):
     x = examples(likelihood, (4, 4, 1))
     changes = {

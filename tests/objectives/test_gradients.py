@@ -19,6 +19,12 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "changes"), SETTINGS)
+FAST = ("elbo", "beta_tcvae", "iwae")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [pytest.param(*s, marks=() if s[0] in FAST else pytest.mark.slow) for s in SETTINGS],
+)
 def test_gradients_are_finite_differences_in_float64(name, changes):
     check_slope(name, **{"objective__samples": 3, "objective__batches": 2, **changes})

@@ -106,6 +106,7 @@ def test_value_is_the_log_mean_exp_of_log_w(parts, name):
     np.testing.assert_allclose(got["loss"], -log_mean_exp(log_w), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_values_of_several_batches_are_those_of_their_draws(parts):
     log_w = log_weights(*parts, M * K)
     got = terms("piwae", *parts)

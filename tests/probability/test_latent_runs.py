@@ -25,6 +25,7 @@ def changed(name, posterior, prior):
     return config_for(name, "bernoulli", **changes)
 
 
+@pytest.mark.slow
 def test_every_pair_learns_by_the_elbo_and_by_iwae():
     x = examples("bernoulli", (2, 2, 1))
     results = run({
@@ -44,6 +45,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("posterior", "prior"), [("iaf", "mixture"), ("full_covariance", "vamp")])
 def test_objectives_run_or_say_why_not(posterior, prior):
     """Traced alone: what is refused is refused before anything is compiled."""
@@ -60,7 +62,10 @@ def test_objectives_run_or_say_why_not(posterior, prior):
         assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(("posterior", "prior"), [("diagonal", "vamp"), ("iaf", "normal")])
+@pytest.mark.parametrize(
+    ("posterior", "prior"),
+    [pytest.param("diagonal", "vamp", marks=pytest.mark.slow), ("iaf", "normal")],
+)
 def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, posterior, prior):
     config = small_config(
         data__name="digits",

@@ -127,6 +127,7 @@ def test_iwae_rises_with_k_to_the_log_likelihood(case):
         assert np.abs(value - 1) < 4.5 * error and error < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [("iaf", "realnvp"), ("full_covariance", "vamp")], ids="-".join)
 def test_evaluation_s_iwae_is_that_of_the_same_draws_whatever_the_chunk(case):
     model, variables = bound(*case).unbind()
@@ -161,6 +162,7 @@ def test_only_what_has_independent_latents_can_be_masked():
     assert [n for n in posteriors.__all__ if getattr(posteriors, n).maskable] == ["diagonal"]
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_where_features_are_nothing():
     """Zero weights but the decoder's: the least that an encoder can say."""
     models_ = {name: bound(name, prior, scale=0.0) for name, prior in PAIRS if prior == "normal"}

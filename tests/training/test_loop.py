@@ -93,6 +93,7 @@ def test_colour_images_of_odd_size_train_evaluate_and_sample(tmp_path, network, 
     assert vae.load(tmp_path / "run").sample(3).shape == (3, 5, 7, 3)
 
 
+@pytest.mark.slow
 def test_capacity_holds_the_rate_near_its_target(tmp_path):
     config = small_config(
         objective__name="capacity", objective__capacity=3.0, objective__capacity_epochs=20.0,

@@ -64,6 +64,7 @@ def test_a_trial_equals_the_same_trial_alone(trained):
         close(last_state(one), last_state(other))
 
 
+@pytest.mark.slow
 def test_a_masked_trial_is_evaluated_as_the_model_of_its_size(trained):
     group, together, alone = trained
     for one, other in zip(together, alone, strict=True):
@@ -136,6 +137,7 @@ def test_initial_weights_are_those_of_the_model_built_at_that_size():
     assert abs(kernel.std() / np.sqrt(2.0 / 2) - 1) < 0.3  # He's scale for a fan-in of 2, not 50
 
 
+@pytest.mark.slow
 def test_one_compilation_serves_the_group(tmp_path, caplog):
     """Seven trials of four latent sizes take turns on four devices: one program, compiled once."""
     runs_ = members(tmp_path, [{"seed": n, "model__latent_size": 1 + n % 4} for n in range(7)])
@@ -148,6 +150,7 @@ def test_one_compilation_serves_the_group(tmp_path, caplog):
     assert all(int(last_state(path)["step"]) == 4 * 32 for _, path in runs_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_device", [1, 2])
 def test_trials_spread_over_the_devices_with_no_collective(tmp_path, per_device):
     group = Group([small_config(model__latent_size=size) for size in (2, 3)])

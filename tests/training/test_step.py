@@ -105,11 +105,13 @@ def test_many_steps_on_four_devices_equal_one():
     assert int(one.step) == int(four.step) == 5
 
 
+@pytest.mark.slow
 def test_streamed_batches_train_the_same_weights():
     config = small_config()
     leaves_equal(run_steps("jit", config, streamed=True), run_steps("jit", config))
 
 
+@pytest.mark.slow
 def test_cutting_the_steps_into_calls_changes_no_bit():
     config = small_config(train__ema=0.9)
     dataset = grey_dataset()
@@ -180,6 +182,7 @@ def test_a_nonfinite_step_halts_the_compiled_loop_and_is_blamed_on_its_term(run)
     assert run[0].terms[int(state.blamed)] == "loss"
 
 
+@pytest.mark.slow
 def test_kl_weight_zero_leaves_the_rate_out_of_the_loss(run):
     program, hyper, first = run
     batch = {"x": jnp.asarray(grey_dataset().splits["train"].x[:40])}

@@ -46,6 +46,7 @@ def planted(num=600):
     return x, labels
 
 
+@pytest.mark.slow
 def test_a_classifier_of_vectors_follows_its_seed_and_learns_whatever_their_scales():
     x, labels = planted()
 
