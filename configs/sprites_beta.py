@@ -20,8 +20,8 @@ def get_config() -> ConfigDict:
     config.model.hidden = (512, 512)
     config.model.latent_size = 10
     config.optimizer.learning_rate = 1e-3
-    config.train.epochs = 20
-    config.train.eval_epochs = 5.0
+    config.train.epochs = 10
+    config.train.eval_epochs = 2.5
     config.eval.iwae_samples = (100,)
     config.eval.metrics = ("aggregate", "disentanglement")
     config.eval.checkpoint = "last"
