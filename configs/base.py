@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
     model.prior_depth = 2
     model.classifier = ""  # m2, supervised: mlp, conv or resnet, of x, for the labels; "": none
     model.groups = (1, 1)  # top_down: groups of latents of each level, the finest first
-    model.encoder = "mlp"  # mlp, conv, resnet
+    model.encoder = "mlp"  # mlp, gated_mlp, conv, resnet
     model.decoder = "mlp"
     # diagonal, full_covariance; by flows: iaf, planar, radial, sylvester_householder,
     # sylvester_orthogonal, sylvester_triangular; von_mises_fisher, with prior sphere.

@@ -114,6 +114,19 @@ def sweep(values: Any) -> None:
     )
 
 
+def reproduce(values: Any) -> None:
+    sys.path.insert(0, str(ROOT))
+    try:
+        from experiments import reproduce
+    except ModuleNotFoundError:
+        raise UserError(f"reproduce needs the project's own folder: {ROOT} has none") from None
+
+    reproduce.reproduce(
+        values.name, values.scale, values.workdir, values.launcher or "", values.data_dir or "",
+        values.data_path or "",
+    )  # fmt: skip
+
+
 def slurm_options(values: Any) -> Any:
     from vae.sweeps.slurm import Options
 
@@ -197,6 +210,18 @@ VERBS = {
         ),
         report,
         rest="compare",
+    ),
+    "reproduce": Verb(
+        "run a paper's experiment as far as it is not done, and print its numbers beside ours",
+        (
+            Flag("scale", "full: the paper's; cpu: hours of 2 cores; quick: minutes", "full"),
+            Flag("workdir", "sweep directory; by default runs/NAME-SCALE"),
+            Flag("launcher", "population, processes or slurm; by default the experiment's own"),
+            Flag("data_dir", "TFDS data directory"),
+            Flag("data_path", "local files, of experiments on them"),
+        ),
+        reproduce,
+        argument="name",
     ),
     "quickstart": Verb(
         "sweep latent size and beta on the UCI digits, as one program: no download, about a minute",

@@ -9,7 +9,7 @@ from tests.helpers import with_random_parameters
 from vae.errors import UserError
 from vae.networks import decoders, encoders, layers
 
-NAMES = ["conv", "mlp", "resnet"]
+NAMES = ["conv", "gated_mlp", "mlp", "resnet"]
 SHAPES = [(28, 28, 1), (9, 13, 3), (1, 1, 2)]
 SHAPE, LATENTS = (5, 6, 2), 3
 
@@ -77,6 +77,15 @@ def test_no_dense_layer(name):
     assert params["Dense_0"]["kernel"].shape == (LATENTS, 2 * 2 * 6) and "Dense_1" not in params
 
 
+def test_a_gated_layer_is_one_half_times_the_sigmoid_of_the_other():
+    module, x = encoder("gated_mlp", hidden=(3,)), normal(4, *SHAPE)
+    variables, function = with_random_parameters(module, x)
+    kernel, bias = (np.asarray(variables["params"]["Dense_0"][k]) for k in ("kernel", "bias"))
+    both = x.reshape(4, -1) @ kernel + bias
+    expected = both[:, :3] / (1 + np.exp(-both[:, 3:]))
+    np.testing.assert_allclose(function(variables, x), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_sizes_of_the_decoder_are_the_encoder_s():
     sizes = decoder("conv", (28, 21, 1), filters=(2, 2, 2)).sizes()
     assert sizes == [(28, 21), (14, 11), (7, 6), (4, 3)]
@@ -103,7 +112,7 @@ def test_last_bias_is_the_initialiser_s(name):
 
     At z = 0 nothing else is left: every other bias starts at 0, and relu(0) is 0.
     """
-    expected = (*SHAPE[:2], 2) if name == "mlp" else (2,)
+    expected = (*SHAPE[:2], 2) if "mlp" in name else (2,)
 
     def bias_init(key, shape, dtype=jnp.float32):
         assert tuple(shape) == expected

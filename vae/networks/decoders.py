@@ -21,15 +21,17 @@ from vae.networks.layers import (
     dense_init,
     dropout,
     gain,
+    gated,
     widened,
 )
 
-__all__ = ["conv", "mlp", "resnet"]
+__all__ = ["conv", "gated_mlp", "mlp", "resnet"]
 
 
 class mlp(nn.Module):  # noqa: N801  (the name is the config value)
     """Dense layers of widths `hidden`, last to first, then one onto every output."""
 
+    is_gated = False
     shape: tuple[int, ...]  # one example's: (H, W, C) or (D,)
     channels: int  # outputs a pixel
     hidden: tuple[int, ...] = (200, 200)
@@ -42,8 +44,8 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
     def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         act, init = activation(self.activation), dense_init(self.activation)
         for layer, width in enumerate(reversed(self.hidden)):
-            z = act(nn.Dense(width, dtype=self.dtype, kernel_init=init)(z))
-            z = dropout(z, keys, self.dropout, layer)
+            z = nn.Dense((1 + self.is_gated) * width, dtype=self.dtype, kernel_init=init)(z)
+            z = dropout(gated(z) if self.is_gated else act(z), keys, self.dropout, layer)
         pixels = self.shape[:2] if len(self.shape) == 3 else self.shape
         outputs = (*pixels, self.channels)
 
@@ -57,6 +59,12 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
             bias_init=bias_init,
         )
         return widened(last(z)).reshape(-1, *outputs)
+
+
+class gated_mlp(mlp):  # noqa: N801
+    """As `mlp`, every layer a @ z + a0 times sigmoid(b @ z + b0) (Dauphin et al. 2017)."""
+
+    is_gated = True
 
 
 class conv(nn.Module):  # noqa: N801

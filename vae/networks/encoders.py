@@ -17,9 +17,10 @@ from vae.networks.layers import (
     dense_init,
     dropout,
     gain,
+    gated,
 )
 
-__all__ = ["conv", "mlp", "resnet"]
+__all__ = ["conv", "gated_mlp", "mlp", "resnet"]
 
 
 def with_context(x: jax.Array, context: jax.Array | None, dtype: DTypeLike) -> jax.Array:
@@ -33,6 +34,7 @@ def with_context(x: jax.Array, context: jax.Array | None, dtype: DTypeLike) -> j
 class mlp(nn.Module):  # noqa: N801  (the name is the config value)
     """Dense layers of widths `hidden` over the flattened example: any shape."""
 
+    is_gated = False
     hidden: tuple[int, ...] = (200, 200)
     activation: str = "tanh"
     dropout: float = 0.0
@@ -47,11 +49,17 @@ class mlp(nn.Module):  # noqa: N801  (the name is the config value)
         if not self.hidden and context is not None:
             return jnp.concatenate([x, context], axis=-1)
         for layer, width in enumerate(self.hidden):
-            x = nn.Dense(width, dtype=self.dtype, kernel_init=init)(x)
+            x = nn.Dense((1 + self.is_gated) * width, dtype=self.dtype, kernel_init=init)(x)
             if layer == 0:
                 x = with_context(x, context, self.dtype)
-            x = dropout(act(x), keys, self.dropout, layer)
+            x = dropout(gated(x) if self.is_gated else act(x), keys, self.dropout, layer)
         return x
+
+
+class gated_mlp(mlp):  # noqa: N801
+    """As `mlp`, every layer a @ x + a0 times sigmoid(b @ x + b0) (Dauphin et al. 2017)."""
+
+    is_gated = True
 
 
 class conv(nn.Module):  # noqa: N801

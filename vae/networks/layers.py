@@ -28,6 +28,12 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     return choose(ACTIVATIONS, name, "model.activation")
 
 
+def gated(x: jax.Array) -> jax.Array:
+    """a * sigmoid(b) for x [..., 2 W] that holds a and then b: [..., W] (Dauphin et al. 2017)."""
+    a, b = jnp.split(x, 2, axis=-1)
+    return a * jax.nn.sigmoid(b)
+
+
 def gain(name: str) -> float:
     """Weight variance times fan-in that keeps the signal's size through this activation: 1 for
     the saturating ones (Glorot & Bengio 2010), 2 for those that halve it (He et al. 2015)."""

@@ -1,0 +1,128 @@
+"""Reproduces a paper's numbers: `python -m vae reproduce NAME [--scale=full|cpu|quick]`.
+
+An experiment is a file beside this one with `study(scale)`. It runs through the ordinary sweep, so
+a second call resumes it and any launcher will do; what it found is written to
+`results/NAME.json` (`results/NAME-SCALE.json` of a reduced scale) and `RESULTS.md` is made anew
+from these files.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import vae
+from experiments import results_page
+from experiments.protocol import SCALES, Study, compare
+from experiments.record import RESULTS, collect_sweep
+from vae import runs
+from vae.choices import choose
+from vae.errors import RunError, UserError
+from vae.reports import summary
+from vae.reports.tables import format_table, format_value
+
+NAMES = (
+    "iwae_table1", "dreg", "tighter_bounds", "vamp_prior", "ladder", "flows", "beta_vae",
+    "locatello", "broken_elbo", "sigma_vae", "vq_vae", "aevb",
+)  # fmt: skip
+
+
+def load(name: str) -> Any:
+    """The module of an experiment.
+
+    Raises:
+      UserError: no such experiment.
+    """
+    choose(dict.fromkeys(NAMES), name, "experiment")
+    return importlib.import_module(f"experiments.{name}")
+
+
+def reproduce(
+    name: str,
+    scale: str = "full",
+    workdir: str | None = None,
+    launcher: str = "",
+    data_dir: str = "",
+    data_path: str = "",
+) -> list[dict[str, Any]]:
+    """Runs an experiment as far as it is not done, and compares.
+
+    Args:
+      scale: "full", the paper's protocol; "cpu", what 2 cores finish in about two and a half
+        hours; "quick", minutes.
+      workdir: of the sweep; by default runs/NAME-SCALE.
+      launcher: by default the experiment's own.
+      data_dir, data_path: config.data.dir and, of experiments on files, config.data.path.
+
+    Returns:
+      A line for each expected number.
+
+    Raises:
+      UserError: no such experiment or scale; data are missing.
+      RunError: trials failed, or numbers are outside their tolerance: those that are named.
+    """
+    module = load(name)
+    choose(dict.fromkeys(SCALES), scale, "scale")
+    study = module.study(scale)
+    settings = study.config.data
+    if study.needs and not data_path:
+        raise UserError(f"{name} needs --data_path: {study.needs}")
+    settings.dir, settings.path = data_dir or settings.dir, data_path or settings.path
+    directory = workdir or f"runs/{name}-{scale}"
+    vae.sweep(
+        study.config, study.grid, seeds=study.seeds, workdir=directory,
+        launcher=launcher or study.launcher,
+    )  # fmt: skip
+    result = collect(name, scale, study, Path(directory), module.__doc__)
+    file = name if scale == "full" else f"{name}-{scale}"
+    runs.write_json(RESULTS / f"{file}.json", result)
+    results_page.write()
+    print(f"\n{table(result)}\n\n  {RESULTS / f'{file}.json'}", flush=True)
+    missed = [line["what"] for line in result["comparisons"] if not line["holds"]]
+    if missed:
+        raise RunError(f"{name}: outside the tolerance: {'; '.join(missed)}")
+    return result["comparisons"]
+
+
+def collect(name: str, scale: str, study: Study, directory: Path, about: str) -> dict[str, Any]:
+    """What is written: the sweep's trials, and the comparisons."""
+    sweep = runs.read_json(directory / "sweep.json")
+    trials = summary.done(summary.rows(sweep, directory))
+    names = [trial["trial"] for trial in trials]
+    return {
+        "experiment": name,
+        "scale": scale,
+        "about": about.strip().splitlines()[0],
+        "reduced": study.reduced,
+        "sweep": collect_sweep(directory),
+        "curves": {name: _curve(directory / "trials" / name) for name in names},
+        "comparisons": compare(study.expected, trials),
+    }
+
+
+def _curve(workdir: Path) -> list[list[float]]:
+    """Epoch and validation ELBO at beta = 1, at most 60 points: where a trial is heading."""
+    points = [
+        [round(r["epoch"], 3), round(r["elbo"], 3)]
+        for r in runs.read_metrics(workdir)
+        if r.get("split") == "validation" and r.get("elbo") is not None
+    ]
+    return points[:: -(-len(points) // 60)] if points else []
+
+
+def table(result: dict[str, Any], markdown: bool = False) -> str:
+    """Ours beside the expected numbers."""
+    return format_table([row(line) for line in result["comparisons"]], markdown=markdown)
+
+
+def row(line: dict[str, Any]) -> dict[str, str]:
+    """One line of the table."""
+    sign = {"within": "", "below": "≤ ", "above": "≥ "}[line["kind"]]
+    tolerance = f" ± {line['tolerance']:g}" if line["tolerance"] else ""
+    return {
+        "what": line["what"],
+        "ours": format_value(line["ours"], line["stderr"]),
+        "expected": f"{sign}{line['expected']:g}{tolerance}",
+        "unit": line["unit"],
+        "known": line["known"],
+        "holds": "yes" if line["holds"] else "NO",
+    }

@@ -1,0 +1,75 @@
+"""Renders RESULTS.md from the files of `experiments/results` alone."""
+
+from pathlib import Path
+from typing import Any
+
+from experiments.record import RESULTS
+from vae import runs
+from vae.reports import summary
+from vae.reports.tables import format_table
+
+PAGE = RESULTS.parent / "RESULTS.md"
+INTRODUCTION = """# Results
+
+Written by `./launch.sh reproduce NAME` from the files in `experiments/results`; no number here was
+typed. "Expected" is a paper's number with the tolerance that it is held to, or a bound of this
+project's; "known" says how it is known. A schedule that is not the paper's says so above its table.
+"""
+
+
+def results() -> list[dict[str, Any]]:
+    """Every reproduction on record, in order of names."""
+    found = [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
+    return [result for result in found if "experiment" in result]
+
+
+def render(found: list[dict[str, Any]]) -> str:
+    """The page."""
+    return "\n\n".join([INTRODUCTION.strip(), *map(section, found)]) + "\n"
+
+
+def section(result: dict[str, Any]) -> str:
+    """One experiment at one scale: what it was, ours beside the expected, every trial."""
+    from experiments.reproduce import table
+
+    sweep = result["sweep"]
+    made = sweep["training"]
+    name = result["experiment"] + ("" if result["scale"] == "full" else f", {result['scale']}")
+    seconds = sum(trial["seconds"] or 0.0 for trial in sweep["trials"])
+    machine = f"{made['cpu_count']} cores" if made["devices"][0] == "cpu" else made["devices"][0]
+    about = (
+        f"{result['about']}\n\nRevision {made['git_revision']}, {made['time'][:10]}; "
+        f"{len(sweep['trials'])} trials, {sweep['config']['train']['epochs']} epochs each unless "
+        f"the table says otherwise, {seconds / 60:,.0f} minutes of trials on {machine}."
+    )
+    reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
+    trials = summary.summary_table(sweep["trials"], sweep["keys"], markdown=True)
+    sources = dict.fromkeys(line["source"] for line in result["comparisons"] if line["source"])
+    told = [f"Sources: {'; '.join(sources)}."] if sources else []
+    ours = table(result, markdown=True)
+    return "\n\n".join([f"## {name}", about, *reduced, ours, *told, trials, *_curves(result)])
+
+
+def _curves(result: dict[str, Any]) -> list[str]:
+    """Validation ELBO at each quarter of a reduced schedule: where trials are heading."""
+    if not result["reduced"]:
+        return []
+    rows = []
+    for name, points in result["curves"].items():
+        if len(points) < 4:
+            continue
+        last = points[-1][0]
+        row = {"trial": name}
+        for share in (0.25, 0.5, 0.75, 1.0):
+            epoch, elbo = min(points, key=lambda point: abs(point[0] - share * last))
+            row[f"{share:.0%}"] = f"{elbo:.2f} (epoch {epoch:g})"
+        rows.append(row)
+    if not rows:
+        return []
+    return ["Validation ELBO (nats) along the schedule:", format_table(rows, markdown=True)]
+
+
+def write(path: Path = PAGE) -> Path:
+    """Writes the page."""
+    runs.write_atomic(path, render(results()))
+    return path

@@ -1,0 +1,122 @@
+"""Experiments that reproduce papers: what is compared with what, without training anything."""
+
+import math
+
+import numpy as np
+import pytest
+
+from experiments import reproduce, results_page
+from experiments.broken_elbo import BETAS, Slope, neighbours
+from experiments.protocol import READ, SCALES, Expected, Mean, compare, pick
+from vae import config as configs
+from vae.errors import UserError
+from vae.sweeps.plan import plan
+
+
+def trial(values, stderr=None, **metrics):
+    return {
+        "trial": str(values), "values": values, "metrics": metrics,
+        "stderr": {name: stderr for name in metrics if stderr},
+    }  # fmt: skip
+
+
+SEEDS = [
+    trial({"objective.beta": beta, "seed": seed}, 9.0, elbo=10 * beta + seed + (beta * seed) ** 2)
+    for beta in (1, 2)
+    for seed in (0, 1, 2)
+]
+
+
+def test_a_mean_is_over_seeds_with_their_standard_error():
+    mean, stderr = Mean("elbo", {"objective.beta": 1})(SEEDS)
+    values = np.array([10, 12, 16])
+    assert mean == pytest.approx(values.mean())
+    assert stderr == pytest.approx(values.std(ddof=1) / math.sqrt(3))
+
+
+def test_a_difference_is_seed_by_seed():
+    mean, stderr = Mean("elbo", {"objective.beta": 2}, {"objective.beta": 1})(SEEDS)
+    values = np.array([20 - 10, 25 - 12, 38 - 16])
+    assert mean == pytest.approx(values.mean())
+    assert stderr == pytest.approx(values.std(ddof=1) / math.sqrt(3))
+
+
+def test_of_single_trials_the_errors_are_those_over_examples():
+    one, two = trial({"a": 1}, 0.3, nll=88.0), trial({"a": 2}, 0.4, nll=86.5)
+    assert Mean("nll", {"a": 1})([one, two]) == (88.0, 0.3)
+    assert Mean("nll", {"a": 1}, {"a": 2})([one, two]) == pytest.approx((1.5, 0.5))
+
+
+def test_what_is_not_there_or_there_twice_is_named():
+    for number, reason in (
+        (Mean("elbo", {"objective.beta": 3}), "no trial is done with objective.beta=3"),
+        (Mean("nll", {"objective.beta": 1}), "no metric nll"),
+        (Mean("elbo", {}), "several trials of one seed"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            number(SEEDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "held", "missed"),
+    [("within", (1.5, 2.5), (1.4, 2.6)), ("below", (-9.0, 2.5), (2.6,)), ("above", (1.5,), (1.4,))],
+)
+def test_a_verdict_is_of_its_kind_and_never_of_nan(kind, held, missed):
+    line = Expected("x", lambda trials: (0.0, None), 2.0, 0.5, kind)
+    assert all(line.holds(value) for value in held)
+    assert not any(line.holds(value) for value in (*missed, float("nan")))
+
+
+def test_a_comparison_says_everything_that_a_reader_asks():
+    line = Expected("x", Mean("elbo", {"objective.beta": 1}), 12.0, 1.0, "within", "a paper", READ)
+    (found,) = compare([line], SEEDS)
+    assert found["ours"] == pytest.approx(38 / 3) and found["holds"]
+    assert (found["expected"], found["source"], found["known"]) == (12.0, "a paper", READ)
+    shown = reproduce.row(found)
+    assert shown["expected"] == "12 ± 1" and shown["holds"] == "yes"
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_the_slope_of_a_known_frontier_is_found(beta):
+    """D = a exp(-R / c): the tangent is -beta where R = c log(a / (c beta))."""
+    a, c = 200.0, 9.0
+    trials = [
+        trial({"objective.beta": b}, rate=c * math.log(a / (c * b)), distortion=c * b)
+        for b in neighbours(beta)
+    ]
+    assert Slope(beta)(trials)[0] == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", reproduce.NAMES)
+def test_every_experiment_is_a_sweep_that_has_what_is_expected_of_it(name, scale):
+    study = reproduce.load(name).study(scale)
+    configs.check(study.config)
+    planned = plan(study.config, study.grid, study.seeds)
+    assert len(planned) == len(study.grid) * study.seeds
+    rows = [trial({**dict(each.values), "seed": each.values.get("seed", 0)}) for each in planned]
+    assert study.expected and bool(study.reduced) == (scale != "full") or name in ("vq_vae",)
+    for line in study.expected:
+        number = line.number
+        assert line.source and line.known
+        if isinstance(number, Mean):
+            for of in filter(None, (number.of, number.minus)):
+                assert len(pick(rows, of)) == study.seeds
+            samples = [f"nll_iwae_{k}" for k in study.config.eval.iwae_samples]
+            assert number.metric in (*samples, *METRICS)
+    about = reproduce.load(name).__doc__
+    assert f"reproduce {name}" in about and "quick:" in about
+
+
+METRICS = ("elbo", "rate", "distortion", "active_units", "codes_used", "beta_vae_score")
+
+
+def test_an_unknown_experiment_or_scale_is_refused():
+    with pytest.raises(UserError, match="iwae_tabel1.*iwae_table1"):
+        reproduce.reproduce("iwae_tabel1")
+    with pytest.raises(UserError, match="scale='fast'"):
+        reproduce.reproduce("aevb", "fast")
+
+
+def test_no_number_of_the_results_page_is_not_in_a_file():
+    assert results_page.PAGE.read_text() == results_page.render(results_page.results())
