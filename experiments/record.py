@@ -1,11 +1,12 @@
-"""Keeps the results of finished runs, and writes the README's table from them.
+"""Keeps the results of finished runs, and writes the tables of README.md and RESULTS.md from them.
 
     python -m experiments.record DIRECTORY ...
 
 copies what each evaluated run or sweep measured (metrics with standard errors, config, seed, git
 revision, command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the
-directory's, and its pictures beside it; then renders the tables between the README's markers from
-the files in `experiments/results` alone. Without arguments it only renders.
+directory's, and its pictures beside it; then renders the tables between the README's markers, and
+experiments/RESULTS.md, from the files in `experiments/results` alone. Without arguments it only
+renders.
 """
 
 import json
@@ -23,7 +24,7 @@ from vae.reports.tables import format_table, format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
-README = ROOT / "README.md"
+README, PAGE = ROOT / "README.md", ROOT / "experiments" / "RESULTS.md"
 PICTURES = ("samples", "traversals", "rate_distortion")  # of the figures, those the README shows
 
 
@@ -164,13 +165,28 @@ def sweep_benchmark_table() -> str:
     return f"{format_table(result['rows'], markdown=True)}\n\n{epochs}"
 
 
-TABLES = {
-    "runs": runs_table,
-    "benchmark": benchmark_table,
-    "sweeps": sweeps_table,
-    "sweep_benchmark": sweep_benchmark_table,
-    "speed": speed_table,
-}
+def papers_table() -> str:
+    """The recorded reproductions of papers, a line each."""
+    rows = [
+        {
+            "experiment": f"`{result['experiment']}`",
+            "scale": result["scale"],
+            "paper": result["about"].partition(":")[0].partition(", ")[0],
+            "numbers held": f"{sum(line['holds'] for line in result['comparisons'])} of "
+            f"{len(result['comparisons'])}",
+        }
+        for result in reproductions()
+    ]
+    return format_table(rows, ("experiment", "scale", "paper", "numbers held"), markdown=True)
+
+
+def reproductions() -> list[dict[str, Any]]:
+    """Every recorded reproduction, in order of names."""
+    found = [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
+    return [result for result in found if "experiment" in result]
+
+
+TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table}
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -186,6 +202,14 @@ def render(text: str) -> str:
     return text
 
 
+def write() -> None:
+    """Writes README.md and RESULTS.md anew."""
+    from experiments import results_page
+
+    runs.write_atomic(README, render(README.read_text()))
+    runs.write_atomic(PAGE, results_page.render())
+
+
 def main(arguments: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
     try:
@@ -197,7 +221,7 @@ def main(arguments: list[str]) -> int:
                 source = workdir / "figures" / f"{picture}.png"
                 if source.exists():
                     shutil.copyfile(source, RESULTS / f"{result['name']}-{picture}.png")
-        runs.write_atomic(README, render(README.read_text()))
+        write()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

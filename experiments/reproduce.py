@@ -2,7 +2,7 @@
 
 An experiment is a file beside this one with `study(scale)`. It runs through the ordinary sweep, so
 a second call resumes it and any launcher will do; what it found is written to
-`results/NAME.json` (`results/NAME-SCALE.json` of a reduced scale) and `RESULTS.md` is made anew
+`results/NAME.json` (`results/NAME-SCALE.json` of a reduced scale), and the tables are made anew
 from these files.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vae
-from experiments import results_page
+from experiments import record
 from experiments.protocol import SCALES, Study, compare
 from experiments.record import RESULTS, collect_sweep
 from vae import runs
@@ -75,7 +75,7 @@ def reproduce(
     result = collect(name, scale, study, Path(directory), module.__doc__)
     file = name if scale == "full" else f"{name}-{scale}"
     runs.write_json(RESULTS / f"{file}.json", result)
-    results_page.write()
+    record.write()
     print(f"\n{table(result)}\n\n  {RESULTS / f'{file}.json'}", flush=True)
     missed = [line["what"] for line in result["comparisons"] if not line["holds"]]
     if missed:

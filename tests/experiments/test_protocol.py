@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments import reproduce, results_page
+from experiments import reproduce
 from experiments.broken_elbo import BETAS, Slope, neighbours
 from experiments.protocol import READ, SCALES, Expected, Mean, compare, pick
 from vae import config as configs
@@ -118,5 +118,3 @@ def test_an_unknown_experiment_or_scale_is_refused():
         reproduce.reproduce("aevb", "fast")
 
 
-def test_no_number_of_the_results_page_is_not_in_a_file():
-    assert results_page.PAGE.read_text() == results_page.render(results_page.results())
