@@ -73,6 +73,13 @@ def test_each_verb_lists_its_flags(name, capsys):
         (["train", *SMALL, "--config.model.latent_size=-3"], "at least 1"),
         (["train", *SMALL, "--wrkdir=x"], "did you mean 'workdir'"),
         (["train", *SMALL, "--config.model.encoder=mpl"], "did you mean 'mlp'"),
+        (["report"], "needs --workdir, or --compare"),
+        (["report", "--compare", "nothing"], "at least two run directories"),
+        (["report", "--compare", "nothing", "nowhere"], "nothing is not a run directory"),
+        (["report", "--workdir=nothing", "--format=jpg"], "did you mean 'png'"),
+        (["reproduce"], "needs NAME"),
+        (["reproduce", "aevbb"], "did you mean 'aevb'"),
+        (["reproduce", "aevb", "--scale=fast"], "full, quick"),
         (["train", *SMALL, "--config.objective.name=elob"], "did you mean 'elbo'"),
         (["train", *SMALL, "--config.optimizer.name=adan"], "did you mean"),
         (["train", *SMALL, "--config.data.name=digit"], "did you mean 'digits'"),
@@ -129,6 +136,33 @@ def test_a_damaged_config_is_named(fails, trained, tmp_path):
     shutil.copytree(trained, workdir)
     (workdir / "config.json").write_text('{"seed": 0,')
     fails(2, "config.json cannot be read", "evaluate", f"--workdir={workdir}")
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "code", "words"),
+    [
+        ("config.json", "{", 2, "config.json cannot be read"),
+        ("config.json", None, 2, "is not a run directory"),
+        ("data.json", None, 2, "data.json does not exist"),
+        ("data.json", '{"shape"', 2, "data.json cannot be read"),
+        ("checkpoints", None, 2, "holds no checkpoint yet"),
+        ("metrics.jsonl", '{"step": 1\n{"step": 2}\n', 2, "metrics.jsonl is damaged at line 1"),
+    ],
+)
+def test_a_report_of_a_half_written_run_says_what_is_missing(
+    fails, trained, tmp_path, name, left, code, words
+):
+    cut = tmp_path / "cut"
+    shutil.copytree(trained, cut)
+    (cut / "report.html").unlink(missing_ok=True)
+    if left is not None:
+        (cut / name).write_text(left)
+    elif (cut / name).is_dir():
+        shutil.rmtree(cut / name)
+    else:
+        (cut / name).unlink()
+    fails(code, words, "report", f"--workdir={cut}")
+    assert not (cut / "report.html").exists()
 
 
 def test_a_run_with_no_readable_checkpoint_exits_1(fails, trained, tmp_path):
