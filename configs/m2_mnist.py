@@ -4,8 +4,9 @@
         --workdir=runs/m2
 
 `classification_error` is on the 10,000 test images. The weight of a labelled example's -log q(y|x)
-is the paper's alpha = 0.1 N, shared out over the copies that data.labelled_share makes of it. No
-score has been recorded for it yet.
+is the paper's alpha = 0.1 N, shared out over the copies that data.labelled_share makes of it. About
+20 minutes on 2 CPU cores: errors of 18.3% and, of the classifier alone, 24.4%
+(experiments/results/m2_mnist.json; the paper's M2 has 12.0% after far longer training).
 """
 
 from ml_collections import ConfigDict

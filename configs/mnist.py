@@ -2,7 +2,7 @@
 
     ./launch.sh train --config=configs/mnist.py --config.data.dir=DATA --workdir=runs/mnist
 
-About 4 minutes on 2 CPU cores. Test nll_iwae_1000 is about 88.3 nats, 16 latents active
+About 4 minutes on 2 CPU cores. Test nll_iwae_1000 is about 88.1 nats, 17 latents active
 (experiments/results/mnist.json). 55,000 images train, 5,000 validate.
 """
 

@@ -3,7 +3,9 @@
     ./launch.sh train --config=configs/top_down_mnist.py --config.data.dir=DATA --workdir=runs/td
 
 Six layers of latents on maps of 2, 4, 7 and 14 pixels a side. The averaged weights are evaluated.
-No score has been recorded for it yet.
+About half an hour on 2 idle CPU cores; test nll_iwae_10 is about 85.2 nats
+(experiments/results/top_down_mnist.json). Five of the six layers carry 2 to 12 nats each; the one
+next to x, of maps of 14 pixels, carries nothing.
 """
 
 from ml_collections import ConfigDict

@@ -4,9 +4,9 @@
 
 copies what each evaluated run or sweep measured (metrics with standard errors, config, seed, git
 revision, command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the
-directory's, and its pictures beside it; then renders the tables between the README's markers, and
-experiments/RESULTS.md, from the files in `experiments/results` alone. Without arguments it only
-renders.
+directory's, and the pictures that the README shows beside it; then renders the tables between the
+README's markers, and experiments/RESULTS.md, from the files in `experiments/results` alone. Without
+arguments it only renders.
 """
 
 import json
@@ -88,10 +88,12 @@ def row(result: dict[str, Any]) -> dict[str, str]:
     def shown(name: str) -> str:
         return format_value(metrics[name]["value"], metrics[name]["stderr"])
 
+    kind = config["model"]["name"].replace("vae", config["model"]["encoder"])
+    latents = len(result["evaluation"]["arrays"]["posterior_mean_variance"])
     nll = max((name for name in metrics if name.startswith("nll_iwae_")), key=_samples)
     return {
         "config": f"`configs/{result['name']}.py`",
-        "model": f"{config['model']['encoder']}, {config['model']['latent_size']} latents",
+        "model": f"{kind}, {latents:,} latents",
         "epochs": f"{result['epochs']:g}",
         "test ELBO": shown("elbo"),
         "test NLL": f"{shown(nll)} (K = {_samples(nll):,})",
@@ -219,8 +221,9 @@ def main(arguments: list[str]) -> int:
             runs.write_json(RESULTS / f"{result['name']}.json", result)
             for picture in PICTURES:
                 source = workdir / "figures" / f"{picture}.png"
-                if source.exists():
-                    shutil.copyfile(source, RESULTS / f"{result['name']}-{picture}.png")
+                name = f"{result['name']}-{picture}.png"
+                if source.exists() and name in README.read_text():
+                    shutil.copyfile(source, RESULTS / name)
         write()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
