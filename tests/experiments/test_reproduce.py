@@ -10,6 +10,8 @@ from experiments.protocol import OURS, Expected, Mean, Study
 from tests.helpers import small_config
 from vae.errors import RunError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):

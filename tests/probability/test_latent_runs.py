@@ -62,10 +62,8 @@ def test_objectives_run_or_say_why_not(posterior, prior):
         assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("posterior", "prior"),
-    [pytest.param("diagonal", "vamp", marks=pytest.mark.slow), ("iaf", "normal")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("posterior", "prior"), [("diagonal", "vamp"), ("iaf", "normal")])
 def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, posterior, prior):
     config = small_config(
         data__name="digits",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import runs
-from vae.probability import noise
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
@@ -119,6 +118,8 @@ class View:
         saved = self._saved_bounds()
         if saved is not None:
             return saved
+        from vae.probability import noise  # and with it JAX: what a page shows may need none
+
         settings = self.run.config.eval
         key = noise.key_for(0, "evaluate")
         elbo = self.run.compiled.elbo(settings.elbo_samples)
