@@ -104,7 +104,6 @@ class Study:
     reduced: str = ""  # what the schedule leaves out, as it is printed beside the numbers
     seeds: int = 1
     launcher: str = "processes"
-    needs: str = ""  # a data set that has to be given with --data_path, and where it is from
 
 
 def compare(expected: Sequence[Expected], trials: Sequence[Trial]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from experiments.protocol import SCALES, Study, compare
 from experiments.record import RESULTS, collect_sweep
 from vae import runs
 from vae.choices import choose
-from vae.errors import RunError, UserError
+from vae.errors import RunError
 from vae.reports import summary
 from vae.reports.tables import format_table, format_value
 
@@ -42,7 +42,6 @@ def reproduce(
     workdir: str | None = None,
     launcher: str = "",
     data_dir: str = "",
-    data_path: str = "",
 ) -> list[dict[str, Any]]:
     """Runs an experiment as far as it is not done, and compares.
 
@@ -51,7 +50,7 @@ def reproduce(
         hours; "quick", minutes.
       workdir: of the sweep; by default runs/NAME-SCALE.
       launcher: by default the experiment's own.
-      data_dir, data_path: config.data.dir and, of experiments on files, config.data.path.
+      data_dir: config.data.dir.
 
     Returns:
       A line for each expected number.
@@ -63,10 +62,7 @@ def reproduce(
     module = load(name)
     choose(dict.fromkeys(SCALES), scale, "scale")
     study = module.study(scale)
-    settings = study.config.data
-    if study.needs and not data_path:
-        raise UserError(f"{name} needs --data_path: {study.needs}")
-    settings.dir, settings.path = data_dir or settings.dir, data_path or settings.path
+    study.config.data.dir = data_dir or study.config.data.dir
     directory = workdir or f"runs/{name}-{scale}"
     vae.sweep(
         study.config, study.grid, seeds=study.seeds, workdir=directory,

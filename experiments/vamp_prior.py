@@ -2,8 +2,7 @@
 
 Protocol: dynamic MNIST, 50,000 images to train on, 40 latents, two gated layers of 300, 500
 pseudo-inputs, Adam at 5e-4, batches of 100, KL warm-up of 100 epochs, early stopping after 50
-validations without a better ELBO; test NLL by 5,000 draws. The full scale also takes Frey faces
-where they are given: `--data_path` names the three files of `frey_faces`.
+validations without a better ELBO; test NLL by 5,000 draws. The paper's Frey faces are not repeated.
 
 Full: at most 2,000 epochs. cpu: 60 epochs with a warm-up of 10, 100 pseudo-inputs, about 2 hours of
 2 cores. quick: 10,000 images, 20 epochs, 100 pseudo-inputs, 5 minutes.

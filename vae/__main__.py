@@ -121,10 +121,8 @@ def reproduce(values: Any) -> None:
     except ModuleNotFoundError:
         raise UserError(f"reproduce needs the project's own folder: {ROOT} has none") from None
 
-    reproduce.reproduce(
-        values.name, values.scale, values.workdir, values.launcher or "", values.data_dir or "",
-        values.data_path or "",
-    )  # fmt: skip
+    launcher, data_dir = values.launcher or "", values.data_dir or ""
+    reproduce.reproduce(values.name, values.scale, values.workdir, launcher, data_dir)
 
 
 def slurm_options(values: Any) -> Any:
@@ -218,7 +216,6 @@ VERBS = {
             Flag("workdir", "sweep directory; by default runs/NAME-SCALE"),
             Flag("launcher", "population, processes or slurm; by default the experiment's own"),
             Flag("data_dir", "TFDS data directory"),
-            Flag("data_path", "local files, of experiments on them"),
         ),
         reproduce,
         argument="name",
