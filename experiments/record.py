@@ -106,10 +106,14 @@ def _samples(name: str) -> int:
     return int(name.rpartition("_")[2])
 
 
+def recorded(pattern: str = "*.json") -> list[dict[str, Any]]:
+    """What the files of results hold, in order of their names."""
+    return [runs.read_json(path) for path in sorted(RESULTS.glob(pattern))]
+
+
 def runs_table() -> str:
     """All recorded runs."""
-    results = [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
-    return format_table([row(r) for r in results if "evaluation" in r], markdown=True)
+    return format_table([row(r) for r in recorded() if "evaluation" in r], markdown=True)
 
 
 def benchmark_table() -> str:
@@ -123,8 +127,7 @@ def benchmark_table() -> str:
 def sweeps_table() -> str:
     """The recorded sweeps, each with a line of what it was."""
     parts = []
-    for path in sorted(RESULTS.glob("*.json")):
-        result = runs.read_json(path)
+    for result in recorded():
         if "trials" not in result or "keys" not in result:
             continue
         config = result["config"]
@@ -153,8 +156,7 @@ def _columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]
 def speed_table() -> str:
     """The recorded times of a step of every trial of a study."""
     parts = []
-    for path in sorted(RESULTS.glob("*_speed.json")):
-        result = runs.read_json(path)
+    for result in recorded("*_speed.json"):
         what = f"Batch {result['batch_size']}, one device; {result['machine']}."
         parts += [format_table(result["rows"], markdown=True), what]
     return "\n\n".join(parts)
@@ -184,8 +186,7 @@ def papers_table() -> str:
 
 def reproductions() -> list[dict[str, Any]]:
     """Every recorded reproduction, in order of names."""
-    found = [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
-    return [result for result in found if "experiment" in result]
+    return [result for result in recorded() if "experiment" in result]
 
 
 TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table}

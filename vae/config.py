@@ -1,5 +1,6 @@
 """What a config may hold: the rule of every key, checked before anything is compiled or written."""
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -194,6 +195,7 @@ RULES: dict[str, Rule] = {
 }
 
 
+@functools.cache
 def base() -> dict[str, Any] | None:
     """What `configs/base.py` beside this package gives; None where there is none."""
     path = Path(__file__).resolve().parent.parent / "configs" / "base.py"

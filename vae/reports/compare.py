@@ -16,7 +16,7 @@ from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Panels, Section, Table
 from vae.reports.page import scaled
-from vae.reports.tables import format_value
+from vae.reports.tables import typeset, typeset_metric
 from vae.reports.verdict import bound, tightest_nll, verdict
 
 HEADLINE = ("elbo", "rate", "distortion", "active_units", "bpd")
@@ -118,27 +118,27 @@ def _named(workdirs: Sequence[Path]) -> list[Compared]:
     return found
 
 
-def _verdict(compared: Sequence[Compared]) -> tuple[list[str], list[str], dict[str, str]]:
+def _verdict(compared: Sequence[Compared]) -> tuple[list[str], dict[str, str]]:
     """What is best, a sentence on each run's bound, and every run's problems."""
-    sentences, remedies = [], {}
+    sentences, problems = [], {}
     for metric in dict.fromkeys(("elbo", _common_nll(compared))):
         having = [run for run in compared if metric in run.metrics]
         if metric and len(having) > 1:
             sign = 1 if summary.higher_is_better(metric) else -1
             best = max(having, key=lambda run: sign * run.metrics[metric]["value"])
-            number = _number(best.metrics[metric])
+            number = typeset_metric(best.metrics[metric])
             sentences.append(f"Best by {markup.metric_label(metric)}: {best.name}, {number} nats.")
     if len({_measured_on(run) for run in compared if run.evaluation}) > 1:
-        remedies["The numbers are of different data or splits, and not to be compared."] = ""
+        problems["The numbers are of different data or splits, and not to be compared."] = ""
     for run in compared:
         if run.evaluation is None:
-            remedies[f"{run.name} has not been evaluated."] = ""
+            problems[f"{run.name} has not been evaluated."] = ""
         for said in verdict(run.evaluation, run.records, runs.failure(run.workdir)):
             if said.is_problem:
-                remedies[f"{run.name}: {said.text}"] = said.remedy
+                problems[f"{run.name}: {said.text}"] = said.remedy
     if not sentences:
         sentences = [said.text for run in compared if (said := bound(run.evaluation or {}))]
-    return sentences or ["There is nothing to compare yet."], list(remedies), remedies
+    return sentences or ["There is nothing to compare yet."], problems
 
 
 def _measured_on(run: Compared) -> tuple:
@@ -158,10 +158,6 @@ def _common_nll(compared: Sequence[Compared]) -> str | None:
     return tightest_nll(common)
 
 
-def _number(metric: Mapping[str, Any]) -> str:
-    return format_value(metric["value"], metric.get("stderr")).replace("-", "−")
-
-
 def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
     names = [HEADLINE[0], _common_nll(compared), *HEADLINE[1:]]
     names = [name for name in names if name and any(name in run.metrics for run in compared)]
@@ -171,7 +167,7 @@ def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
         name = run.name
         if page.exists():
             name = Link(run.name, markup.address(page, gallery.directory))
-        numbers = [_number(run.metrics[n]) if n in run.metrics else "–" for n in names]
+        numbers = [typeset_metric(run.metrics[n]) if n in run.metrics else "–" for n in names]
         epochs = max((r.get("epoch", 0) for r in run.records), default=0)
         rows.append([name, *numbers, f"{epochs:.4g}"])
     head = ["Run", *map(markup.metric_label, names), "Epochs"]
@@ -192,7 +188,7 @@ def _paired(compared: Sequence[Compared]) -> list[Table]:
         cells = []
         for name in names:
             value, stderr = mean_and_stderr(run.bounds[name] - first.bounds[name], name)
-            cells.append(_number({"value": value, "stderr": stderr}))
+            cells.append(typeset(value, stderr))
         rows.append([run.name, *cells])
     if not rows or not names:
         return []
@@ -285,7 +281,10 @@ def _all_metrics(compared: Sequence[Compared]) -> list[Table]:
     rows = [
         [
             markup.metric_label(name),
-            *(_number(run.metrics[name]) if name in run.metrics else "–" for run in compared),
+            *(
+                typeset_metric(run.metrics[name]) if name in run.metrics else "–"
+                for run in compared
+            ),
         ]
         for name in names
     ]

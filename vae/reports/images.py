@@ -48,12 +48,18 @@ def fit(images: np.ndarray, cell: int = CELL) -> np.ndarray:
     longer = max(images.shape[-3:-1])
     factor = max(1, round(cell / longer))
     block = max(1, round(longer / cell))
-    if 1 < block <= min(images.shape[-3:-1]):
-        height, width = (side // block for side in images.shape[-3:-1])
-        cut = images[..., : height * block, : width * block, :]
-        blocks = cut.reshape(*images.shape[:-3], height, block, width, block, images.shape[-1])
-        images = blocks.mean(axis=(-4, -2))
+    images = averaged(images, block)
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def averaged(images: np.ndarray, block: int) -> np.ndarray:
+    """Images [..., H, W, C] averaged over blocks of pixels, if they are as large as one."""
+    if not 1 < block <= min(images.shape[-3:-1]):
+        return images
+    height, width = (side // block for side in images.shape[-3:-1])
+    cut = images[..., : height * block, : width * block, :]
+    blocks = cut.reshape(*images.shape[:-3], height, block, width, block, images.shape[-1])
+    return blocks.mean(axis=(-4, -2))
 
 
 @styled

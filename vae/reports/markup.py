@@ -7,6 +7,7 @@ import os
 import shlex
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -137,22 +138,20 @@ def _settings(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
     return _data(("Differs from configs/base.py", "here", "there"), rows) + whole
 
 
-def verdict(
-    sentences: Sequence[str], problems: Sequence[str], remedies: Mapping[str, str] | None = None
-) -> str:
+def verdict(sentences: Sequence[str], problems: Mapping[str, str]) -> str:
     """What a page has to say before everything else, and a list of what went wrong.
 
     Args:
-      remedies: what may be done about a problem, shown softly after it.
+      problems: each with what may be done about it, shown softly after it; "" where nothing is.
     """
     said = "".join(f"<p>{_text(sentence)}</p>" for sentence in sentences)
 
-    def item(problem: str) -> str:
-        remedy = (remedies or {}).get(problem)
+    def item(problem: str, remedy: str) -> str:
         after = f" <span class=soft>{_text(remedy)}</span>" if remedy else ""
         return f"<li>{_text(problem)}{after}</li>"
 
-    listed = f"<ul class=problems>{''.join(map(item, problems))}</ul>" if problems else ""
+    items = "".join(starmap(item, problems.items()))
+    listed = f"<ul class=problems>{items}</ul>" if items else ""
     return f"<div class=note>{said}{listed}</div>"
 
 

@@ -16,7 +16,7 @@ from vae.evaluation import samplers
 from vae.reports import figures, images, interactive, markup, pictures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Noted, Section, Table
-from vae.reports.tables import format_value
+from vae.reports.tables import typeset_metric
 from vae.reports.verdict import tightest_nll, verdict
 from vae.reports.view import View, brightness_range
 
@@ -125,13 +125,13 @@ def _lead(
     """The verdict and the numbers."""
     said = verdict(evaluation, records, runs.failure(workdir))
     sentences = [sentence.text for sentence in said if not sentence.is_problem]
-    remedies = {sentence.text: sentence.remedy for sentence in said if sentence.is_problem}
+    problems = {sentence.text: sentence.remedy for sentence in said if sentence.is_problem}
     if evaluation and evaluation["step"] != run.step:
-        remedies[
+        problems[
             f"The numbers are of step {evaluation['step']:,} and the pictures of step "
             f"{run.step:,}: evaluate again, then report."
         ] = ""
-    lead = [markup.verdict(sentences, list(remedies), remedies)] if said or remedies else []
+    lead = [markup.verdict(sentences, problems)] if said or problems else []
     if evaluation is None:
         return [*lead, markup.not_evaluated(str(workdir))]
     metrics = evaluation["metrics"]
@@ -224,7 +224,7 @@ def _all_metrics(evaluation: Mapping[str, Any] | None) -> list[Table]:
     rows = [
         [
             Noted(markup.metric_label(name), metric.get("unit") or ""),
-            format_value(metric["value"], metric.get("stderr")).replace("-", "−"),
+            typeset_metric(metric),
         ]
         for name, metric in evaluation["metrics"].items()
     ]

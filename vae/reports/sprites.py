@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from vae.reports.images import averaged
+
 LONGEST = {1: 64, 3: 32}  # pixels of a frame's longer side, by channels: bounds the page's size
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -51,12 +53,7 @@ def shrink(images: np.ndarray) -> np.ndarray:
     """
     height, width, channels = images.shape[-3:]
     block = -(-max(height, width) // LONGEST[3 if channels == 3 else 1])
-    if block == 1 or block > min(height, width):
-        return images
-    height, width = height // block, width // block
-    cut = images[..., : height * block, : width * block, :]
-    blocks = cut.reshape(*images.shape[:-3], height, block, width, block, channels)
-    return blocks.mean(axis=(-4, -2))
+    return averaged(images, block)
 
 
 def tiled(images: np.ndarray, columns: int, gap: int) -> np.ndarray:

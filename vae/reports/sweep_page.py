@@ -14,7 +14,7 @@ from vae.reports import markup, rate_distortion, summary, sweep_panels
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Table
 from vae.reports.sweep_panels import Results, column
-from vae.reports.tables import format_value
+from vae.reports.tables import typeset
 
 WITHOUT_NATS = ("active_units", "bpd", "seconds")
 
@@ -75,7 +75,7 @@ def _values(results: Results, key: str) -> list[Any]:
     return summary.ordered([row["values"].get(key) for row in results.rows])
 
 
-def _verdict(results: Results, searched: str | None) -> tuple[list[str], list[str]]:
+def _verdict(results: Results, searched: str | None) -> tuple[list[str], dict[str, str]]:
     """Sentences, and a line for each failed trial.
 
     Args:
@@ -92,7 +92,7 @@ def _verdict(results: Results, searched: str | None) -> tuple[list[str], list[st
         sentences += _best(results, metric) if metric else []
     failed = [row for row in results.rows if row["state"] == "failed"]
     reasons = [f"{row['trial']} failed: {row['reason'] or 'no reason recorded'}" for row in failed]
-    return sentences, reasons
+    return sentences, dict.fromkeys(reasons, "")
 
 
 def _best(results: Results, metric: str) -> list[str]:
@@ -103,7 +103,7 @@ def _best(results: Results, metric: str) -> list[str]:
     name, unit = markup.metric_label(metric), "" if metric in WITHOUT_NATS else " nats"
     trial = results.describe(row["values"], results.keys) or row["trial"]
     error = row["stderr"].get(metric)
-    number = _number(summary.value(row, metric), error)
+    number = typeset(summary.value(row, metric), error)
     over = f" (standard error over {row['num_examples'] or 0:,} {row['split']} examples)"
     said = f"Best trial by {name}: {number}{unit}{over if error else ''}, of {trial}."
     groups = results.means(metric)
@@ -112,7 +112,7 @@ def _best(results: Results, metric: str) -> list[str]:
         seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
         over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
         said += (
-            f" Best mean over seeds: {_number(*best[metric])}{unit} ({over}), of "
+            f" Best mean over seeds: {typeset(*best[metric])}{unit} ({over}), of "
             f"{results.describe(best, results.others)}."
         )
     return [said]
@@ -121,10 +121,6 @@ def _best(results: Results, metric: str) -> list[str]:
 def _texts(groups: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     found = summary.texts([group[metric] for group in groups])
     return ["–" if text is None else text.replace("-", "−") for text in found]
-
-
-def _number(number: float, stderr: float | None = None) -> str:
-    return format_value(number, stderr).replace("-", "−")
 
 
 def _summary_table(results: Results) -> Table:
@@ -173,12 +169,12 @@ def _trial(
     if row["reason"] and not row["metrics"]:
         return [name, f"{row['state']}: {row['reason']}"]
     numbers = [
-        _number(row["metrics"][metric], row["stderr"].get(metric))
+        typeset(row["metrics"][metric], row["stderr"].get(metric))
         if metric in row["metrics"]
         else "–"
         for metric in metrics
     ]
-    seconds = "–" if row["seconds"] is None else _number(row["seconds"])
+    seconds = "–" if row["seconds"] is None else typeset(row["seconds"])
     return [name, row["state"], *numbers, *[seconds] * timed]
 
 

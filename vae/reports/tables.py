@@ -19,6 +19,16 @@ def format_value(value: float, stderr: float | None = None) -> str:
     return f"{value:.{decimals}f} ± {stderr:.{decimals}f}"
 
 
+def typeset(value: float, stderr: float | None = None) -> str:
+    """The same with a minus sign rather than a hyphen, for pages."""
+    return format_value(value, stderr).replace("-", "−")
+
+
+def typeset_metric(metric: Mapping[str, Any]) -> str:
+    """A metric of `evaluation.json`, typeset."""
+    return typeset(metric["value"], metric.get("stderr"))
+
+
 def format_table(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, markdown: bool = False
 ) -> str:

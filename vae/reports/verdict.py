@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vae.reports.tables import format_value
+from vae.reports.tables import typeset_metric
 
 EARLY = 0.7  # of training: a best validation before it is long before the end
 WORSE = 0.002  # of the best bound, by which the last one has to be below it
@@ -58,13 +58,14 @@ def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
         return None
     split, count = evaluation.get("split", "test"), evaluation.get("num_examples", 0)
     text = (
-        f"{split.capitalize()} ELBO: {_value(metrics['elbo'])} nats (± standard error over "
+        f"{split.capitalize()} ELBO: {typeset_metric(metrics['elbo'])} nats (± standard error over "
         f"{count:,} examples)"
     )
     tightest = tightest_nll(metrics)
     if tightest:
         samples = int(tightest.rsplit("_", 1)[1])
-        text += f"; −log p(x) is at most {_value(metrics[tightest])} nats (IWAE, K = {samples:,})"
+        nll = typeset_metric(metrics[tightest])
+        text += f"; −log p(x) is at most {nll} nats (IWAE, K = {samples:,})"
     return Sentence(text + ".")
 
 
@@ -174,10 +175,6 @@ def _bounds(records: Sequence[Mapping[str, Any]], split: str) -> list[Mapping[st
 
 def _when(record: Mapping[str, Any]) -> str:
     return f"epoch {record['epoch']:.4g}" if "epoch" in record else f"step {record['step']}"
-
-
-def _value(metric: Mapping[str, Any]) -> str:
-    return format_value(metric["value"], metric.get("stderr")).replace("-", "−")
 
 
 def _number(value: float) -> str:
