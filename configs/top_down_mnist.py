@@ -19,8 +19,7 @@ def get_config() -> ConfigDict:
     config.model.latent_size = 8
     config.model.filters = (32, 48, 64, 64)
     config.model.groups = (1, 2, 2, 1)
-    config.objective.beta_schedule = "linear"
-    config.objective.beta_epochs = 5.0
+    config.objective.name, config.objective.free_bits = "free_bits", 1.0  # of each layer
     config.optimizer.learning_rate = 1e-3
     config.optimizer.warmup_epochs = 0.5
     config.optimizer.clip_norm = 200.0
