@@ -98,17 +98,18 @@ class radial(FlowPosterior):  # noqa: N801
 
 
 class _Sylvester(FlowPosterior):
-    """What the three Sylvester flows share: `orthogonal` gives Q from `numbers` outputs."""
+    """What the three Sylvester flows share: `orthogonal` gives the Qs of all steps from `numbers`
+    outputs of each."""
 
     def assemble(self, features: jax.Array, columns: int, numbers: int) -> Flow:
         base, square = self.base(features), columns * columns
         sizes = (square, square, columns, columns, columns, *([numbers] if numbers else []))
-        steps = []
-        for number, parts in enumerate(self.amortised(features, *sizes)):
+        amortised, steps = self.amortised(features, *sizes), []
+        raw = [parts[5] for parts in amortised] if numbers else None
+        for parts, q in zip(amortised, self.orthogonal(raw), strict=True):
             above, above2 = (a.reshape(-1, columns, columns) for a in parts[:2])
             r = flow_steps.upper(above, parts[2])
             r2 = flow_steps.upper(above2, parts[3])
-            q = self.orthogonal(number, parts[5] if numbers else None)
             q = jnp.broadcast_to(q, (len(features), *q.shape[1:]))
             steps.append(flow_steps.Sylvester(q, r, r2, parts[4]))
         return Flow(base, tuple(steps))
@@ -123,8 +124,9 @@ class sylvester_orthogonal(_Sylvester):  # noqa: N801
     def columns(self) -> int:
         return min(self.flow_columns or self.latent_size, self.latent_size)
 
-    def orthogonal(self, number: int, raw: jax.Array) -> jax.Array:
-        return flow_steps.orthonormal(raw.reshape(-1, self.latent_size, self.columns))
+    def orthogonal(self, raw: list[jax.Array]) -> list[jax.Array]:
+        at_once = jnp.concatenate(raw).reshape(-1, self.latent_size, self.columns)
+        return jnp.split(flow_steps.orthonormal(at_once), len(raw))
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
@@ -136,8 +138,9 @@ class sylvester_householder(_Sylvester):  # noqa: N801
 
     flow_reflections: int = 4
 
-    def orthogonal(self, number: int, raw: jax.Array) -> jax.Array:
-        return flow_steps.reflections(raw.reshape(-1, self.flow_reflections, self.latent_size))
+    def orthogonal(self, raw: list[jax.Array]) -> list[jax.Array]:
+        shape = (-1, self.flow_reflections, self.latent_size)
+        return [flow_steps.reflections(part.reshape(shape)) for part in raw]
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
@@ -147,9 +150,9 @@ class sylvester_householder(_Sylvester):  # noqa: N801
 class sylvester_triangular(_Sylvester):  # noqa: N801
     """Q is the identity and the reversal by turns (same paper, section 4.3, T-SNF)."""
 
-    def orthogonal(self, number: int, raw: None) -> jax.Array:
+    def orthogonal(self, raw: None) -> list[jax.Array]:
         eye = jnp.eye(self.latent_size)[None]
-        return eye[:, ::-1] if number % 2 else eye
+        return [eye[:, ::-1] if number % 2 else eye for number in range(self.flow_layers)]
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:

@@ -91,11 +91,21 @@ def upper(entries: jax.Array, diagonal: jax.Array) -> jax.Array:
 
 
 def orthonormal(raw: jax.Array) -> jax.Array:
-    """Q [..., L, M] of the QR decomposition of I + raw: it has its full rank for any small raw.
+    """Q [B, L, M] of the QR decomposition of I + raw: it has its full rank for any small raw.
 
-    The paper's iteration goes to an orthonormal matrix too; this one is there.
+    By the modified Gram-Schmidt process. jnp.linalg.qr of a batch, in a loop, can wait for itself
+    for ever on CPUs. The paper's iteration goes to an orthonormal matrix too; this one is there.
     """
-    return jnp.linalg.qr(jnp.eye(*raw.shape[-2:]) + raw)[0]
+
+    def settle(rest: jax.Array, place: jax.Array) -> tuple[jax.Array, jax.Array]:
+        chosen = jnp.arange(raw.shape[-1]) == place
+        v = jnp.where(chosen, rest, 0.0).sum(-1)
+        v = v / jnp.sqrt(dot(v, v) + TINY**2)[..., None]
+        along = (rest * v[..., None]).sum(-2, keepdims=True)  # [B, 1, M]
+        return rest - v[..., None] * along, v
+
+    start = jnp.eye(*raw.shape[-2:]) + raw
+    return jnp.moveaxis(jax.lax.scan(settle, start, jnp.arange(raw.shape[-1]))[1], 0, -1)
 
 
 def reflections(raw: jax.Array) -> jax.Array:
