@@ -18,11 +18,16 @@ def get_config() -> ConfigDict:
     data.kind = ""  # for "files": binary, grey, real, counts or tokens; "": look at the numbers
     data.binarization = "dynamic"  # dynamic: fresh at every step; static: once; none
     data.validation_size = -1  # examples held out of the training set; -1: the table's choice
+    data.split = 0  # number of the draw of validation and test set, where they are drawn
     data.size = 0  # a seeded subset of this many examples; 0: all
+    data.per_class = 0  # training examples of each class that are kept, by data.split; 0: all
     data.image_size = 0  # resize images to this many pixels a side; 0: as they are
-    data.context = ""  # seen beside x: labels, factors, or array (your own); "": nothing
+    data.context = ""  # seen beside x: labels, factors, array (your own), scaled; "": nothing
     data.labelled = 0  # training examples that keep their context, for m2; 0: all
     data.labelled_share = 0.1  # of the training set that they are repeated to
+    data.left_out = -1  # a class that is not trained on; labels become 1 for it, 0 else; -1: none
+    data.leave_items = False  # likes: train on all users without a fifth of each one's, the test
+    data.standardize = False  # real vectors: by the training set's mean and standard deviation
     data.stream = False  # read batches from disk through Grain instead of holding all on the device
 
     config.model = model = ConfigDict()
@@ -38,9 +43,10 @@ def get_config() -> ConfigDict:
     model.codebook_update = "ema"  # vqvae: ema: running means of what is quantised; or gradient
     model.prior_width = 64  # vqvae: of the network that is the prior over codes
     model.prior_depth = 2
+    model.regressor = ""  # mlp, of z, that predicts the context, which is then not given; "": none
     model.classifier = ""  # m2, supervised: mlp, conv or resnet, of x, for the labels; "": none
     model.groups = (1, 1)  # top_down: groups of latents of each level, the finest first
-    model.encoder = "mlp"  # mlp, gated_mlp, conv, resnet
+    model.encoder = "mlp"  # mlp, gated_mlp, conv, resnet; gru: of tokens, the decoder by steps
     model.decoder = "mlp"
     # diagonal, full_covariance; by flows: iaf, planar, radial, sylvester_householder,
     # sylvester_orthogonal, sylvester_triangular; von_mises_fisher, with prior sphere.
@@ -65,6 +71,8 @@ def get_config() -> ConfigDict:
     model.dense = 256  # conv, resnet: width of the layer between the image and the latents; 0: none
     model.activation = "silu"
     model.dropout = 0.0
+    model.word_dropout = 0.0  # decoder gru: of the ids that it is given before each
+    model.input_dropout = 0.0  # of what the encoder sees: 0.5 in Mult-VAE
     model.dtype = "float32"  # of the networks' products: float32 or bfloat16; the rest is float32
 
     config.objective = objective = ConfigDict()
@@ -92,6 +100,7 @@ def get_config() -> ConfigDict:
     objective.revive = 0.1  # the same: a code with fewer vectors a batch is put on a random one
     objective.labelled = 1.0  # m2: weight of the bound of an example whose class is known
     objective.classification = 1.0  # m2: weight of its -log q(y|x)
+    objective.regression = 1.0  # property_vae: weight of the squared error of what is predicted
     objective.tc = 10.0  # factor_vae: weight of the total correlation
     objective.critic_hidden = (1000, 1000, 1000, 1000, 1000, 1000)  # factor_vae: its discriminator
     objective.critic_learning_rate = 1e-4
@@ -125,7 +134,7 @@ def get_config() -> ConfigDict:
     evaluation.iwae_samples = (100,)  # one nll_iwae_K metric for each K
     evaluation.elbo_samples = 10  # draws of z an example for elbo and distortion
     # Groups of metrics beside the bounds: aggregate, ais, bdmc, gaps, disentanglement, probes,
-    # samples (docs/evaluation.md).
+    # samples, anomaly, recommendation (docs/evaluation.md).
     evaluation.metrics = ()
     evaluation.codes = 10_000  # disentanglement, probes: most examples whose codes are used
     evaluation.samples = 10_000  # samples: as many, beside as many of the split

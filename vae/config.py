@@ -91,10 +91,15 @@ RULES: dict[str, Rule] = {
     "data.validation_size": _whole(-1),
     "data.size": _whole(0),
     "data.image_size": _whole(0),
-    "data.context": _one_of("", "labels", "factors", "array"),
+    "data.context": _one_of("", "labels", "factors", "array", "scaled"),
     "data.labelled": _whole(0),
     "data.labelled_share": _number(0.0, 0.99, open_low=True),
     "data.stream": _flag,
+    "data.standardize": _flag,
+    "data.split": _whole(0),
+    "data.left_out": _whole(-1),
+    "data.per_class": _whole(0),
+    "data.leave_items": _flag,
     "model.name": _text,
     "model.latent_size": _whole(1),
     "model.upper_sizes": _some_wholes,
@@ -105,6 +110,7 @@ RULES: dict[str, Rule] = {
     "model.prior_width": _whole(4),
     "model.prior_depth": _whole(1),
     "model.classifier": _text,
+    "model.regressor": _text,
     "model.groups": _some_wholes,
     "model.encoder": _text,
     "model.decoder": _text,
@@ -125,6 +131,8 @@ RULES: dict[str, Rule] = {
     "model.dense": _whole(0),
     "model.activation": _text,
     "model.dropout": _number(0.0, 0.99),
+    "model.input_dropout": _number(0.0, 0.99),
+    "model.word_dropout": _number(0.0, 1.0),
     "model.dtype": _one_of("float32", "bfloat16"),
     "objective.name": _text,
     "objective.beta": _length,
@@ -150,6 +158,7 @@ RULES: dict[str, Rule] = {
     "objective.revive": _length,
     "objective.labelled": _length,
     "objective.classification": _length,
+    "objective.regression": _length,
     "objective.tc": _length,
     "objective.critic_hidden": _some_wholes,
     "objective.critic_learning_rate": _above_zero,
@@ -177,7 +186,8 @@ RULES: dict[str, Rule] = {
     "eval.iwae_samples": _some_wholes,
     "eval.elbo_samples": _whole(1),
     "eval.metrics": _some_of(
-        "aggregate", "ais", "bdmc", "gaps", "disentanglement", "probes", "samples"
+        "aggregate", "ais", "bdmc", "gaps", "disentanglement", "probes", "samples", "anomaly",
+        "recommendation", "molecules",
     ),
     "eval.codes": _whole(2),
     "eval.samples": _whole(10),
@@ -273,13 +283,23 @@ def from_json(text: str) -> ConfigDict:
     return ConfigDict(tuples(json.loads(text))).lock()
 
 
+# Keys whose default leaves older runs as they were.
+LATER = (
+    "eval.", "data.standardize", "data.split", "data.left_out", "data.per_class",
+    "data.leave_items",
+    "model.input_dropout", "model.word_dropout", "model.regressor", "objective.regression",
+)  # fmt: skip
+
+
 def completed(config: ConfigDict) -> ConfigDict:
-    """The config of a run that may be older than some `eval` keys, which change no weight of it."""
-    known = base()
-    if known is None or not hasattr(config.get("eval"), "items"):
-        return config
-    found = config.to_dict()
-    found["eval"] = {**known["eval"], **found["eval"]}
+    """The config of a run that may be older than some keys: those of LATER get their default."""
+    known, found = base(), config.to_dict()
+    have = dict(flatten(found))
+    for key, value in flatten(known or {}):
+        if key.startswith(LATER) and key not in have:
+            group, _, name = key.partition(".")
+            if isinstance(found.get(group), dict):
+                found[group][name] = value
     return ConfigDict(found).lock()
 
 

@@ -191,12 +191,12 @@ def test_vectors_have_no_image_size(load_files):
 @pytest.mark.parametrize("name", ["data.npz", "data.npy"])
 def test_damaged_and_missing_files_are_refused(config, tmp_path, name):
     path = tmp_path / name
-    for keys in (dict(path=""), dict(path=str(path)), dict(path=str(tmp_path / "x.csv"))):
+    for keys in (dict(path=""), dict(path=str(path)), dict(path=str(tmp_path / "x.txt"))):
         with pytest.raises(UserError, match="data.path"):
             load(config(name="files", **keys))
-    (tmp_path / "x.csv").write_text("1,2")
-    with pytest.raises(UserError, match="give an .npz or .npy file"):
-        load(config(name="files", path=str(tmp_path / "x.csv")))
+    (tmp_path / "x.txt").write_text("1,2")
+    with pytest.raises(UserError, match="give an .npz, .npy or .csv file"):
+        load(config(name="files", path=str(tmp_path / "x.txt")))
     np.savez(path, x=REAL) if name == "data.npz" else np.save(path, REAL)
     whole = path.read_bytes()
     for content in (b"", whole[: len(whole) // 2], b"no array" * 50):

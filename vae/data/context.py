@@ -13,7 +13,8 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
     """The data set with a context of each example, float32 [N, C].
 
     Args:
-      source: "labels" or "factors", one-hot; or "array", the user's own `context` as it is.
+      source: "labels" or "factors", one-hot; "array", the user's own `context` as it is; or
+        "scaled", that less the training set's mean and over its standard deviation.
       labelled: if not 0, the training set becomes all of its examples without context (zeros), and
         this many of them, as many of each class as can be, with it: a fixed draw, repeated so that
         they are `share` of the whole.
@@ -43,12 +44,23 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
         }
     else:
         context = {name: np.asarray(split.context, np.float32) for name, split in splits.items()}
+    scaler = None
+    if source == "scaled":
+        mean, std = scaler = moments(dataset)
+        context = {name: (c - mean) / std for name, c in context.items()}
     splits = {
         name: dataclasses.replace(split, context=context[name]) for name, split in splits.items()
     }
     if labelled:
         splits["train"] = _partly(splits["train"], labelled, share)
-    return dataclasses.replace(dataset, splits=splits)
+    return dataclasses.replace(dataset, splits=splits, context_scaler=scaler)
+
+
+def moments(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation [C] of the training set's own context."""
+    train = np.asarray(dataset.splits["train"].context, np.float64)
+    std = train.std(0)
+    return (train.mean(0).astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
 
 
 def one_hot(values: np.ndarray, size: int) -> np.ndarray:
@@ -57,7 +69,7 @@ def one_hot(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def _column(split: Split, source: str) -> np.ndarray | None:
-    return {"labels": split.labels, "factors": split.factors, "array": split.context}[source]
+    return {"labels": split.labels, "factors": split.factors}.get(source, split.context)
 
 
 def _partly(train: Split, labelled: int, share: float) -> Split:

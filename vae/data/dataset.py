@@ -74,6 +74,10 @@ class Dataset:
     splits: dict[str, Split]
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
+    columns: tuple[str, ...] = ()  # names of a table's columns
+    vocabulary: tuple[str, ...] = ()  # what token ids stand for
+    context_scaler: tuple[np.ndarray, np.ndarray] | None = None  # as `scaler`, of the context: [C]
+    scaler: tuple[np.ndarray, np.ndarray] | None = None  # what was taken off x, and divided by: [D]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,10 +1,12 @@
-"""The user's own data: an .npz or .npy file, or a folder of PNG and JPEG pictures.
+"""The user's own data: an .npz, .npy or .csv file, or a folder of PNG and JPEG pictures.
 
 - `.npz`: `x`, or `train`, `validation` and `test` (also `x_train`, ...); labels in `labels` or `y`,
   or `train_labels`, ... (also `y_train`, ...);
-- `.npy`: one array;
   any other numbers of each example [N, C], for a conditional model, in `context`, or
-  `train_context`, ...;
+  `train_context`, ...; names of the D columns in `columns`, and of token ids
+  in `vocabulary`;
+- `.npy`: one array;
+- `.csv`: a row an example, names of the columns first; a column `label` or `y` is labels;
 - folder: pictures in it and below; sub-folders train, validation and test make the splits.
 
 Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, other whole numbers
@@ -26,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from vae.choices import choose
-from vae.data import images
+from vae.data import csvfiles, images
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.errors import UserError
 
@@ -55,7 +57,7 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
         or not of that kind.
     """
     if not path:
-        raise UserError("data.name=files needs data.path: an .npz or .npy file, or a folder")
+        raise UserError("data.name=files needs data.path: an .npz, .npy or .csv file, or a folder")
     if kind:
         choose(dict.fromkeys(_KINDS), kind, "data.kind")
     where = Path(path).expanduser()
@@ -65,12 +67,23 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
         return _dataset(_pictures(where, image_size), "grey", 256)
     if not where.is_file():
         raise UserError(f"data.path={path}: no such file or folder")
-    if where.suffix not in (".npz", ".npy"):
-        raise UserError(f"data.path={path}: give an .npz or .npy file, or a folder of PNG or JPEG")
+    if where.suffix not in (".npz", ".npy", ".csv"):
+        raise UserError(
+            f"data.path={path}: give an .npz, .npy or .csv file, or a folder of PNG or JPEG"
+        )
+    columns: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
     try:
-        content = np.load(where, mmap_mode="r")  # pickles are refused: they could run anything
+        if where.suffix == ".csv":
+            content, columns = _table(where)
+        else:
+            content = np.load(where, mmap_mode="r")  # pickles are refused: they could run anything
         if where.suffix == ".npy":
             content = {"x": content}
+        if "columns" in content:
+            columns = tuple(content["columns"].tolist())
+        if "vocabulary" in content:
+            vocabulary = tuple(content["vocabulary"].tolist())
         arrays = _arrays(content, where)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
@@ -85,15 +98,35 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
         )
         for split, (x, labels, context) in arrays.items()
     }
-    levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1)}
-    return _dataset(splits, kind, levels.get(kind, 0))
+    levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1, len(vocabulary))}
+    return _dataset(splits, kind, levels.get(kind, 0), columns, vocabulary)
 
 
-def _dataset(splits: dict[str, Split], kind: str, levels: int) -> Dataset:
+def _table(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """A table's features and labels as arrays, and the features' names."""
+    values, names = csvfiles.read(path)
+    features = [name not in csvfiles.LABELS for name in names]
+    if not any(features):
+        raise UserError(f"{path} has no column of features, only {', '.join(names)}")
+    content = {"x": values[:, features]}
+    if not all(features):
+        content["labels"] = values[:, features.index(False)]
+    return content, tuple(np.array(names)[features].tolist())
+
+
+def _dataset(
+    splits: dict[str, Split],
+    kind: str,
+    levels: int,
+    columns: tuple[str, ...] = (),
+    vocabulary: tuple[str, ...] = (),
+) -> Dataset:
     shapes = {split: examples.x.shape[1:] for split, examples in splits.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(f"data.path: the splits differ in the shape of an example: {shapes}")
-    return Dataset("files", "local", kind, levels, splits)
+    return Dataset(
+        "files", "local", kind, levels, splits, columns=columns, vocabulary=vocabulary
+    )
 
 
 def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarray, Any, Any]]:

@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 
 from vae.choices import choose
-from vae.data import binarization, context, digits, files, images, records, sprites
+from vae.data import (
+    binarization,
+    changes,
+    context,
+    digits,
+    files,
+    images,
+    originals,
+    records,
+    sprites,
+)
 from vae.data.dataset import Dataset, Lazy
 from vae.data.splits import partition
 from vae.data.table import SEED, Row, row
@@ -40,10 +50,11 @@ def load(data: Any) -> Dataset:
         raise UserError("data.stream reads x alone: set data.stream=False, or data.context=''")
     whole = _source(entry, data)
     sizes = {split: len(examples) for split, examples in whole.splits.items()}
-    validation, test = entry.validation, entry.test
-    if entry.source == "files":
-        validation = test = max(1, sizes["train"] // 10)
-    parts = partition(sizes, validation, test, entry.shuffle, data.validation_size, data.size)
+    tenth = max(1, sizes["train"] // 10)
+    parts = partition(
+        sizes, entry.validation or tenth, entry.test or tenth, entry.shuffle, data.validation_size,
+        data.size, 0 if data.per_class else data.split,
+    )  # fmt: skip
     if data.image_size and len(whole.shape) == 1:
         raise UserError(f"data.image_size={data.image_size}: {data.name} holds vectors, not images")
     binarize = _binarized_splits(data, whole)
@@ -59,6 +70,7 @@ def load(data: Any) -> Dataset:
     whole = dataclasses.replace(whole, splits=splits)
     if binarize == set(splits):
         whole = dataclasses.replace(whole, kind="binary", levels=2)
+    whole = changes.changed(whole, data)
     if not data.context:
         return whole
     return context.attach(whole, data.context, data.labelled, data.labelled_share)
@@ -73,6 +85,8 @@ def _source(entry: Row, data: Any) -> Dataset:
             return sprites.load(data.name, entry)
         case "files":
             return files.load(data.path, data.image_size, data.kind)
+        case "arrays":
+            return originals.load(data.name, entry, data.dir)
         case _:
             return records.load(data.name, entry, data.dir, data.image_size, data.stream)
 

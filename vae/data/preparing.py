@@ -1,10 +1,10 @@
-"""Making a data set in TFDS's own format: from the internet, or from local original files."""
+"""Making a data set ready: from the internet, or from local original files."""
 
 import importlib.util
 from pathlib import Path
 from typing import Any
 
-from vae.data import idx, records
+from vae.data import adbench, idx, originals, records
 from vae.data.table import Row, row
 from vae.errors import RunError, UserError
 
@@ -16,15 +16,21 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
     is never taken for the data set.
 
     Args:
-      name: of a row whose source is TFDS.
+      name: of a row whose source is TFDS or files of arrays; "adbench": all of its tables.
       directory: TFDS's data_dir; '' for $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      source_dir: folder of the original IDX files (the MNIST family), read without TensorFlow.
+      source_dir: folder of the original files, read without TensorFlow; of what TFDS has, of the
+        MNIST family's IDX files alone.
 
     Raises:
       UserError: nothing to prepare, TensorFlow is missing, or the original files are wrong.
       RunError: the download or the writing failed.
     """
+    if name == "adbench":
+        made = [prepare(each, directory, source_dir) for each in _at_hand(source_dir)]
+        return made[0].parent.parent
     entry = row(name)
+    if entry.source == "arrays":
+        return originals.prepare(name, entry, directory, source_dir)
     if entry.source != "tfds":
         raise UserError(f"{name} needs no preparing: train with data.name={name} right away")
     if source_dir is not None and name not in idx.FAMILY:
@@ -56,6 +62,21 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
     ) as error:
         raise RunError(f"preparing {name} failed: {_line(error)}") from error
     return folder
+
+
+def _at_hand(source_dir: str | None) -> list[str]:
+    """ADBench's tables: those in a folder, or all of them.
+
+    Raises:
+      UserError: the folder has none.
+    """
+    if source_dir is None:
+        return list(adbench.NAMES)
+    folder = Path(source_dir).expanduser()
+    found = [name for name, file in adbench.NAMES.items() if (folder / file).exists()]
+    if not found:
+        raise UserError(f"{folder} holds no table of ADBench, such as 38_thyroid.npz")
+    return found
 
 
 def _line(error: Exception) -> str:

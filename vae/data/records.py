@@ -75,10 +75,7 @@ def check(where: Path, name: str, directory: str) -> bytes:
       UserError: it is not there, damaged, or in a format that only TensorFlow reads.
     """
     if not where.exists():
-        option = f" --data_dir {shlex.quote(directory)}" if directory else ""
-        raise UserError(
-            f"{name} is not prepared: no {where}\nRun: ./launch.sh prepare {name}{option}"
-        )
+        raise not_prepared(name, where, directory)
     try:
         content = (where / "dataset_info.json").read_bytes()
         file_format = json.loads(content).get("fileFormat", "tfrecord")
@@ -90,6 +87,14 @@ def check(where: Path, name: str, directory: str) -> bytes:
             f"Prepare it in another folder: ./launch.sh prepare {name} --data_dir DIR"
         )
     return content
+
+
+def not_prepared(name: str, where: Path, directory: str) -> UserError:
+    """The error that says how to make a data set."""
+    option = f" --data_dir {shlex.quote(directory)}" if directory else ""
+    return UserError(
+        f"{name} is not prepared: no {where}\nRun: ./launch.sh prepare {name}{option}"
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> UserError:

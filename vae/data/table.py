@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 from vae.choices import choose
+from vae.data.adbench import NAMES as _ADBENCH
 
 SEED = 20131220  # of every split, subset and static binarisation: the same in all runs
 
@@ -16,13 +17,13 @@ SEED = 20131220  # of every split, subset and static binarisation: the same in a
 class Row:
     """One data set: where it comes from, what it holds, how it is read."""
 
-    source: str  # the room that reads it: 'bundled', 'rendered', 'files', 'tfds'
+    source: str  # the room that reads it: 'bundled', 'rendered', 'files', 'tfds', 'arrays'
     version: str
     shape: tuple[int, ...]  # of an example as it is loaded; () for the user's own files
     sizes: dict[str, int]  # examples in the splits of the source
     kind: str = "grey"
     levels: int = 256
-    validation: int = 0  # examples that make the validation set, unless the config says
+    validation: int = 0  # examples that make the validation set, unless the config says; 0: a tenth
     test: int = 0  # the same for the test set
     shuffle: bool = False  # take those by a fixed seed, because the order means something
     tfds: str = ""  # TFDS name, with its config
@@ -43,6 +44,16 @@ def _tfds(name: str, version: str, shape: tuple[int, ...], train: int, **rest: A
     return Row("tfds", version, shape, sizes, tfds=name, **rest)
 
 
+def _movielens(users: int, validation: int, test: int) -> Row:
+    return Row(
+        "arrays", "1.0", (), {"train": users}, "counts", 0, validation, test, shuffle=True
+    )
+
+
+_QM9 = Row(
+    "arrays", "1.0", (), {"train": 133_885}, "tokens", 0, validation=5_000, test=10_000,
+    shuffle=True,
+)  # fmt: skip
 _SPRITES = (("shape", 3), ("scale", 6), ("orientation", 40), ("x", 32), ("y", 32))
 _DSPRITES = (
     ("label_shape", 3),
@@ -113,6 +124,19 @@ ROWS = {
         label="label_category", factors=_SMALLNORB,
     ),
 }  # fmt: skip
+
+
+ROWS |= {
+    "freyfaces": Row(
+        "arrays", "1.0", (28, 20, 1), {"train": 1_965}, validation=200, test=200, shuffle=True
+    ),
+    "qm9": _QM9,
+    "qm9_smiles": _QM9,
+    "movielens_100k": _movielens(942, 100, 200),
+    "movielens_1m": _movielens(6_034, 500, 1_000),
+    "movielens_20m": _movielens(136_677, 10_000, 10_000),
+    **{name: Row("arrays", "1.0", (), {}, "real", 0, shuffle=True) for name in _ADBENCH},
+}
 
 
 def row(name: str) -> Row:
