@@ -18,6 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 from tests import combinations  # noqa: E402
 
@@ -27,6 +28,18 @@ jax.config.update("jax_debug_key_reuse", True)
 
 # Probability first: where it is wrong, the rest fails for the same reason.
 ORDER = ("probability", "objectives", "networks", "data", "training", "evaluation", "reports")
+
+# Tests here compile many functions and run each once.
+QUICKLY_COMPILED = ("models", "networks", "objectives", "probability")
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(request):
+    before = jax.config.read("jax_disable_most_optimizations")
+    room = request.path.relative_to(ROOT / "tests").parts[0]
+    jax.config.update("jax_disable_most_optimizations", before or room in QUICKLY_COMPILED)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def pytest_addoption(parser):

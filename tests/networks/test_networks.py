@@ -9,7 +9,7 @@ from tests.helpers import with_random_parameters
 from vae.errors import UserError
 from vae.networks import decoders, encoders, layers
 
-NAMES = ["conv", "gated_mlp", "mlp", "resnet"]
+NAMES = ["conv", "gated_mlp", "mlp", "resnet"]  # of any shape; along sequences: test_recurrent
 SHAPES = [(28, 28, 1), (9, 13, 3), (1, 1, 2)]
 SHAPE, LATENTS = (5, 6, 2), 3
 
@@ -44,7 +44,7 @@ def traced(module, x):
 
 
 def test_names():
-    assert sorted(encoders.__all__) == sorted(decoders.__all__) == NAMES
+    assert sorted(encoders.__all__) == sorted(decoders.__all__) == sorted([*NAMES, "gru"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,6 +23,7 @@ CODES = {"model__name": "vqvae", "model__codes": 4, "model__code_size": 2, "mode
 NEEDS = {  # what an objective needs of the rest of the config
     "m2": CLASSIFIED,
     "supervised": CLASSIFIED,
+    "property_vae": {"data__context": "labels", "model__regressor": "mlp"},
     "sigma_vae": {"data__binarization": "none", "model__likelihood": "gaussian_learned"},
     "vq": CODES,
 }

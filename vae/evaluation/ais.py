@@ -81,7 +81,7 @@ class _Path:
 
     def log_likelihood(self, z: jax.Array) -> jax.Array:
         """log p(x|z) [K, B]."""
-        return self.model.log_likelihood(self.model.decode(z), self.x)
+        return self.model.log_likelihood(self.model.theta(z, self.x), self.x)
 
     def move(
         self, z: jax.Array, beta: jax.Array, keys: jax.Array, step: jax.Array
@@ -204,7 +204,7 @@ def bidirectional(model: Model, annealing: Annealing) -> PerExample:
     def function(variables: Any, x: jax.Array, keys: jax.Array) -> dict[str, jax.Array]:
         bound = model.bind(variables)
         z = bound.sample_prior(noise.fold(keys, PRIOR))
-        drawn = jax.vmap(model.likelihood.sample)(noise.fold(keys, DATA), bound.decode(z))
+        drawn = bound.draw(noise.fold(keys, DATA), z)
         path = _Path(bound, annealing, drawn.reshape(x.shape))
         steps = path.tune(noise.fold(keys, PILOT), min(4, annealing.chains))
         found = path.forward(noise.fold(keys, FORWARD), steps)

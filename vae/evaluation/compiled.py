@@ -31,6 +31,7 @@ class Compiled:
         self.prior = PerExample(self._prior)
         self.codes = PerExample(self._codes)
         self.classify = PerExample(self._classify)
+        self.predict = PerExample(self._predict)
         self.elbo = functools.cache(lambda samples=1: bounds.elbo(model, samples))
         self.iwae = functools.cache(lambda samples: bounds.iwae(model, samples))
         self.ais = functools.cache(lambda annealing: ais.ais(model, annealing))
@@ -62,9 +63,11 @@ class Compiled:
     def _classify(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
         return self.model.bind(weights).classify(x)
 
+    def _predict(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind(weights).predict(z)
+
     def _prior(self, weights: Any, temperature: jax.Array, keys: jax.Array) -> jax.Array:
         return self.model.bind(weights).sample_prior(keys, temperature[:, None])
 
     def _draw(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
-        theta = self.model.bind(weights).decode(z)
-        return jax.vmap(self.model.likelihood.sample)(keys, theta)
+        return self.model.bind(weights).draw(keys, z)

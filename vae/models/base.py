@@ -5,6 +5,8 @@ outside sees one kind of model. A model has
 
 - `encode(x, keys=None)`: q(z|x), with what `vae.probability.distributions` lists;
 - `decode(z, keys=None)`: the likelihood's parameters theta [..., H, W, channels] for z [..., L];
+  `theta(z, x, keys=None)` those of p(x|z) at some x, which a decoder that goes along a sequence is
+  given; `draw(keys, z)` an x of p(x|z);
 - `log_prior(z)`: log p(z) [...] nats;
 - `sample_prior(keys, temperature=1.0)`: one draw of p(z) a key, z [B, L];
 - `joint(q, x, keys, ...)`: draws of q(z|x) and every term of the bounds at them, in one pass;
@@ -22,8 +24,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae.networks.layers import widened
+from vae.networks.layers import dropout, widened
 from vae.probability import noise
+
+INPUT = 1000  # the input's number among the layers that drop values
 
 
 class Joint(NamedTuple):
@@ -49,6 +53,8 @@ class Model(nn.Module, kw_only=True):
     likelihood: Any  # an instance of probability.likelihoods
     latent_size: int  # L
     context_size: int = 0  # numbers that the model is given beside x; 0: none
+    regressor: nn.Module | None = None  # z -> features [B, F], for `predict`
+    input_dropout: float = 0.0  # share of what the encoder sees that is left out in training
     classifier: nn.Module | None = None  # x -> features [B, F], for `classify`
     critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
 
@@ -60,9 +66,16 @@ class Model(nn.Module, kw_only=True):
     def setup(self) -> None:
         if self.classifier is not None:
             self.classes = nn.Dense(self.context_size)
+        if self.regressor is not None:
+            self.predicted = nn.Dense(self.context_size)
         if self.likelihood.num_scalars:
             initial = self.likelihood.initial_scalars()
             self.scalars = self.param("likelihood", lambda key: jnp.asarray(initial))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model is given the context, and does not predict it."""
+        return bool(self.context_size) and self.regressor is None
 
     @property
     def context(self) -> jax.Array | None:
@@ -73,10 +86,20 @@ class Model(nn.Module, kw_only=True):
             return jnp.zeros((1, self.context_size))
         return self.get_variable("context", "c")
 
+    def encoder_input(self, x: jax.Array, keys: jax.Array | None) -> jax.Array:
+        """What the encoder sees of x [B, *shape]."""
+        seen = self.likelihood.encoder_input(x)
+        return dropout(seen, keys, self.input_dropout, INPUT)
+
     def classify(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """log q(y|x) [B, C] by the classifier, whatever the context."""
         features = self.classifier(self.likelihood.encoder_input(x), keys)
         return jax.nn.log_softmax(self.classes(widened(features)))
+
+    def predict(self, z: jax.Array) -> jax.Array:
+        """The context [B, C] that z [B, L] tells of, by the regressor."""
+        z = z if self.mask is None else z * self.mask
+        return self.predicted(widened(self.regressor(z)))
 
     def with_scalars(self, theta: jax.Array) -> jax.Array:
         """theta [..., channels] and the likelihood's learned scalars, a block of channels each."""
@@ -85,14 +108,27 @@ class Model(nn.Module, kw_only=True):
         scalars = [jnp.broadcast_to(scalar, theta.shape) for scalar in self.scalars]
         return jnp.concatenate([theta, *scalars], axis=-1)
 
-    def through_decoder(self, z: jax.Array, keys: jax.Array | None) -> jax.Array:
+    def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """The likelihood's parameters [..., B, H, W, channels] at x [B, *shape], z [..., B, L]."""
+        return self.decode(z, keys)
+
+    def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
+        """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]."""
+        return jax.vmap(self.likelihood.sample)(keys, self.decode(z))
+
+    def through_decoder(
+        self, z: jax.Array, keys: jax.Array | None, *given: jax.Array
+    ) -> jax.Array:
         """theta [..., H, W, channels] by the module `decoder` at its inputs z [..., D].
+
+        `given` [..., T] is what such a decoder is given that goes along a sequence.
 
         Dropout's keys are those of the B examples; each of several draws z [K, B, D] has its own.
         """
         if keys is not None and z.ndim > 2:
             keys = jax.vmap(lambda k: noise.fold(keys, k))(jnp.arange(z.shape[0])).reshape(-1)
-        theta = self.decoder(z.reshape(-1, z.shape[-1]), keys)
+        given = tuple(x.reshape(-1, x.shape[-1]) for x in given)
+        theta = self.decoder(z.reshape(-1, z.shape[-1]), keys, *given)
         return self.with_scalars(theta.reshape(*z.shape[:-1], *theta.shape[1:]))
 
     def log_likelihood(self, theta: jax.Array, x: jax.Array) -> jax.Array:
@@ -114,6 +150,8 @@ class Model(nn.Module, kw_only=True):
             self.judge(joint.z)
         if self.classifier is not None:
             self.classify(x)
+        if self.regressor is not None:
+            self.predict(joint.z[0])
         return joint
 
 

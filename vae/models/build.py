@@ -82,13 +82,25 @@ def check_context(config: ConfigDict, prior: type, context_size: int) -> None:
             f"model.prior={config.prior!r} learns inputs, which have no context of their own: set "
             "model.prior=conditional, or data.context=''"
         )
+    if config.regressor and not context_size:
+        raise UserError("model.regressor predicts the context: set data.context, such as scaled")
     if config.classifier and not context_size:
         raise UserError("model.classifier is for the context: set data.context=labels")
 
 
+def check_sequence(config: ConfigDict, kind: str) -> None:
+    """Raises UserError where networks along sequences have none, or a model cannot use them."""
+    if "gru" not in (config.encoder, config.decoder):
+        return
+    if kind != "tokens":
+        raise UserError("model.encoder and model.decoder 'gru' are for tokens: set both to mlp")
+    if config.name != "vae" and config.decoder == "gru":
+        raise UserError(f"model.name={config.name!r} cannot decode by 'gru': set model.name=vae")
+
+
 def check_layers(config: ConfigDict, context_size: int) -> None:
     """Raises UserError where a model of several layers is given what it has no place for."""
-    if context_size:
+    if context_size and not config.regressor:
         raise UserError(f"model.name={config.name!r} takes no context: set data.context=''")
     for key, default in (("posterior", "diagonal"), ("prior", "normal")):
         if config[key] != default:
@@ -162,6 +174,7 @@ def from_config(
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
     kind = kind or likelihood.kinds[0]
     chosen = choose(KINDS, config.name, "model.name")
+    check_sequence(config, kind)
     if chosen is VAE:
         posterior = choose(posteriors, config.posterior, "model.posterior")
         prior = choose(priors, config.prior, "model.prior")
@@ -176,6 +189,7 @@ def from_config(
         "critic": critic,
         "context_size": context_size,
         "classifier": None,
+        "regressor": None,
         "dtype": jnp.dtype(config.dtype),
         "shape": tuple(shape),
         "channels": likelihood.channels(image_shape(shape)[-1]),
@@ -193,4 +207,6 @@ def from_config(
         ends["classifier"] = build(
             networks.encoders, config.classifier, "model.classifier", values
         )
+    if config.regressor:
+        ends["regressor"] = build(networks.encoders, config.regressor, "model.regressor", values)
     return build(KINDS, config.name, "model.name", values | ends)

@@ -35,20 +35,41 @@ class VAE(Model, kw_only=True):
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Any:
         """q(z|x), with float32 parameters whatever the networks compute in."""
-        if self.context is None:
-            features = self.encoder(self.likelihood.encoder_input(x), keys)
+        if not self.conditional:
+            features = self.encoder(self.encoder_input(x, keys), keys)
         else:
-            features = self.encoder(self.likelihood.encoder_input(x), keys, self.context)
+            features = self.encoder(self.encoder_input(x, keys), keys, self.context)
         q = self.posterior(widened(features))
         return q if self.mask is None else q.masked(self.mask)
 
     def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
+        return self.through_decoder(self._seen(z), keys)
+
+    def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        if not self.sequential:
+            return self.decode(z, keys)
+        return self.through_decoder(
+            self._seen(z), keys, jnp.broadcast_to(x, (*z.shape[:-1], x.shape[-1]))
+        )
+
+    def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
+        if not self.sequential:
+            return super().draw(keys, z)
+        return self.decoder.sample(keys, self._seen(z))[..., None].astype(jnp.float32)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the decoder goes along a sequence, each value given those before it."""
+        return getattr(self.decoder, "sequential", False)
+
+    def _seen(self, z: jax.Array) -> jax.Array:
+        """What the decoder sees [..., D] of z [..., L]: its part that counts, and the context."""
         z = z if self.mask is None else z * self.mask
-        if self.context is not None:
+        if self.conditional:
             c = jnp.broadcast_to(self.context, (*z.shape[:-1], self.context_size))
             z = jnp.concatenate([c, z], axis=-1)  # the axis grows with L at its end
-        return self.through_decoder(z, keys)
+        return z
 
     def _given(self) -> tuple[Any, ...]:
         """What the prior's methods take last: the posterior of its own inputs if it has any, or the
@@ -97,7 +118,7 @@ class VAE(Model, kw_only=True):
         latent if it can be (G = L); otherwise log q(z|x) - log p(z), averaged over the draws.
         """
         z, log_q = q.sample_and_log_prob(keys, first, count)
-        theta = self.decode(z, dropout)
+        theta = self.theta(z, x, dropout)
         log_prior = self.log_prior(z)
         if isinstance(q, self.prior.analytic):
             kl = self.prior.kl(q, *self._given())

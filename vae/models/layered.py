@@ -102,7 +102,7 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
         self.inference = [self.conditional(size) for size in self.sizes[1:]]
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
-        features = self.encoder(self.likelihood.encoder_input(x), keys)
+        features = self.encoder(self.encoder_input(x, keys), keys)
         return LayeredPosterior(self, self.head(widened(features)))
 
     def infer(self, evidence: Diagonal, eps: jax.Array) -> Walked:
@@ -129,7 +129,7 @@ class ladder(_Layered, kw_only=True):  # noqa: N801
         self.heads = [Conditional(size, (), self.activation) for size in self.sizes]
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
-        values = widened(self.encoder(self.likelihood.encoder_input(x), keys))
+        values = widened(self.encoder(self.encoder_input(x, keys), keys))
         evidence = [self.heads[0](values)]
         for body, head in zip(self.upward, self.heads[1:], strict=True):
             values = body(values)

@@ -87,7 +87,7 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
         return self.with_scalars(theta.reshape(*leading, *theta.shape[1:]))
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
-        return LayeredPosterior(self, self.encoder(self.likelihood.encoder_input(x)))
+        return LayeredPosterior(self, self.encoder(self.encoder_input(x, keys)))
 
     def infer(self, evidence: list[jax.Array], eps: jax.Array) -> Walked:
         maps = [jnp.tile(a, (eps.shape[0], 1, 1, 1)) for a in evidence]

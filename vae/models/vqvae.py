@@ -82,7 +82,7 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
         return self.latent_size // self.code_size
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Codes:
-        features = widened(self.encoder(self.likelihood.encoder_input(x), keys))
+        features = widened(self.encoder(self.encoder_input(x, keys), keys))
         if self.spatial:
             features = features.reshape(len(x), self.positions, -1)
         raw = self.head(features).reshape(len(x), self.positions, self.code_size)

@@ -24,8 +24,11 @@ from vae.networks.layers import (
     gated,
     widened,
 )
+from vae.networks.recurrent import gru_decoder
 
-__all__ = ["conv", "gated_mlp", "mlp", "resnet"]
+__all__ = ["conv", "gated_mlp", "gru", "mlp", "resnet"]
+
+gru = gru_decoder
 
 
 class mlp(nn.Module):  # noqa: N801  (the name is the config value)

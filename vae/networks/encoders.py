@@ -19,8 +19,11 @@ from vae.networks.layers import (
     gain,
     gated,
 )
+from vae.networks.recurrent import gru_encoder
 
-__all__ = ["conv", "gated_mlp", "mlp", "resnet"]
+__all__ = ["conv", "gated_mlp", "gru", "mlp", "resnet"]
+
+gru = gru_encoder
 
 
 def with_context(x: jax.Array, context: jax.Array | None, dtype: DTypeLike) -> jax.Array:

@@ -24,6 +24,7 @@ from vae.objectives.disentangling import beta_tcvae, dip_i, dip_ii
 from vae.objectives.elbo import capacity, elbo
 from vae.objectives.free_bits import free_bits, free_bits_per_example
 from vae.objectives.importance import ciwae, dreg, iwae, miwae, piwae, renyi, stl
+from vae.objectives.property_vae import property_vae
 from vae.objectives.quantised import vq
 from vae.objectives.semi_supervised import m2, supervised
 
@@ -44,6 +45,7 @@ __all__ = [
     "m2",
     "miwae",
     "piwae",
+    "property_vae",
     "rae",
     "renyi",
     "sigma_vae",

@@ -16,7 +16,7 @@ from vae.probability import noise
 def mean_terms(model: Model, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, Terms]:
     """z = E_q[z] [B, L], and the terms of the bound with reconstruction = -log p(x|z) at that z."""
     q, _, terms = infer(model, x, keys)
-    theta = model.decode(q.mean, noise.fold(noise.fold(keys, 0), 2))
+    theta = model.theta(q.mean, x, noise.fold(noise.fold(keys, 0), 2))
     return q.mean, terms | {"reconstruction": -model.log_likelihood(theta, x)}
 
 

@@ -49,7 +49,7 @@ def log_weights(
     model: Model, x: jax.Array, z: jax.Array, log_q: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, Terms]:
     """As `sampled_weights`, of given draws z [K, B, L] with log q(z|x) [K, B]."""
-    theta = model.decode(z, noise.fold(noise.fold(keys, 0), 1))
+    theta = model.theta(z, x, noise.fold(noise.fold(keys, 0), 1))
     return _weights(model.log_likelihood(theta, x), model.log_prior(z), log_q)
 
 

@@ -66,6 +66,10 @@ def check(config: ConfigDict, num_examples: int) -> None:
             f"objective.name={name!r} trains a classifier: set data.context=labels and "
             "model.classifier=mlp"
         )
+    if (name == "property_vae") != bool(config.model.regressor):
+        raise UserError(
+            "objective.name='property_vae' and model.regressor go together: set both, or neither"
+        )
     exact = name == "beta_tcvae" and config.objective.estimator == "exact"
     if exact and batch != num_examples:
         raise UserError(

@@ -28,6 +28,14 @@ Validate = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size)
 
 def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """What a trained model must know of its data, so that loading one reads no data."""
+    table = {"columns": list(dataset.columns)} if dataset.columns else {}
+    if dataset.scaler is not None:
+        table["mean"], table["std"] = (values.tolist() for values in dataset.scaler)
+    if dataset.context_scaler is not None:
+        scaler = (values.tolist() for values in dataset.context_scaler)
+        table["context_mean"], table["context_std"] = scaler
+    if dataset.vocabulary:
+        table["vocabulary"] = list(dataset.vocabulary)
     return {
         "name": dataset.name,
         "version": dataset.version,
@@ -37,6 +45,7 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "context_size": dataset.context_size,
         "shape": list(dataset.splits["train"].x.shape[1:]),
         "sizes": {name: len(split) for name, split in dataset.splits.items()},
+        **table,
     }
 
 
