@@ -1,4 +1,4 @@
-"""The two ways a command ends badly; `vae.__main__` prints either as one or two lines."""
+"""The two ways a command ends badly; `vae.command` prints either as one or two lines."""
 
 
 class UserError(Exception):

@@ -12,13 +12,19 @@ from typing import Any
 import jax
 import numpy as np
 
+from vae import runs
+from vae.data.likes import hold_back
 from vae.errors import UserError
 from vae.evaluation import aggregate as aggregated
+from vae.evaluation import anomaly as anomalies
+from vae.evaluation import molecules as chemistry
+from vae.evaluation import ranking
 from vae.evaluation import samples as sampled
 from vae.evaluation.ais import Annealing
 from vae.evaluation.batches import mean_and_stderr
 from vae.evaluation.disentanglement import scores
 from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
+from vae.evaluation.recommend import score
 from vae.evaluation.samples.kept import kept
 from vae.evaluation.trained import Trained
 
@@ -72,7 +78,7 @@ def metric(values: Any, name: str, unit: str) -> dict[str, Any]:
 def aggregate(subject: Subject) -> Found:
     """Mutual information, and the aggregate posterior's distance from the prior."""
     run = subject.run
-    if run.model.context_size:
+    if run.model.conditional:
         raise UserError("eval.metrics: the aggregate posterior of a conditional model is not one")
     found = aggregated.measure(
         run.compiled.aggregate, run.variables, subject.x, subject.key,
@@ -158,7 +164,7 @@ def probes(subject: Subject) -> Found:
     labels = {part: run.dataset.splits[part].labels for part in ("train", subject.split)}
     if any(of is None for of in labels.values()):
         raise UserError(f"eval.metrics: probes need labels, and {_named(run)} has none")
-    if run.model.context_size:
+    if run.model.conditional:
         raise UserError("eval.metrics: probes are of codes of x alone, and this model sees more")
     rows = _spread(len(labels["train"]), num)
     train = run.encode(run.seen("train")[rows])[0], np.asarray(labels["train"][rows])
@@ -184,6 +190,56 @@ def samples(subject: Subject) -> Found:
     return {name: m | {"unit": f"{m['unit']}; {what}"} for name, m in found.items()}, {}
 
 
+def anomaly(subject: Subject) -> Found:
+    """How well each anomaly score tells examples of label 1 from those of label 0."""
+    run = subject.run
+    labels = run.dataset.splits[subject.split].labels
+    if labels is None or not {0, 1} == set(np.unique(labels).tolist()):
+        raise UserError(
+            f"eval.metrics: anomaly needs labels 0 and 1 in the {subject.split} split, and "
+            f"{_named(run)} has others or none"
+        )
+    scored = anomalies.scores(run, subject.x, subject.context)
+    usual = anomalies.scores(run, run.examples("validation"), run.context("validation"))
+    usual = {f"validation_{name}": values for name, values in usual.items()}
+    runs.write_arrays(run.workdir / "anomaly.npz", scored | usual | {"labels": labels})
+    found = {name: anomalies.metrics(values, labels) for name, values in scored.items()}
+    return {f"{kind}_{name}": m for name, of in found.items() for kind, m in of.items()}, {}
+
+
+def recommendation(subject: Subject) -> Found:
+    """Recall and NDCG of likes that are held back, the others being shown."""
+    run = subject.run
+    if run.config.model.likelihood != "multinomial":
+        raise UserError("eval.metrics: recommendation is of likes, by model.likelihood=multinomial")
+    data = run.config.data
+    shown, held = hold_back(subject.x, seed=data.split if data.leave_items else SEED)
+    return ranking.metrics(ranking.measure(lambda likes: score(run, likes), shown, held)), {}
+
+
+def molecules(subject: Subject) -> Found:
+    """Molecules drawn from the prior beside those of the split; how many come back from their
+    latents; and what the regressor, if any, tells of their properties."""
+    run, num = subject.run, subject.settings.samples
+    made = chemistry.of_run(run, run.sample(num, seed=SEED, draw=True))
+    reference = chemistry.of_run(run, subject.x[:num])
+    training = chemistry.of_run(run, run.seen("train")[:])
+    found = chemistry.scores(made, reference, training)
+    same = (run.reconstruct(subject.x[:num]) == subject.x[:num]).all(axis=1)
+    found["reconstruction"] = metric(
+        same, "reconstruction", f"share of {len(same):,} examples, every id, from the mean of q"
+    )
+    if run.model.regressor is not None:
+        known = run.dataset.splits[subject.split].context
+        guessed = run.predict(subject.posterior_mean)
+        left = np.square(known - guessed).sum(0) / np.square(known - known.mean(0)).sum(0)
+        for column, share in enumerate(left):
+            name = f"r2_{column}"
+            unit = f"share of the variance of column {column} of the context, {len(known):,}"
+            found[name] = {"value": float(1.0 - share), "stderr": None, "unit": unit}
+    return found, {}
+
+
 def _named(run: Trained) -> str:
     return f"the data set {run.dataset.name}"
 
@@ -201,4 +257,7 @@ GROUPS = {
     "disentanglement": disentanglement,
     "probes": probes,
     "samples": samples,
+    "anomaly": anomaly,
+    "recommendation": recommendation,
+    "molecules": molecules,
 }

@@ -45,7 +45,7 @@ def fit(
     chosen = choose(SAMPLERS, name, "sampler")
     if chosen is prior:
         return prior(run)
-    if run.model.context_size:
+    if run.model.conditional:
         raise UserError(f"sampler={name!r} ignores the context that the model takes: use prior")
     if run.config.model.name == "vqvae":
         raise UserError(f"sampler={name!r} is no density of a codebook's codes: use prior")

@@ -9,6 +9,7 @@ import numpy as np
 
 from vae import data, models, runs
 from vae.checkpoint import Checkpoints
+from vae.data.changes import standardize
 from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
@@ -117,25 +118,39 @@ class Trained:
 
     def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None:
         """The context of the first `num` examples of a split: [N, C]; None where there is none."""
-        return None if not self.model.context_size else self.dataset.splits[split].context[:num]
+        return None if not self.model.conditional else self.dataset.splits[split].context[:num]
 
     def contexts(self, num: int) -> np.ndarray | None:
         """What `num` samples to look at are given: every class by turns, or the contexts of the
         first test examples; None where there is no context."""
-        if self.model.context_size and self.config.data.context == "labels":
+        if self.model.conditional and self.config.data.context == "labels":
             return np.arange(num) % self.model.context_size
         known = self.context("test")
         return None if known is None else known[np.arange(num) % len(known)]
 
+    def prepare(self, raw: np.ndarray) -> np.ndarray:
+        """Raw vectors [N, D] as the model sees them: standardised where its training data were."""
+        if "mean" not in self.described:
+            return raw
+        if np.ndim(raw) != 2 or np.shape(raw)[1] != len(self.described["mean"]):
+            wanted = len(self.described["mean"])
+            raise UserError(f"x has shape {np.shape(raw)}; this model takes [N, {wanted}]")
+        return standardize(raw, *(np.asarray(self.described[name]) for name in ("mean", "std")))
+
     def encode(self, x: np.ndarray, context: Context = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of q(z|x): two arrays [N, latent_size]."""
-        both = self._apply(self.compiled.encode, self._examples(x), context)
+        both = self._apply(self.compiled.encode, self.check(x), context)
         mean, std = (values[:, : self.latent_size] for values in both)
         return mean, std
 
     def decode(self, z: np.ndarray, context: Context = None) -> np.ndarray:
         """The mean of p(x|z): [N, *shape] for z [N, latent_size]."""
         return self._images(self._apply(self.compiled.decode, self._latents(z), context))
+
+    def draw(self, z: np.ndarray, seed: int = 0, context: Context = None) -> np.ndarray:
+        """One x of p(x|z) for each z [N, latent_size]: [N, *shape]."""
+        drawn = self._apply(self.compiled.draw, self._latents(z), context, _key(seed))
+        return self._images(drawn)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Probabilities [N, C] of the classes, by the model's classifier.
@@ -145,8 +160,18 @@ class Trained:
         """
         if self.model.classifier is None:
             raise UserError("this model has no classifier: train one with model.classifier=mlp")
-        x = self._examples(x)
+        x = self.check(x)
         return np.exp(self.compiled.classify(self.variables, x, _key(0), BATCH))
+
+    def predict(self, z: np.ndarray) -> np.ndarray:
+        """What the model's regressor tells of z [N, latent_size]: [N, C], scaled as the context.
+
+        Raises:
+          UserError: it has none.
+        """
+        if self.model.regressor is None:
+            raise UserError("this model has no regressor: train one with model.regressor=mlp")
+        return self.compiled.predict(self.variables, self._latents(z), _key(0), BATCH)
 
     def sample(
         self,
@@ -194,7 +219,7 @@ class Trained:
     ) -> np.ndarray:
         """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
         bound = self.compiled.iwae(samples)
-        return self._apply(bound, self._examples(x), context, _key(seed), 100)
+        return self._apply(bound, self.check(x), context, _key(seed), 100)
 
     def _apply(
         self,
@@ -206,10 +231,12 @@ class Trained:
     ) -> Any:
         """A compiled function of values [N, ...], each in its context."""
         key = _key(0) if key is None else key
-        return function(self.variables, values, key, batch, self._context(context, len(values)))
+        given = self.check_context(context, len(values))
+        return function(self.variables, values, key, batch, given)
 
-    def _context(self, context: Context, count: int) -> np.ndarray | None:
-        size = self.model.context_size
+    def check_context(self, context: Context, count: int) -> np.ndarray | None:
+        """The context of `count` examples [N, C]; a UserError where it does not fit."""
+        size = self.model.context_size if self.model.conditional else 0
         if not size:
             if context is not None:
                 raise UserError("this model takes no context: it was trained with data.context=''")
@@ -234,7 +261,8 @@ class Trained:
             raise UserError(f"z has shape {z.shape}; this model takes [N, {self.latent_size}]")
         return self.compiled.latents(z)
 
-    def _examples(self, x: np.ndarray) -> np.ndarray:
+    def check(self, x: np.ndarray) -> np.ndarray:
+        """x as float32 [N, *shape]; a UserError where the model cannot take it."""
         x = np.asarray(x)
         if x.ndim == 3 and self.shape[-1] == 1 and x.shape[1:] == self.shape[:-1]:
             x = x[..., None]  # grey images without a channel axis

@@ -126,6 +126,17 @@ class Gallery:
 
 
 @styled
+def as_it_is(picture: np.ndarray) -> Figure:
+    """A picture [H, W, C] in [0, 1], pixel by pixel."""
+    height, width = picture.shape[:2]
+    figure = Figure(figsize=(width / DPI, height / DPI))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.imshow(picture, interpolation="none")
+    axes.set_axis_off()
+    return figure
+
+
+@styled
 def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Small multiples of what metrics.jsonl holds, over epochs (steps where there are none).
 

@@ -12,7 +12,7 @@ from vae import config as configs
 from vae import runs
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import samplers
+from vae.evaluation import molecules, samplers
 from vae.reports import figures, images, interactive, markup, pictures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Noted, Section, Table
@@ -58,7 +58,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         lead=_lead(run, evaluation, records, workdir),
         sections=[
             *_training(records, gallery),
-            *(_pictures(view, gallery) if is_image else [_no_pictures(view.x)]),
+            *(_pictures(view, gallery) if is_image else [_no_pictures(run, view.x, gallery)]),
             *_latents(run, evaluation, gallery),
             *_annealed(evaluation, gallery),
             *_all_metrics(evaluation),
@@ -161,7 +161,13 @@ def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
     return [*first, Section("Reconstructions", caption, paths["reconstructions"]), ranked]
 
 
-def _no_pictures(x: np.ndarray) -> Section:
+def _no_pictures(run: "Trained", x: np.ndarray, gallery: Gallery) -> Section:
+    if molecules.are(run):
+        made = [s for s in molecules.of_run(run, run.sample(MOST_SHOWN, draw=True)) if s]
+        if made:
+            path = gallery.save(figures.as_it_is(molecules.picture(made[:30])), "molecules")
+            text = f"The first {len(made[:30])} of {len(made)} molecules among {MOST_SHOWN} "
+            return Section("Molecules", text + "sequences drawn from the prior.", path)
     text = f"The data are vectors of {x.shape[-1]} values: there are no images to show."
     return Section("Reconstructions and samples", text)
 

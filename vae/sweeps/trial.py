@@ -27,7 +27,7 @@ def run(workdir: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs the trial; returns the exit code."""
-    from vae.__main__ import guarded
+    from vae.command import guarded
 
     *flags, workdir = arguments
     for flag in flags:

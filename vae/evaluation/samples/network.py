@@ -79,3 +79,10 @@ def fit(
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         raise RunError("the classifier's weights are not finite: train it with a smaller `rate`")
     return params
+
+
+def accuracy(network: Network, params: Any, x: np.ndarray, labels: np.ndarray) -> float:
+    """Share of examples [N, *shape] whose class has the highest logit."""
+    logits = jax.jit(lambda part: network.apply(params, part)[1])
+    parts = [np.asarray(logits(x[i : i + 1000])).argmax(1) for i in range(0, len(x), 1000)]
+    return float((np.concatenate(parts) == np.asarray(labels)).mean())

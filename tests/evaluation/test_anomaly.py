@@ -1,0 +1,207 @@
+"""Anomaly scores, thresholds and the `detect` verb."""
+
+import csv
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import vae
+from tests.helpers import small_config
+from vae.__main__ import main
+from vae.data import csvfiles
+from vae.errors import UserError
+from vae.evaluation import anomaly
+
+NAMES = ("length", "width", "weight", "age")
+SCALE, SHIFT = np.array([1.0, 10.0, 100.0, 0.1]), np.array([5.0, 0.0, -300.0, 2.0])
+
+
+def ordinary(num, seed):
+    """Four columns of very different sizes that two numbers make."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(num, 2))
+    x = z @ np.array([[1.0, 1.0, 0.0, 0.5], [0.0, 1.0, -1.0, 0.5]])
+    return (x + 0.1 * rng.normal(size=(num, 4))) * SCALE + SHIFT
+
+
+def write(path, values, names=NAMES, **columns):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, *columns])
+        for row, *extra in zip(values, *columns.values(), strict=True):
+            writer.writerow([*row, *extra])
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    write(folder / "train.csv", ordinary(900, 0), label=np.zeros(900, int))
+    for seed in (0, 1):
+        config = small_config(
+            seed=seed, data__name="files", data__path=str(folder / "train.csv"), data__kind="real",
+            data__binarization="none", data__standardize=True, model__latent_size=2,
+            model__hidden=(32,), model__likelihood="gaussian_learned", train__epochs=60,
+            train__eval_epochs=20.0, optimizer__learning_rate=1e-2,
+        )  # fmt: skip
+        vae.train(config, str(folder / f"run{seed}"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def test_set():
+    """Ordinary rows, and rows whose columns do not go together although each is ordinary."""
+    inside, other = ordinary(300, 1), ordinary(100, 2)
+    other[:, 1] = other[::-1, 1]
+    return np.concatenate([inside, other]), np.repeat([0, 1], [300, 100])
+
+
+def test_a_run_standardises_by_its_training_set_and_says_so(folder):
+    run = vae.load(folder / "run0")
+    x = run.examples("train")
+    np.testing.assert_allclose(x.mean(0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(x.std(0), 1.0, atol=1e-5)
+    assert run.described["columns"] == list(NAMES)
+    raw = ordinary(5, 3)
+    mean, std = (np.array(run.described[name]) for name in ("mean", "std"))
+    np.testing.assert_allclose(run.prepare(raw), (raw - mean) / std, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
+    run = vae.load(folder / "run0")
+    x, labels = run.prepare(test_set[0]), test_set[1]
+    found = anomaly.scores(run, x)
+    assert tuple(found) == anomaly.NAMES and all(v.shape == (400,) for v in found.values())
+    np.testing.assert_allclose(found["elbo"], found["reconstruction"] + found["rate"], rtol=1e-4)
+    assert found["iwae"][labels == 0].mean() < found["elbo"][labels == 0].mean()
+    for name in ("elbo", "iwae", "reconstruction"):
+        assert anomaly.metrics(found[name], labels)["auroc"]["value"] > 0.9
+    with pytest.raises(UserError, match="no score 'elbow'"):
+        anomaly.scores(run, x, names=("elbow",))
+
+
+def test_mahalanobis_distance_is_scipy_s():
+    from scipy.spatial.distance import cdist
+
+    rng = np.random.default_rng(0)
+    codes, new = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3)), rng.normal(size=(7, 3))
+    inverse = np.linalg.inv(np.cov(codes, rowvar=False))
+    expected = cdist(new, codes.mean(0)[None], "mahalanobis", VI=inverse)[:, 0]
+    np.testing.assert_allclose(anomaly.Gaussian.fit(codes).distance(new), expected, rtol=1e-4)
+    flat = np.concatenate([codes, np.zeros((200, 1))], axis=1)  # a collapsed latent
+    assert np.isfinite(anomaly.Gaussian.fit(flat).distance(flat)).all()
+
+
+def test_metrics_are_sklearn_s_with_ties():
+    rng = np.random.default_rng(0)
+    score, labels = rng.integers(0, 6, 500).astype(float), rng.integers(0, 2, 500)
+    found = {name: metric["value"] for name, metric in anomaly.metrics(score, labels).items()}
+    assert found["auroc"] == pytest.approx(roc_auc_score(labels, score))
+    assert found["aupr"] == pytest.approx(average_precision_score(labels, score))
+    order = np.arange(10.0)
+    marks = np.array([0, 0, 0, 0, 0, 0, 1, 0, 1, 1])
+    assert anomaly.metrics(order, marks)["precision_at_n"]["value"] == pytest.approx(2 / 3)
+    assert anomaly.metrics(np.zeros(10), marks)["precision_at_n"]["value"] == pytest.approx(0.3)
+
+
+def test_a_threshold_is_a_quantile_of_ordinary_scores():
+    scores = np.arange(1000.0)
+    assert (scores > anomaly.threshold(scores, 0.01)).sum() == 10
+    with pytest.raises(UserError, match="between 0 and 1"):
+        anomaly.threshold(scores, 1.0)
+    with pytest.raises(UserError, match="do not tell"):
+        anomaly.threshold(scores[:50], 0.01)
+
+
+def test_an_ensemble_is_the_mean_of_standardised_scores():
+    usual = [{"elbo": np.array([0.0, 2.0])}, {"elbo": np.array([10.0, 30.0])}]
+    found = anomaly.ensemble([{"elbo": np.array([3.0])}, {"elbo": np.array([50.0])}], usual)
+    np.testing.assert_allclose(found["elbo"], [(2.0 + 3.0) / 2])
+
+
+def test_the_group_of_metrics_is_of_labels_and_keeps_its_scores(folder, test_set, tmp_path):
+    x, labels = test_set
+    np.savez(tmp_path / "t.npz", x_train=ordinary(500, 0), x_test=x, y_test=labels)
+    config = small_config(
+        data__name="files", data__path=str(tmp_path / "t.npz"), data__kind="real",
+        data__binarization="none", data__standardize=True, model__latent_size=2,
+        model__likelihood="gaussian_learned", train__epochs=20, train__eval_epochs=10.0,
+        optimizer__learning_rate=1e-2, eval__metrics=("anomaly",),
+    )  # fmt: skip
+    workdir = vae.train(config, str(tmp_path / "run"))
+    metrics = vae.evaluate(workdir)["metrics"]
+    with np.load(tmp_path / "run" / "anomaly.npz") as kept:
+        for name in anomaly.NAMES:
+            found = metrics[f"auroc_{name}"]
+            assert found["value"] == pytest.approx(roc_auc_score(labels, kept[name]))
+            assert 0 < found["stderr"] < 0.1 and len(kept[f"validation_{name}"]) == 50
+    with pytest.raises(UserError, match="needs labels 0 and 1 in the validation split"):
+        vae.evaluate(workdir, "validation")
+
+
+def run_detect(folder, source, output, *flags):
+    return main(["detect", f"--workdir={folder / 'run0'}", f"--input={source}",
+                 f"--output={output}", *flags])  # fmt: skip
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_detect_writes_scores_and_marks_few_of_the_ordinary(folder, test_set, tmp_path, members):
+    x, labels = test_set
+    shuffled = [3, 1, 0, 2]
+    source = write(tmp_path / "new.csv", x[:, shuffled], np.array(NAMES)[shuffled], note=labels)
+    flags = ["--share=0.05"] + [f"--workdir={folder / 'run1'}"] * (members - 1)
+    assert run_detect(folder, source, tmp_path / "scores.csv", *flags) == 0
+    with open(tmp_path / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["example", *anomaly.NAMES, "anomaly"] and len(rows) == 400
+    marked = np.array([int(row["anomaly"]) for row in rows])
+    assert marked[labels == 0].mean() < 0.15 and marked[labels == 1].mean() > 0.5
+    np.savez(tmp_path / "new.npz", x=x)
+    assert run_detect(folder, tmp_path / "new.npz", tmp_path / "again.csv", *flags) == 0
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "scores.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("length,width,age\n1,2,3\n", "lacks 1 of the 4 columns that the run was"),
+        ("length,width,weight,age\n1,2,,3\n", "example 0, weight: 'nothing' is no number"),
+        ("length,width,weight,age\n1,2,nan,3\n", "'nan' is no number"),
+        ("length,width,weight,age\n1,2,3\n", "has 3 cells and there are 4 columns"),
+        ("length,width,weight,age\n", "names and no rows"),
+        ("", "is empty"),
+        ("length,length,weight,age\n1,2,3,4\n", "two columns 'length'"),
+    ],
+)
+def test_wrong_tables_are_refused_and_nothing_is_written(folder, tmp_path, capsys, text, words):
+    (tmp_path / "new.csv").write_text(text)
+    assert run_detect(folder, tmp_path / "new.csv", tmp_path / "scores.csv") == 2
+    error = capsys.readouterr().err
+    assert words in error and len(error.strip().splitlines()) <= 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new.csv"]
+
+
+def test_other_wrong_input_is_refused(folder, tmp_path, capsys):
+    source = write(tmp_path / "new.csv", ordinary(5, 3))
+    wide = tmp_path / "wide.npz"
+    np.savez(wide, x=np.zeros((3, 9)))
+    for arguments, words in (
+        ((source, tmp_path / "scores.txt"), "ends in .csv"),
+        ((tmp_path / "none.csv", tmp_path / "s.csv"), "no such file"),
+        ((tmp_path / "none.npz", tmp_path / "s.csv"), "no such file"),
+        ((wide, tmp_path / "s.csv"), "4"),
+        ((source, tmp_path / "s.csv", "--score=elbow"), "elbow"),
+        ((source, tmp_path / "s.csv", "--share=2.0"), "between 0 and 1"),
+        ((source, tmp_path / "s.csv", f"--workdir={tmp_path}"), "not a run directory"),
+    ):
+        assert run_detect(folder, *arguments) == 2
+        assert words in capsys.readouterr().err
+    assert not list(tmp_path.glob("s*.csv"))
+
+
+def test_tables_without_names_are_numbered(tmp_path):
+    (tmp_path / "t.csv").write_text("1,2\n3,4.5\n\n")
+    values, names = csvfiles.read(tmp_path / "t.csv")
+    np.testing.assert_array_equal(values, [[1, 2], [3, 4.5]])
+    assert names == ("0", "1")

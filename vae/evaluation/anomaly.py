@@ -1,0 +1,159 @@
+"""How anomalous examples are to a trained model, and thresholds that need no anomalies.
+
+In all scores a higher value is more of an anomaly. `scores` gives them of any run; metrics are
+functions of plain arrays of scores and of labels, 1 for an anomaly.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vae.errors import UserError
+from vae.evaluation.outliers import auroc
+from vae.evaluation.trained import Trained
+from vae.probability import noise
+
+SEED = 0
+ELBO_SAMPLES = 100  # draws of z an example
+NAMES = ("elbo", "iwae", "reconstruction", "rate", "mahalanobis")
+SMALLEST = 1e-6  # of a direction's variance, in units of the largest
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian fitted to codes: what the latents of ordinary examples are like."""
+
+    mean: np.ndarray  # [L]
+    inverse: np.ndarray  # of the covariance [L, L]
+
+    @classmethod
+    def fit(cls, codes: np.ndarray) -> "Gaussian":
+        """Fits codes [N, L]; directions without variance are given a little."""
+        codes = np.asarray(codes, np.float64)
+        covariance = np.atleast_2d(np.cov(codes, rowvar=False))
+        floor = SMALLEST * max(np.diag(covariance).max(), SMALLEST)
+        return cls(codes.mean(0), np.linalg.inv(covariance + floor * np.eye(codes.shape[1])))
+
+    def distance(self, codes: np.ndarray) -> np.ndarray:
+        """Mahalanobis distance of codes [N, L]: [N]."""
+        away = np.asarray(codes, np.float64) - self.mean
+        return np.sqrt(np.einsum("nl,lk,nk->n", away, self.inverse, away))
+
+
+def scores(
+    run: Trained, x: np.ndarray, context: np.ndarray | None = None, names: Sequence[str] = NAMES
+) -> dict[str, np.ndarray]:
+    """Scores of examples as the model sees them (`Trained.examples`, `Trained.prepare`).
+
+    - `elbo`, `iwae`: minus the bounds on log p(x), nats (the IWAE's with the config's largest K);
+    - `reconstruction`: -E_q[log p(x|z)], nats (An & Cho 2015, "reconstruction probability");
+    - `rate`: KL(q(z|x) || p(z)), nats;
+    - `mahalanobis`: distance of the posterior mean from those of the training set.
+
+    Args:
+      x: [N, *shape].
+
+    Returns:
+      Name to [N].
+
+    Raises:
+      UserError: no such score, or x does not fit the model.
+    """
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise UserError(f"no score {unknown[0]!r}: one of {', '.join(NAMES)}")
+    x = run.check(x)
+    key, batch = noise.key_for(SEED, "evaluate"), run.config.eval.batch_size
+    given = run.check_context(context, len(x))
+    elbo = run.compiled.elbo(ELBO_SAMPLES)(run.variables, x, key, batch, given)
+    found = {
+        "elbo": -elbo["elbo"],
+        "reconstruction": elbo["distortion"],
+        "rate": elbo["rate"],
+    }
+    if "iwae" in names:
+        draws = max(run.config.eval.iwae_samples)
+        found["iwae"] = -run.compiled.iwae(draws)(run.variables, x, key, batch, given)
+    if "mahalanobis" in names:
+        train = run.encode(run.seen("train")[:20_000], run.context("train", 20_000))[0]
+        mean = elbo["posterior_mean"][:, : run.latent_size]
+        found["mahalanobis"] = Gaussian.fit(train).distance(mean)
+    return {name: np.asarray(found[name], np.float64) for name in names}
+
+
+def ensemble(
+    members: Sequence[Mapping[str, np.ndarray]], ordinary: Sequence[Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """The mean over models of each score, in standard deviations from its mean where all is well.
+
+    Args:
+      members: the scores of the same examples by each model.
+      ordinary: those of validation examples by the same models.
+    """
+    found = {}
+    for name in members[0]:
+        parts = []
+        for scored, usual in zip(members, ordinary, strict=True):
+            spread = usual[name].std() or 1.0
+            parts.append((scored[name] - usual[name].mean()) / spread)
+        found[name] = np.mean(parts, axis=0)
+    return found
+
+
+def threshold(ordinary: np.ndarray, share: float) -> float:
+    """The score that a share of ordinary examples [N] is above: of training or validation data.
+
+    Raises:
+      UserError: a share outside (0, 1), or too few examples to know it by.
+    """
+    if not 0 < share < 1:
+        raise UserError(f"a share of false alarms of {share:g}: give one between 0 and 1")
+    if share * len(ordinary) < 1:
+        raise UserError(
+            f"{len(ordinary):,} ordinary examples do not tell a share of false alarms of "
+            f"{share:g}: give a larger share, or more validation examples"
+        )
+    return float(np.quantile(np.asarray(ordinary, np.float64), 1 - share))
+
+
+def metrics(score: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, Any]]:
+    """How well a score ranks anomalies first.
+
+    Args:
+      score: [N]; labels: [N], 1 for an anomaly and 0 otherwise, both at least twice.
+
+    Returns:
+      `auroc` (with DeLong's standard error), `aupr` (average precision) and `precision_at_n`, the
+      share of anomalies among the n highest scores, n being the number of anomalies; ties count as
+      their mean.
+    """
+    score, labels = np.asarray(score, np.float64), np.asarray(labels)
+    if score.shape != labels.shape or not np.isin(labels, (0, 1)).all():
+        raise UserError("scores and labels have to be of the same length, labels 0 or 1")
+    found = auroc(score[labels == 0], score[labels == 1])
+    count = int(labels.sum())
+    over = f"of {len(labels):,} examples, {count:,} anomalies"
+    return {
+        "auroc": found,
+        "aupr": {"value": _average_precision(score, labels), "stderr": None, "unit": over},
+        "precision_at_n": {"value": _precision_at(score, labels, count), "stderr": None,
+                           "unit": over},
+    }  # fmt: skip
+
+
+def _average_precision(score: np.ndarray, labels: np.ndarray) -> float:
+    """Sum over thresholds of the rise in recall times the precision; equal scores are one step."""
+    order = np.argsort(-score, kind="stable")
+    score, labels = score[order], labels[order]
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # of each run of equal scores
+    hits = np.cumsum(labels)[last]
+    return float(np.diff(hits, prepend=0) @ (hits / (last + 1)) / labels.sum())
+
+
+def _precision_at(score: np.ndarray, labels: np.ndarray, count: int) -> float:
+    cut = np.sort(score)[-count]
+    above, equal = score > cut, score == cut
+    share = (count - above.sum()) / equal.sum()
+    return float((labels[above].sum() + share * labels[equal].sum()) / count)

@@ -1,0 +1,184 @@
+"""Molecules that a model of token sequences makes, and how they compare with the data's."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae import runs
+from vae.data import qm9
+from vae.errors import UserError
+from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.samples.distances import frechet_distance
+from vae.evaluation.trained import Trained, load
+
+FINGERPRINT = 256  # entries that Morgan fingerprints are folded to
+RADIUS = 2  # bonds
+MOST_PAIRS = 20_000  # of molecules, for diversity
+
+
+def are(run: Trained) -> bool:
+    """Whether the run is of molecules, and can be drawn here."""
+    vocabulary = run.described.get("vocabulary")
+    found = bool(vocabulary) and vocabulary[0] == qm9.END
+    return found and importlib.util.find_spec("rdkit") is not None
+
+
+def of_run(run: Trained, ids: np.ndarray) -> list[str]:
+    """Canonical SMILES of ids [N, T], "" where they are no molecule.
+
+    Raises:
+      UserError: the run is not of molecules.
+    """
+    vocabulary = run.described.get("vocabulary")
+    if not vocabulary or vocabulary[0] != qm9.END:
+        raise UserError(f"{run.workdir} was not trained on molecules, such as data.name=qm9")
+    qm9.need_packages()
+    return [canonical(qm9.smiles_of(tokens(row, vocabulary))) for row in ids]
+
+
+def tokens(ids: np.ndarray, vocabulary: Sequence[str]) -> list[str]:
+    """The tokens of ids [T] before the end."""
+    ids = np.asarray(ids).astype(int)
+    ended = np.flatnonzero(ids == 0)
+    return [vocabulary[i] for i in ids[: ended[0] if len(ended) else len(ids)]]
+
+
+def canonical(smiles: str) -> str:
+    """RDKit's canonical SMILES, or "" for what is no molecule."""
+    from rdkit import Chem
+
+    molecule = qm9.molecule(smiles)
+    return "" if molecule is None else Chem.MolToSmiles(molecule)
+
+
+def scores(
+    made: Sequence[str], reference: Sequence[str], training: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Metrics of molecules made, as canonical SMILES, "" for what is none.
+
+    - `validity`: share that are molecules;
+    - `uniqueness`: of those, distinct ones;
+    - `novelty`: of the distinct, those not among `training`;
+    - `diversity`: 1 - Tanimoto similarity of Morgan fingerprints, the mean over pairs;
+    - `wasserstein_qed`, `_logp`, `_weight`: distance of a property's distribution from that of
+      `reference`;
+    - `frechet_morgan`: squared Frechet distance of folded Morgan fingerprints from `reference`'s,
+      where there are enough of both.
+
+    Raises:
+      UserError: none is a molecule.
+    """
+    from scipy.stats import wasserstein_distance
+
+    valid = [smiles for smiles in made if smiles]
+    if not valid:
+        raise UserError(f"none of {len(made):,} sequences is a molecule")
+    distinct = sorted(set(valid))
+    known = set(training)
+    of = f"share of {len(made):,} made"
+    found = {
+        "validity": _share([bool(smiles) for smiles in made], "validity", of),
+        "uniqueness": {
+            "value": len(distinct) / len(valid), "stderr": None,
+            "unit": f"distinct share of {len(valid):,} molecules",
+        },
+        "novelty": _share([s not in known for s in distinct], "novelty",
+                          f"share of {len(distinct):,} distinct not among {len(known):,}"),
+        "diversity": _share(diversity(valid), "diversity",
+                            "1 - Tanimoto similarity, Morgan fingerprints of radius 2"),
+    }  # fmt: skip
+    ours, theirs = (properties(each) for each in (valid, [s for s in reference if s]))
+    units = {"qed": "", "logp": "", "weight": " daltons"}
+    for column, name in enumerate(qm9.PROPERTIES):
+        found[f"wasserstein_{name}"] = {
+            "value": float(wasserstein_distance(ours[:, column], theirs[:, column])),
+            "stderr": None,
+            "unit": f"distance of distributions{units[name]}; {len(ours):,} and {len(theirs):,}",
+        }
+    prints = [fingerprints(each) for each in (valid, [s for s in reference if s])]
+    count = min(map(len, prints))
+    if count > FINGERPRINT:
+        found["frechet_morgan"] = {
+            "value": frechet_distance(prints[0][:count], prints[1][:count]),
+            "stderr": None,
+            "unit": f"squared, counts of Morgan's environments of radius {RADIUS}, folded to "
+            f"{FINGERPRINT}; {count:,} and {count:,}",
+        }
+    return found
+
+
+def _share(values: Sequence[float] | np.ndarray, name: str, unit: str) -> dict[str, Any]:
+    value, stderr = mean_and_stderr(np.asarray(values, np.float64), name)
+    return {"value": value, "stderr": stderr, "unit": unit}
+
+
+def properties(smiles: Sequence[str]) -> np.ndarray:
+    """QED, logP and weight of molecules: [N, 3]."""
+    return np.array([qm9.properties(qm9.molecule(each)) for each in smiles])
+
+
+def fingerprints(smiles: Sequence[str]) -> np.ndarray:
+    """Counts of each molecule's Morgan environments (Rogers & Hahn 2010), folded: [N, 256]."""
+    from rdkit.Chem import rdFingerprintGenerator
+
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=FINGERPRINT)
+    return np.array(
+        [generator.GetCountFingerprintAsNumPy(qm9.molecule(each)) for each in smiles], np.float64
+    )
+
+
+def diversity(smiles: Sequence[str], seed: int = 0) -> np.ndarray:
+    """1 - Tanimoto similarity of random pairs of molecules: [pairs]."""
+    prints = fingerprints(smiles) > 0
+    pairs = np.random.default_rng(seed).integers(0, len(smiles), (MOST_PAIRS, 2))
+    a, b = (prints[column] for column in pairs[pairs[:, 0] != pairs[:, 1]].T)
+    if not len(a):
+        return np.zeros(1)
+    return 1.0 - (a & b).sum(1) / np.maximum((a | b).sum(1), 1)
+
+
+def generate(
+    workdir: str | Path, num: int, output: str | Path, seed: int = 0, temperature: float = 1.0
+) -> dict[str, int]:
+    """Writes molecules drawn from the prior, one SMILES a line.
+
+    Args:
+      output: a .smi file.
+      temperature: of the prior's noise.
+
+    Returns:
+      How many were `drawn`, and how many of them are molecules and are `written`.
+
+    Raises:
+      UserError: no run of molecules there, or nothing valid was drawn; nothing is written.
+    """
+    output = Path(output)
+    if output.suffix != ".smi":
+        raise UserError(f"--output={output}: give a name that ends in .smi")
+    if num < 1:
+        raise UserError(f"--num={num}: give 1 or more")
+    if not temperature > 0:
+        raise UserError(f"--temperature={temperature:g}: give a number above 0")
+    run = load(workdir)
+    if "vocabulary" not in run.described:
+        of_run(run, np.zeros((0, 1)))  # refuses before anything is drawn
+    made = [s for s in of_run(run, run.sample(num, seed, temperature, draw=True)) if s]
+    if not made:
+        raise UserError(f"none of {num:,} sequences drawn from {workdir} is a molecule")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    runs.write_atomic(output, "\n".join(made) + "\n")
+    return {"drawn": num, "written": len(made)}
+
+
+def picture(smiles: Sequence[str], columns: int = 6, side: int = 180) -> np.ndarray:
+    """Structures of molecules in a grid: [H, W, 3] in [0, 1]."""
+    from rdkit.Chem import Draw
+
+    image = Draw.MolsToGridImage(
+        [qm9.molecule(each) for each in smiles], molsPerRow=columns, subImgSize=(side, side),
+        returnPNG=False,
+    )  # fmt: skip
+    return np.asarray(image.convert("RGB"), np.float32) / 255.0
