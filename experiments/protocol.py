@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,10 @@ class Study:
     reduced: str = ""  # what the schedule leaves out, as it is printed beside the numbers
     seeds: int = 1
     launcher: str = "processes"
+    # Other methods on the same data, as trials with the swept key "method": of the trials that are
+    # done, and the sweep's directory.
+    beside: Callable[[Sequence[Trial], Path], list[Trial]] | None = None
+    shown: str = ""  # the metric of theirs that is drawn
 
 
 def compare(expected: Sequence[Expected], trials: Sequence[Trial]) -> list[dict[str, Any]]:

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import vae
-from experiments import record
+from experiments import methods, record
 from experiments.protocol import SCALES, Study, compare
 from experiments.record import RESULTS, collect_sweep
 from vae import runs
 from vae.choices import choose
 from vae.errors import RunError
-from vae.reports import summary
+from vae.reports import figures, summary
 from vae.reports.tables import format_table, format_value
 
 NAMES = (
     "iwae_table1", "dreg", "tighter_bounds", "vamp_prior", "ladder", "flows", "beta_vae",
-    "locatello", "broken_elbo", "sigma_vae", "vq_vae", "aevb",
+    "locatello", "broken_elbo", "sigma_vae", "vq_vae", "aevb", "apps_anomaly",
+    "apps_recommendation", "apps_molecules", "apps_augmentation", "apps_generation",
 )  # fmt: skip
 
 
@@ -71,6 +72,8 @@ def reproduce(
     result = collect(name, scale, study, Path(directory), module.__doc__)
     file = name if scale == "full" else f"{name}-{scale}"
     runs.write_json(RESULTS / f"{file}.json", result)
+    if study.shown:
+        figures.save(methods.dots(result["beside"], study.shown), RESULTS / f"{file}.png")
     record.write()
     print(f"\n{table(result)}\n\n  {RESULTS / f'{file}.json'}", flush=True)
     missed = [line["what"] for line in result["comparisons"] if not line["holds"]]
@@ -84,6 +87,7 @@ def collect(name: str, scale: str, study: Study, directory: Path, about: str) ->
     sweep = runs.read_json(directory / "sweep.json")
     trials = summary.done(summary.rows(sweep, directory))
     names = [trial["trial"] for trial in trials]
+    beside = study.beside(trials, directory) if study.beside else []
     return {
         "experiment": name,
         "scale": scale,
@@ -91,7 +95,8 @@ def collect(name: str, scale: str, study: Study, directory: Path, about: str) ->
         "reduced": study.reduced,
         "sweep": collect_sweep(directory),
         "curves": {name: _curve(directory / "trials" / name) for name in names},
-        "comparisons": compare(study.expected, trials),
+        "beside": beside,
+        "comparisons": compare(study.expected, [*trials, *beside]),
     }
 
 

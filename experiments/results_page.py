@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments import record
+from experiments import methods, record
 from experiments.reproduce import table
 from vae.reports import summary
 from vae.reports.tables import format_table
@@ -61,7 +61,11 @@ def section(result: dict[str, Any]) -> str:
     sources = dict.fromkeys(line["source"] for line in result["comparisons"] if line["source"])
     told = [f"Sources: {'; '.join(sources)}."] if sources else []
     ours = table(result, markdown=True)
-    return "\n\n".join([f"## {name}", about, *reduced, ours, *told, trials, *_curves(result)])
+    beside = ["Methods on the same data, over seeds:", methods.table(result["beside"])]
+    beside = beside if result.get("beside") else []
+    return "\n\n".join(
+        [f"## {name}", about, *reduced, ours, *told, *beside, trials, *_curves(result)]
+    )
 
 
 def _curves(result: dict[str, Any]) -> list[str]:

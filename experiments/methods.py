@@ -1,0 +1,107 @@
+"""What an experiment's methods are on the same data, beside each other: a table and a picture."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae.reports.figures import styled
+from vae.reports.sweep_figures import PALETTE, SOFT
+from vae.reports.tables import format_table, format_value
+
+Means = dict[str, tuple[float, float | None]]
+Row = dict[str, Any]  # as `Study.beside` gives them: values, metrics, stderr
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Means over seeds with their standard errors, in Markdown: a line a method, or, where there
+    are several data sets, a line a data set and a column a method, of the first metric."""
+    found = over_seeds(rows)
+    if any("data" in values for values, _ in found):
+        return format_table(_pivot(found), markdown=True)
+    lines = [
+        {**{k: str(v) for k, v in values.items()},
+         **{name: format_value(*each) for name, each in means.items()}}
+        for values, means in found
+    ]  # fmt: skip
+    return format_table(lines, markdown=True)
+
+
+def over_seeds(rows: Sequence[Row]) -> list[tuple[dict[str, Any], Means]]:
+    """What rows have in common but for the seed, and each metric's mean and standard error."""
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        key = tuple((k, v) for k, v in row["values"].items() if k != "seed")
+        groups.setdefault(key, []).append(row)
+    return [(dict(key), _means(members)) for key, members in groups.items()]
+
+
+@styled
+def dots(rows: Sequence[Row], metric: str) -> Figure:
+    """Every method's mean and standard error over seeds; over data sets too where there are
+    several, each of which is then a fainter dot. Where the rows have another key it is the x axis.
+    """
+    found = [(values, means[metric]) for values, means in over_seeds(rows) if metric in means]
+    across = [k for k in found[0][0] if k not in ("method", "data")]
+    if across:
+        return _lines(found, across[0], metric)
+    methods = list(dict.fromkeys(values["method"] for values, _ in found))
+    figure = Figure(figsize=(4.6, 0.5 + 0.22 * len(methods)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, method in enumerate(reversed(methods)):
+        each = [mean for values, mean in found if values["method"] == method]
+        means = [mean for mean, _ in each]
+        if len(each) > 1:
+            axes.plot(means, [place] * len(means), ".", color=SOFT, alpha=0.4, markersize=4)
+        error = each[0][1] if len(each) == 1 else None
+        axes.errorbar(np.mean(means), place, xerr=error, fmt="o", color=PALETTE[0], markersize=4)
+    axes.set_yticks(range(len(methods)), methods[::-1])
+    axes.grid(axis="x")
+    axes.set_xlabel(metric.replace("_", " "))
+    return figure
+
+
+def _lines(found: Sequence[tuple[dict, tuple]], across: str, metric: str) -> Figure:
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
+    axes = figure.add_subplot()
+    for method, colour in zip(dict.fromkeys(v["method"] for v, _ in found), PALETTE, strict=False):
+        mine = sorted((v[across], *mean) for v, mean in found if v["method"] == method)
+        x, y, error = zip(*mine, strict=True)
+        axes.errorbar(x, y, yerr=[e or 0.0 for e in error], fmt=".-", color=colour, label=method)
+    axes.set_xscale("log")
+    axes.set_xticks(x, list(map(str, x)), minor=False)
+    axes.set_xlabel(across.replace("_", " "))
+    axes.set_ylabel(metric.replace("_", " "))
+    axes.legend()
+    return figure
+
+
+def _means(rows: Sequence[Row]) -> Means:
+    """Of each metric: the mean over seeds and its standard error, or that of a single row."""
+    means = {}
+    for name in rows[0]["metrics"]:
+        values = np.array([row["metrics"][name] for row in rows])
+        error = rows[0]["stderr"].get(name)
+        if len(values) > 1:
+            error = float(values.std(ddof=1) / math.sqrt(len(values)))
+        means[name] = float(values.mean()), error
+    return means
+
+
+def _pivot(found: Sequence[tuple[dict, dict]]) -> list[dict[str, str]]:
+    metric = next(iter(found[0][1]))
+    methods = list(dict.fromkeys(values["method"] for values, _ in found))
+    cells = {(values["data"], values["method"]): means[metric] for values, means in found}
+    data = list(dict.fromkeys(values["data"] for values, _ in found))
+    lines = [
+        {metric: name} | {m: format_value(*cells[name, m]) for m in methods if (name, m) in cells}
+        for name in data
+    ]
+    total = {metric: "mean"}
+    for method in methods:
+        total[method] = format_value(
+            float(np.mean([cells[name, method][0] for name in data if (name, method) in cells]))
+        )
+    return [*lines, total]

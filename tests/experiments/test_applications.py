@@ -1,0 +1,80 @@
+"""What the applications' experiments compute beside their sweeps."""
+
+import numpy as np
+import pytest
+
+import vae
+from experiments import apps_anomaly, apps_augmentation, apps_recommendation, detectors
+from tests.helpers import small_config
+from vae.evaluation.trained import load
+
+
+def row(method, value, **values):
+    metrics = {"auroc": value, "ndcg_100": value}
+    return {"values": {"method": method, "seed": 0} | values, "metrics": metrics, "stderr": {}}
+
+
+def test_the_best_score_is_best_on_the_mean_over_tables():
+    rows = [row(f"VAE, {s}{more}", 0.5, data=d) for s in apps_anomaly.SCORES
+            for more in ("", ", ensemble") for d in "ab"]  # fmt: skip
+    rows += [row("VAE, rate", 0.9, data="a", seed=1), row("VAE, rate", 0.7, data="b", seed=1)]
+    rows += [row("kNN", 0.4, data="a"), row("kNN", 0.8, data="b")]
+    assert apps_anomaly.best(rows) == "VAE, rate"
+    # Over seeds first, then over tables: (0.5 + 0.9) / 2 and (0.5 + 0.7) / 2.
+    assert apps_anomaly.mean(rows, "VAE, rate") == pytest.approx(0.65)
+    assert apps_anomaly.Less("kNN")(rows)[0] == pytest.approx(0.05)
+
+
+def test_a_ratio_of_means():
+    rows = [row("Mult-VAE", 0.4), row("Mult-VAE", 0.5, seed=1), row("EASE", 0.5)]
+    assert apps_recommendation.ratio(rows)[0] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("name", detectors.DETECTORS)
+def test_a_detector_finds_what_lies_far_away(name):
+    rng = np.random.default_rng(0)
+    train = rng.normal(size=(300, 4)) * [2.0, 1.0, 0.5, 1.0]
+    train = (train - train.mean(0)) / train.std(0)
+    score = detectors.DETECTORS[name](train, 0)
+    near, far = score(rng.normal(size=(50, 4))), score(8.0 + rng.normal(size=(50, 4)))
+    assert near.shape == (50,) and np.median(far) > np.quantile(near, 0.9)
+
+
+def test_a_covariance_without_full_rank_has_a_distance():
+    rng = np.random.default_rng(0)
+    train = np.repeat(rng.normal(size=(100, 2)), 2, axis=1)
+    distance = detectors.mahalanobis(train, 0)(train)
+    mean = train[:, ::2].mean(0)
+    inverse = np.linalg.inv(np.cov(train[:, ::2], rowvar=False))
+    away = train[:, ::2] - mean
+    assert distance == pytest.approx(np.einsum("nd,de,ne->n", away, inverse, away), rel=1e-6)
+
+
+def test_transformed_images_are_the_image_moved():
+    image = np.zeros((28, 28, 1), np.float32)
+    image[10:18, 10:18] = 1.0
+    rng = np.random.default_rng(0)
+    moved = np.stack([apps_augmentation.transformed(image, rng) for _ in range(200)])
+    assert moved.shape == (200, 28, 28, 1) and moved.min() >= 0.0 and moved.max() <= 1.0
+    ink = moved.sum((1, 2, 3)) / image.sum()
+    assert 0.7 < ink.min() and ink.max() < 1.35 and ink.mean() == pytest.approx(1.0, abs=0.05)
+    y, x = np.mgrid[:28, :28]
+    centre = np.array([[(m[..., 0] * y).sum(), (m[..., 0] * x).sum()] / m.sum() for m in moved])
+    assert np.abs(centre - 13.5).max() < 3.2 and centre.std(0).min() > 1.0
+
+
+def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(apps_augmentation, "STEPS", 150)
+    monkeypatch.setattr(apps_augmentation, "RATES", (3e-3,))
+    monkeypatch.setattr(apps_augmentation, "COPIES", (1,))
+    config = small_config(
+        data__binarization="none", data__context="labels", data__per_class=20,
+        model__likelihood="continuous_bernoulli", train__epochs=30, train__eval_epochs=10.0,
+    )  # fmt: skip
+    run = load(vae.train(config, str(tmp_path / "run")))
+    x, labels = run.examples("train"), np.asarray(run.dataset.splits["train"].labels)
+    for method in apps_augmentation.METHODS:
+        more, of = apps_augmentation.new_images(run, method, 2, x, labels, seed=0)
+        assert len(more) == len(of) == (0 if method == "real" else 400)
+        assert more.shape[1:] == run.shape
+    assert apps_augmentation.classified(run, "real and transformed", 0) > 0.7
