@@ -1,6 +1,8 @@
 """Learned priors and posteriors from data to report, and what objectives refuse of them."""
 
 import functools
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -99,3 +101,19 @@ def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, posterior, prior
         assert values.shape == x.shape and np.isfinite(values).all()
     assert "all latents together" in report_run(trained, trained.workdir).read_text()
     assert (trained.workdir / "figures" / "traversals.png").exists()
+
+
+@pytest.mark.slow
+def test_orthogonal_flows_of_the_usual_size_do_not_wait_for_ever(tmp_path):
+    """As LAPACK's batched QR does in a loop on CPUs, at these sizes and not at small ones."""
+    command = [
+        sys.executable, "-m", "vae", "train", "--config=configs/digits.py",
+        "--config.model.posterior=sylvester_orthogonal", "--config.model.latent_size=50",
+        "--config.model.flow_columns=16", "--config.train.epochs=1", "--config.train.eval_epochs=1.0",
+        f"--workdir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        assert process.wait(timeout=240) == 0
+    finally:
+        process.kill()
