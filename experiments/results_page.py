@@ -61,8 +61,9 @@ def section(result: dict[str, Any]) -> str:
     sources = dict.fromkeys(line["source"] for line in result["comparisons"] if line["source"])
     told = [f"Sources: {'; '.join(sources)}."] if sources else []
     ours = table(result, markdown=True)
-    beside = ["Methods on the same data, over seeds:", methods.table(result["beside"])]
-    beside = beside if result.get("beside") else []
+    beside = []
+    if result.get("beside"):
+        beside = ["Methods on the same data, over seeds:", methods.table(result["beside"])]
     return "\n\n".join(
         [f"## {name}", about, *reduced, ours, *told, *beside, trials, *_curves(result)]
     )

@@ -120,6 +120,7 @@ def test_an_ensemble_is_the_mean_of_standardised_scores():
     np.testing.assert_allclose(found["elbo"], [(2.0 + 3.0) / 2])
 
 
+@pytest.mark.slow
 def test_the_group_of_metrics_is_of_labels_and_keeps_its_scores(folder, test_set, tmp_path):
     x, labels = test_set
     np.savez(tmp_path / "t.npz", x_train=ordinary(500, 0), x_test=x, y_test=labels)

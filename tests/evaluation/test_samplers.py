@@ -208,7 +208,7 @@ def test_what_no_density_of_z_can_say_is_refused():
     def run(context_size, name):
         model = SimpleNamespace(name=name)
         return SimpleNamespace(
-            model=SimpleNamespace(context_size=context_size), config=SimpleNamespace(model=model)
+            model=SimpleNamespace(conditional=context_size > 0), config=SimpleNamespace(model=model)
         )
 
     for name in set(samplers.SAMPLERS) - {"prior"}:

@@ -63,6 +63,7 @@ def test_transformed_images_are_the_image_moved():
     assert np.abs(centre - 13.5).max() < 3.2 and centre.std(0).min() > 1.0
 
 
+@pytest.mark.slow
 def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
     monkeypatch.setattr(apps_augmentation, "STEPS", 150)
     monkeypatch.setattr(apps_augmentation, "RATES", (3e-3,))

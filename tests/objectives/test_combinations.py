@@ -127,6 +127,10 @@ def test_networks_go_with(likelihood, record_property):
     changes = {
         name: {"model__encoder": name, "model__decoder": name} for name in networks.encoders.__all__
     }
+    if likelihood != "categorical_tokens":
+        with pytest.raises(UserError, match="are for tokens"):
+            gradient_of(config_for("elbo", likelihood, **changes.pop("gru")), x)
+        record_property("combination", f"gru|{likelihood}|refused")
     if x.ndim == 2:
         for name in ("conv", "resnet"):
             with pytest.raises(UserError, match="needs images"):

@@ -109,8 +109,8 @@ def test_orthogonal_flows_of_the_usual_size_do_not_wait_for_ever(tmp_path):
     command = [
         sys.executable, "-m", "vae", "train", "--config=configs/digits.py",
         "--config.model.posterior=sylvester_orthogonal", "--config.model.latent_size=50",
-        "--config.model.flow_columns=16", "--config.train.epochs=1", "--config.train.eval_epochs=1.0",
-        f"--workdir={tmp_path / 'run'}",
+        "--config.model.flow_columns=16", "--config.train.epochs=1",
+        "--config.train.eval_epochs=1.0", f"--workdir={tmp_path / 'run'}",
     ]  # fmt: skip
     process = subprocess.Popen(command, start_new_session=True)
     try:

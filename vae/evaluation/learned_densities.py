@@ -87,6 +87,7 @@ def fit_second_stage(
     config = {"name": "vae", "latent_size": size, "posterior": "diagonal", "prior": "normal"}
     config |= {"encoder": "mlp", "decoder": "mlp", "hidden": tuple(hidden), "activation": "silu"}
     config |= {"likelihood": "gaussian_learned", "sigma": 1.0, "classifier": "", "dtype": "float32"}
+    config["regressor"] = ""
     model = models.from_config(ConfigDict(config), (size,), np.zeros(size), kind="real")
     compiled = Compiled(model, (size,))
 

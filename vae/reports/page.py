@@ -12,7 +12,7 @@ from vae import config as configs
 from vae import runs
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import molecules, samplers
+from vae.evaluation import samplers
 from vae.reports import figures, images, interactive, markup, pictures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Noted, Section, Table
@@ -162,6 +162,8 @@ def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
 
 
 def _no_pictures(run: "Trained", x: np.ndarray, gallery: Gallery) -> Section:
+    from vae.evaluation import molecules
+
     if molecules.are(run):
         made = [s for s in molecules.of_run(run, run.sample(MOST_SHOWN, draw=True)) if s]
         if made:
