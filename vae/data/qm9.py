@@ -8,6 +8,7 @@ RDKit. Needs the packages of the extra `apps`.
 import gzip
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,10 @@ def split(molecule: Any, tokens: str) -> list[str]:
     return list(selfies.split_selfies(selfies.encoder(smiles)))
 
 
-def smiles_of(tokens: list[str]) -> str:
+def smiles_of(tokens: list[str], vocabulary: Sequence[str]) -> str:
     """SMILES of tokens of either kind, "" for none; valid or not where they are SMILES."""
     text = "".join(tokens)
-    if not text or not text.startswith("[") or "][" not in f"{text}[":
+    if not all(token.startswith("[") for token in vocabulary):  # as those of SELFIES do
         return text
     import selfies
 

@@ -36,7 +36,7 @@ def of_run(run: Trained, ids: np.ndarray) -> list[str]:
     if not vocabulary or vocabulary[0] != qm9.END:
         raise UserError(f"{run.workdir} was not trained on molecules, such as data.name=qm9")
     qm9.need_packages()
-    return [canonical(qm9.smiles_of(tokens(row, vocabulary))) for row in ids]
+    return [canonical(qm9.smiles_of(tokens(row, vocabulary), vocabulary)) for row in ids]
 
 
 def tokens(ids: np.ndarray, vocabulary: Sequence[str]) -> list[str]:

@@ -66,9 +66,9 @@ class _Layered(Hierarchy, kw_only=True):
 
     def setup(self) -> None:
         super().setup()
-        self.generative = [self.conditional(size) for size in self.sizes[:-1]]
+        self.generative = [self.between(size) for size in self.sizes[:-1]]
 
-    def conditional(self, size: int) -> Conditional:
+    def between(self, size: int) -> Conditional:
         return Conditional(size, self.layer_hidden, self.activation)
 
     @property
@@ -99,7 +99,7 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
     def setup(self) -> None:
         super().setup()
         self.head = Conditional(self.sizes[0], (), self.activation)
-        self.inference = [self.conditional(size) for size in self.sizes[1:]]
+        self.inference = [self.between(size) for size in self.sizes[1:]]
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
         features = self.encoder(self.encoder_input(x, keys), keys)
