@@ -43,34 +43,39 @@ def elbo(model: Model, samples: int = 1) -> PerExample:
     return PerExample(function)
 
 
-def iwae(model: Model, samples: int, chunk: int = 50) -> PerExample:
+CHUNK = 100  # draws decoded at once for each example of a batch, at most
+HELD = 8_000_000  # numbers of x that are decoded at once, unless one draw has more
+
+
+def iwae(model: Model, samples: int, chunk: int | None = None) -> PerExample:
     """The importance-weighted bound log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
 
     Burda et al. 2015, eq. 8, with exactly K = `samples` draws.
 
     Args:
       samples: K.
-      chunk: draws decoded at once for each example of a batch. It bounds the memory, and changes
-        nothing but rounding: a draw is a function of its own number.
+      chunk: draws decoded at once for each example of a batch; by default as many as `CHUNK` and
+        `HELD` allow. It bounds the memory, and changes nothing but rounding: a draw is a function
+        of its own number.
 
     Returns:
       An evaluator that gives [N] nats, a lower bound on log p(x) in expectation.
     """
-    chunk = min(chunk, samples)
 
     def function(variables: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
+        size = min(samples, chunk or min(CHUNK, max(1, HELD // x.size)))
         bound = model.bind(variables)
         q = bound.encode(x)
 
         def add_chunk(number: jax.Array, total: jax.Array) -> jax.Array:
-            first = number * chunk
-            log_w = bound.joint(q, x, keys, first, chunk).log_weight  # [chunk, B]
-            counted = first + jnp.arange(chunk) < samples
+            first = number * size
+            log_w = bound.joint(q, x, keys, first, size).log_weight  # [size, B]
+            counted = first + jnp.arange(size) < samples
             log_w = jnp.where(counted[:, None], log_w, -jnp.inf)
             return jnp.logaddexp(total, jax.nn.logsumexp(log_w, axis=0))
 
         empty = jnp.full(x.shape[0], -jnp.inf)
-        total = jax.lax.fori_loop(0, -(-samples // chunk), add_chunk, empty)
+        total = jax.lax.fori_loop(0, -(-samples // size), add_chunk, empty)
         return total - jnp.log(float(samples))
 
     return PerExample(function)
