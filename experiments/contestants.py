@@ -261,7 +261,7 @@ def main(name: str, steps: int, path: str, latents: int = 0) -> None:
         makers = {
             "ours": ours_bound,
             "torch": partial(torch_bound, chunk=100),
-            "torch20": partial(torch_bound, chunk=20),  # the fastest of 5, 10, 20, 50 and 100
+            "tuned": partial(torch_bound, chunk=20),  # the fastest of 5, 10, 20, 50 and 100
         }
         run = makers[kind](steps, np.load(path))
     else:
