@@ -69,3 +69,19 @@ def test_draws_do_not_depend_on_the_chunk():
 def test_purposes_have_different_keys():
     words = [jax.random.key_data(noise.key_for(0, purpose)) for purpose in noise.PURPOSES]
     assert len(np.unique(np.stack(words), axis=0)) == len(noise.PURPOSES)
+
+
+def test_every_gaussian_at_every_z_is_one_at_a_time():
+    rng = np.random.default_rng(1)
+    mu, logvar = (jnp.asarray(rng.normal(size=(40, 20)), jnp.float32) for _ in range(2))
+    q, z = Diagonal(mu + 3.0, logvar - 2.0), jnp.asarray(3.0 + rng.normal(size=(2, 6, 20)))
+
+    def total(log_prob, q, z):
+        return jax.nn.logsumexp(log_prob(q, z), axis=-1).sum()
+
+    each, alone = Diagonal.log_prob_each, lambda q, z: q.log_prob(z[..., None, :])
+    assert each(q, z).shape == (2, 6, 40)
+    np.testing.assert_allclose(each(q, z), alone(q, z), rtol=1e-5)
+    gradients = [jax.grad(lambda *a, f=f: total(f, *a), (0, 1))(q, z) for f in (each, alone)]
+    for got, wanted in zip(*map(jax.tree.leaves, gradients), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-4 * float(jnp.abs(wanted).max()))

@@ -7,7 +7,8 @@ Each has
   in which they depend on q. A draw is a function of its key and its number alone;
 - `sample(keys, first, count)`: those draws;
 - `mean`, `std`: [B, L], of z;
-- where `has_density`, `log_prob(z)`: log q(z|x) [..., B] at any z [..., B, L].
+- where `has_density`, `log_prob(z)`: log q(z|x) [..., B] at any z [..., B, L], and
+  `log_prob_each(z)`: that of each of the B examples at every z [..., L].
 """
 
 import flax.struct
@@ -25,6 +26,10 @@ class Drawn:
     def sample(self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1) -> jax.Array:
         """Draws number first .. first + count - 1 for each of the B keys: z [count, B, L]."""
         return self.sample_and_log_prob(keys, first, count)[0]
+
+    def log_prob_each(self, z: jax.Array) -> jax.Array:
+        """log q(z|x) of each of the B examples at every z [..., L]: [..., B] nats."""
+        return self.log_prob(z[..., None, :])
 
 
 @flax.struct.dataclass
@@ -62,6 +67,9 @@ class Diagonal(Drawn):
     def log_prob(self, z: jax.Array) -> jax.Array:
         """log q(z|x) for z [..., B, L]: [..., B] nats."""
         return gaussian.log_prob(z, self.mu, self.logvar).sum(-1)
+
+    def log_prob_each(self, z: jax.Array) -> jax.Array:
+        return gaussian.log_prob_each(z, self.mu, self.logvar)
 
     def kl_standard_normal(self) -> jax.Array:
         """KL(q || N(0, I)) of each latent: [B, L] nats."""

@@ -104,7 +104,7 @@ class mixture(Prior):  # noqa: N801
         return gaussian.sample(eps, mu, logvar)
 
     def log_prob(self, z: jax.Array) -> jax.Array:
-        each = Diagonal(self.mu, self.logvar).log_prob(z[..., None, :])  # [..., C]
+        each = gaussian.log_prob_each(z, self.mu, self.logvar)  # [..., C]
         return jax.nn.logsumexp(each + jax.nn.log_softmax(self.logits), axis=-1)
 
 
@@ -166,5 +166,5 @@ class vamp(Prior):  # noqa: N801
         return q.mean + temperature * (q.sample(noise.fold(keys, 1))[0] - q.mean)
 
     def log_prob(self, z: jax.Array, q: Any) -> jax.Array:
-        each = q.log_prob(z[..., None, :])  # [..., C]
+        each = q.log_prob_each(z)  # [..., C]
         return jax.nn.logsumexp(each, axis=-1) - jnp.log(float(self.prior_components))
