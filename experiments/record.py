@@ -133,13 +133,31 @@ def sweeps_table() -> str:
         config = result["config"]
         what = f"`{result['name']}`: {config['data']['name']}, {config['train']['epochs']} epochs a"
         what += f" trial, {len(result['trials'])} trials by `--launcher={result['launcher']}`"
-        table = summary.summary_table(*_columns(result["trials"], result["keys"]), markdown=True)
-        parts += [f"{what}:", table]
+        trials = _columns(result["trials"], result["keys"])
+        table = summary.summary_table(*trials, markdown=True)
+        parts += [f"{what}:", table, *_further(*trials)]
         layers = {trial["trial"]: trial.get("kl_per_layer") for trial in result["trials"]}
         told = [f"{name} {_sum(kl)}" for name, kl in layers.items() if kl]
         if told:
             parts.append(f"Rate by layer, the one next to x first: {'; '.join(told)}.")
     return "\n\n".join(parts)
+
+
+def _further(trials: list[dict], keys: list[str]) -> list[str]:
+    """The metrics that the table before leaves out, a line each, where they outnumber its lines."""
+    shown = summary.headline(trials)
+    names = [name for name in summary.metric_names(trials) if name not in shown]
+    groups = summary.over_seeds(trials, keys, names)
+    if len(names) <= len(groups):
+        return []
+    others = [key for key in keys if key != "seed"]
+    short = {key: summary.short_name(key, keys) for key in others}
+    heads = [", ".join(f"{short[k]} = {summary.show(g[k])}" for k in others) for g in groups]
+    lines = []
+    for name in names:
+        texts = summary.texts([group[name] for group in groups])
+        lines.append({"metric": name} | dict(zip(heads, texts, strict=True)))
+    return [format_table(lines, markdown=True)]
 
 
 def _sum(values: list[float]) -> str:
