@@ -14,7 +14,9 @@ from vae import runs
 from vae.reports.tables import format_table
 
 # What the name of a metric begins with.
-LOWER_IS_BETTER = ("nll", "bpd", "loss", "distortion", "rate", "gap", "frechet", "kernel")
+LOWER_IS_BETTER = (
+    "nll", "bpd", "loss", "distortion", "rate", "gap", "frechet", "kernel", "classification_error",
+)  # fmt: skip
 ASKED_FOR = (  # columns of a summary where every trial has them
     "classification_error",
     "codes_used",
@@ -85,9 +87,14 @@ def headline(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     wanted = ("elbo", tightest_nll(rows), "rate", "distortion", "active_units")
     found, measured = metric_names(rows), done(rows)
     names = [name for name in wanted if name in found]
-    names += [name for name in ASKED_FOR if all(name in row["metrics"] for row in measured)]
+    names += asked_for(measured)
     timed = any(_finite(row["seconds"]) for row in rows)
     return names * bool(measured) + ["seconds"] * timed
+
+
+def asked_for(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of `ASKED_FOR` that every trial has."""
+    return [name for name in ASKED_FOR if rows and all(name in row["metrics"] for row in rows)]
 
 
 def value(row: Mapping[str, Any], metric: str) -> float | None:

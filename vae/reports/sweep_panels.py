@@ -75,8 +75,9 @@ def column(metric: str) -> str:
 
 
 def over_keys(results: Results) -> list[Panels]:
-    """ELBO, NLL and active units over the first two axes, or over the only one."""
+    """ELBO, NLL, active units and what else was asked for, over the first two axes, or the one."""
     wanted = [metric for metric in ("elbo", results.nll, "active_units") if metric]
+    wanted += summary.asked_for(results.done)
     panels = {metric: results.means(metric) for metric in wanted}
     panels = {metric: groups for metric, groups in panels.items() if groups}
     if not results.axes or not panels:
@@ -92,7 +93,7 @@ def over_keys(results: Results) -> list[Panels]:
         if len(names) > 2:
             caption += (
                 f" Each cell is the best over {', '.join(names[2:])}: the highest ELBO, the lowest "
-                "NLL and the most active units."
+                "NLL, the most active units."
             )
     caption = f"{'Means over seeds. ' if several else ''}{caption}"
     shown = [
