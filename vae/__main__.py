@@ -35,7 +35,7 @@ def sample(values: Any) -> None:
 
 def report(values: Any) -> None:
     from vae.reports import compare, page
-    from vae.sweeps import launch
+    from vae.sweeps import results
 
     formats = values.format.split(",")
     if values.compare:
@@ -44,7 +44,7 @@ def report(values: Any) -> None:
     if not values.workdir:
         raise UserError("report needs --workdir, or --compare and two run directories")
     if (Path(values.workdir) / "sweep.json").exists():
-        print(launch.report(values.workdir, formats))
+        print(results.report(values.workdir, formats))
         return
     print(page.report(values.workdir, formats))
 

@@ -152,7 +152,7 @@ def disentanglement(subject: Subject) -> Found:
     factors = run.dataset.splits[subject.split].factors
     if factors is None:
         raise UserError(f"eval.metrics: disentanglement needs factors, and {_named(run)} has none")
-    rows = _spread(len(subject.x), num)
+    rows = spread(len(subject.x), num)
     context = None if subject.context is None else subject.context[rows]
     mean, std = run.encode(subject.x[rows], context)
     return scores(mean, np.asarray(factors[rows]), std, seed=SEED), {}
@@ -166,7 +166,7 @@ def probes(subject: Subject) -> Found:
         raise UserError(f"eval.metrics: probes need labels, and {_named(run)} has none")
     if run.model.conditional:
         raise UserError("eval.metrics: probes are of codes of x alone, and this model sees more")
-    rows = _spread(len(labels["train"]), num)
+    rows = spread(len(labels["train"]), num)
     train = run.encode(run.seen("train")[rows])[0], np.asarray(labels["train"][rows])
     test = subject.posterior_mean, np.asarray(labels[subject.split][:])
     least = np.bincount(train[1])[np.unique(train[1])].min()
@@ -179,7 +179,7 @@ def samples(subject: Subject) -> Found:
     """Samples beside the split: draws of p(x|z) where x is discrete, else its means."""
     run, settings = subject.run, subject.settings
     train, labels = run.seen("train"), run.dataset.splits["train"].labels
-    rows = _spread(len(train), MOST_TRAINING)
+    rows = spread(len(train), MOST_TRAINING)
     x, labels = train[rows], None if labels is None else np.asarray(labels[rows])
     extractor = settings.extractor or kept(x, labels, run.dataset.name)
     drawn = run.model.likelihood.discrete
@@ -244,7 +244,7 @@ def _named(run: Trained) -> str:
     return f"the data set {run.dataset.name}"
 
 
-def _spread(count: int, num: int) -> np.ndarray:
+def spread(count: int, num: int) -> np.ndarray:
     """Numbers of at most `num` examples, evenly over all."""
     return np.unique(np.linspace(0, count - 1, min(num, count)).astype(int))
 

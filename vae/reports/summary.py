@@ -25,6 +25,7 @@ ASKED_FOR = (  # columns of a summary where every trial has them
     "sap",
     "factor_vae_score",
     "dci_trees_disentanglement",
+    "udr_lasso",
 )
 FIRST = ("model.latent_size", "objective.beta")  # the axes of a figure, where they are swept
 

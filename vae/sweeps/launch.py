@@ -4,28 +4,26 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
 from vae import runs
-from vae.errors import RunError, UserError
-from vae.reports import summary
+from vae.errors import UserError
 from vae.sweeps import processes, slurm
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.grid import Grid
 from vae.sweeps.plan import Trial, groups, plan
+from vae.sweeps.results import finish
 
 if TYPE_CHECKING:
     from vae.sweeps.population import Populations
     from vae.sweeps.search import Space
 
 LAUNCHERS = ("population", "processes", "slurm")
-SHOWN = 16  # samples of each trial on the page
 
 
 def sweep(
@@ -207,55 +205,6 @@ def on_slurm(
     reasons = slurm.run(list(by_path), cluster, directory.path / "slurm", done)
     for workdir, reason in reasons.items():
         directory.note(by_path[workdir], "failed", reason)
-
-
-def finish(directory: SweepDirectory) -> None:
-    """Writes table and page, prints the summary.
-
-    Raises:
-      RunError: trials failed.
-    """
-    found = directory.write()
-    page = report(directory.path)
-    rows = summary.rows(found, directory.path)
-    print(f"\n{summary.summary_table(rows, found['keys'])}\n")
-    print(f"  table   {directory.path / 'results.csv'}\n  report  {page}", flush=True)
-    failed = directory.failed()
-    if failed:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        raise RunError(
-            f"{len(failed)} of {len(directory.trials)} trials failed: {reasons}\n"
-            f"the others are done; to try one again, delete its directory in "
-            f"{directory.path / 'trials'}"
-        )
-
-
-def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
-    """Writes the page of a sweep: `sweep_report` with pictures of its trials."""
-    from vae.reports.sweep_page import sweep_report
-
-    return sweep_report(directory, sampler(), formats)
-
-
-def sampler() -> Callable[[Path], np.ndarray | None]:
-    """Draws a few images [n, H, W, C] in [0, 1] of a run; models of one shape compile once."""
-    from vae.evaluation.compiled import Compiled
-    from vae.evaluation.trained import load
-    from vae.reports.page import scaled
-
-    known: dict[str, Compiled] = {}
-
-    def samples(workdir: Path) -> np.ndarray | None:
-        described = runs.read_json(workdir / "data.json")
-        config = runs.read_config(workdir).model.to_dict()
-        seen = [described[name] for name in ("shape", "levels", "context_size")]
-        key = json.dumps([config, *seen])
-        run = load(workdir, compiled=known.get(key))
-        known[key] = run.compiled
-        images = run.sample(SHOWN, context=run.contexts(SHOWN))
-        return scaled(run, images) if images.ndim == 4 else None
-
-    return samples
 
 
 def default_path(config: ConfigDict, trials: Sequence[Trial]) -> Path:

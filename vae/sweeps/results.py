@@ -1,0 +1,81 @@
+"""What is made of the trials of a sweep that are done: seeds compared, a table, a page."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vae import runs
+from vae.errors import RunError
+from vae.reports import summary
+from vae.sweeps.agreement import across_seeds
+from vae.sweeps.directory import SweepDirectory
+
+if TYPE_CHECKING:
+    from vae.evaluation.trained import Trained
+
+SHOWN = 16  # samples of each trial on the page
+
+
+def finish(directory: SweepDirectory) -> None:
+    """Compares seeds, writes table and page, prints the summary.
+
+    Raises:
+      RunError: trials failed.
+    """
+    across_seeds(directory, loader())
+    found = directory.write()
+    page = report(directory.path)
+    rows = summary.rows(found, directory.path)
+    print(f"\n{summary.summary_table(rows, found['keys'])}\n")
+    print(f"  table   {directory.path / 'results.csv'}\n  report  {page}", flush=True)
+    failed = directory.failed()
+    if failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise RunError(
+            f"{len(failed)} of {len(directory.trials)} trials failed: {reasons}\n"
+            f"the others are done; to try one again, delete its directory in "
+            f"{directory.path / 'trials'}"
+        )
+
+
+def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
+    """Writes the page of a sweep: `sweep_report` with pictures of its trials."""
+    from vae.reports.sweep_page import sweep_report
+
+    return sweep_report(directory, sampler(), formats)
+
+
+def sampler() -> Callable[[Path], np.ndarray | None]:
+    """Draws a few images [n, H, W, C] in [0, 1] of a run."""
+    from vae.reports.page import scaled
+
+    load = loader()
+
+    def samples(workdir: Path) -> np.ndarray | None:
+        run = load(workdir)
+        images = run.sample(SHOWN, context=run.contexts(SHOWN))
+        return scaled(run, images) if images.ndim == 4 else None
+
+    return samples
+
+
+def loader() -> Callable[[Path], "Trained"]:
+    """Loads runs; models of one shape compile once."""
+    from vae.evaluation.compiled import Compiled
+    from vae.evaluation.trained import load
+
+    known: dict[str, Compiled] = {}
+
+    def loaded(workdir: Path) -> "Trained":
+        described = runs.read_json(workdir / "data.json")
+        config = runs.read_config(workdir).model.to_dict()
+        seen = [described[name] for name in ("shape", "levels", "context_size")]
+        key = json.dumps([config, *seen])
+        run = load(workdir, compiled=known.get(key))
+        known[key] = run.compiled
+        return run
+
+    return loaded
