@@ -178,7 +178,7 @@ LABELS = {
     "aggregate_mmd": "Maximum mean discrepancy of q(z) and p(z)",
 }
 UPPER = {"ais": "AIS", "bdmc": "BDMC", "mig": "MIG", "rmig": "RMIG", "sap": "SAP", "dci": "DCI",
-         "irs": "IRS", "knn": "kNN", "vae": "VAE"}  # fmt: skip
+         "udr": "UDR", "irs": "IRS", "knn": "kNN", "vae": "VAE"}  # fmt: skip
 
 
 def metric_label(name: str) -> str:
