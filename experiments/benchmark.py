@@ -175,8 +175,9 @@ def main(arguments: list[str]) -> int:
     print(format_table(rows))
     for name, rate in ceilings.items():
         print(f"float32 matrix products, {name.partition('-')[2]}: {rate} GFLOP/s")
+    command = f"python -m experiments.benchmark {' '.join(arguments)}".strip()
     result = {
-        "command": f"python -m experiments.benchmark {' '.join(arguments)}".strip(),
+        "command": command.replace(values.data_dir or "DATA", "DATA"),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "git_revision": runs.git_revision(),
         "versions": {

@@ -193,7 +193,7 @@ def papers_table() -> str:
         {
             "experiment": f"`{result['experiment']}`",
             "scale": result["scale"],
-            "paper": result["about"].partition(":")[0].partition(", ")[0],
+            "paper": re.sub(r", (table|figure).*", "", result["about"].partition(":")[0]),
             "numbers held": f"{sum(line['holds'] for line in result['comparisons'])} of "
             f"{len(result['comparisons'])}",
         }
