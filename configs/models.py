@@ -4,8 +4,9 @@ MLP of mnist.py.
     ./launch.sh sweep --config=configs/models.py --config.data.dir=DATA --launcher=processes \\
         --workdir=runs/models
 
-Three hours on 2 CPU cores, half of it the VampPrior's and the two flow priors'. The last checkpoint
-is evaluated; the README has the scores. The last three rows are not beside the others: a
+Hours on 2 CPU cores; experiments/results/models_speed.json has the time of a step of each, the
+slowest being Sylvester flows and the VQ-VAE. The last checkpoint is evaluated; experiments/RESULTS.md
+has the scores. The last three rows are not beside the others: a
 conditional model's nats are of p(x|y), and a VQ-VAE's bound is one of codes, with q(z|x) a point.
 
 What the budget decides: the flow priors are behind the standard one at 5 epochs and level at 30.
