@@ -5,9 +5,9 @@ MLP of mnist.py.
         --workdir=runs/models
 
 Hours on 2 CPU cores; experiments/results/models_speed.json has the time of a step of each, the
-slowest being Sylvester flows and the VQ-VAE. The last checkpoint is evaluated; experiments/RESULTS.md
-has the scores. The last three rows are not beside the others: a
-conditional model's nats are of p(x|y), and a VQ-VAE's bound is one of codes, with q(z|x) a point.
+slowest being Sylvester flows and the VQ-VAE. The last checkpoint is evaluated;
+experiments/RESULTS.md has the scores. The last three rows are not beside the others: a conditional
+model's nats are of p(x|y), and a VQ-VAE's bound is one of codes, with q(z|x) a point.
 
 What the budget decides: the flow priors are behind the standard one at 5 epochs and level at 30.
 IAF has the better ELBO than the diagonal posterior and not the better importance-weighted bound.
