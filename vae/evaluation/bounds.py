@@ -13,6 +13,9 @@ import jax.numpy as jnp
 from vae.evaluation.batches import PerExample
 from vae.models import Model
 
+CHUNK = 100  # draws decoded at once for each example of a batch, at most
+HELD = 8_000_000  # numbers of x that are decoded at once, unless one draw has more
+
 
 def elbo(model: Model, samples: int = 1) -> PerExample:
     """The ELBO at beta = 1, its parts, and what the latents carry.
@@ -41,10 +44,6 @@ def elbo(model: Model, samples: int = 1) -> PerExample:
         }
 
     return PerExample(function)
-
-
-CHUNK = 100  # draws decoded at once for each example of a batch, at most
-HELD = 8_000_000  # numbers of x that are decoded at once, unless one draw has more
 
 
 def iwae(model: Model, samples: int, chunk: int | None = None) -> PerExample:

@@ -25,9 +25,12 @@ def finish(directory: SweepDirectory) -> None:
     Raises:
       RunError: trials failed.
     """
-    across_seeds(directory, loader())
+    from vae.reports.sweep_page import sweep_report
+
+    load = loader()
+    across_seeds(directory, load)
     found = directory.write()
-    page = report(directory.path)
+    page = sweep_report(directory.path, sampler(load))
     rows = summary.rows(found, directory.path)
     print(f"\n{summary.summary_table(rows, found['keys'])}\n")
     print(f"  table   {directory.path / 'results.csv'}\n  report  {page}", flush=True)
@@ -45,14 +48,12 @@ def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
     """Writes the page of a sweep: `sweep_report` with pictures of its trials."""
     from vae.reports.sweep_page import sweep_report
 
-    return sweep_report(directory, sampler(), formats)
+    return sweep_report(directory, sampler(loader()), formats)
 
 
-def sampler() -> Callable[[Path], np.ndarray | None]:
-    """Draws a few images [n, H, W, C] in [0, 1] of a run."""
+def sampler(load: Callable[[Path], "Trained"]) -> Callable[[Path], np.ndarray | None]:
+    """Draws a few images [n, H, W, C] in [0, 1] of a run that `load` gives."""
     from vae.reports.page import scaled
-
-    load = loader()
 
     def samples(workdir: Path) -> np.ndarray | None:
         run = load(workdir)
