@@ -42,6 +42,24 @@ def quick_compilation(request):
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+@pytest.fixture(autouse=True)
+def room_for_programs(request):
+    """Drops the programs of a long test after it, and of all tests of a file after the file's last.
+
+    A process may have 65,530 memory mappings on Linux and a compiled program takes several: with
+    those of a hundred models, the next compilation crashes.
+    """
+    yield
+    if request.node.get_closest_marker("slow"):
+        jax.clear_caches()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_files():
+    yield
+    jax.clear_caches()
+
+
 def pytest_addoption(parser):
     parser.addoption("--combinations", metavar="FILE", help="write what was run with what to FILE")
 

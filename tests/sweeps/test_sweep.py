@@ -214,6 +214,37 @@ def test_wrong_sweeps_exit_2_and_leave_no_trial(flags, words, tmp_path, capsys):
     assert not (workdir / "trials").exists()
 
 
+MAPPINGS = """
+import gc, sys
+import vae
+from configs import digits
+from vae.sweeps.population import Populations
+
+train, counts = Populations._train, []
+
+def counted(self, *args, **settings):
+    train(self, *args, **settings)
+    gc.collect()
+    counts.append(sum(1 for _ in open("/proc/self/maps")))
+
+Populations._train = counted
+config = digits.get_config()
+config.train.epochs = 1
+vae.sweep(config, [{"model.hidden": (width,)} for width in (5, 6, 7)], workdir=sys.argv[1])
+assert len(counts) == 3 and counts[2] < counts[0] + 300, counts
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux's limit")
+def test_programs_of_a_finished_group_are_dropped(tmp_path):
+    """A group takes about 900 mappings, and a process may have 65,530."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-c", MAPPINGS, str(tmp_path / "sweep")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_a_search_prunes_and_resumes_where_it_was(tmp_path):
     workdir = tmp_path / "search"

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
+
 import vae
 from vae import runs
 from vae.errors import RunError
@@ -22,8 +24,6 @@ def use_cores(trials: int) -> None:
 
     Whoever has set JAX_NUM_CPU_DEVICES, or used JAX before, keeps what there is.
     """
-    import jax
-
     if "JAX_NUM_CPU_DEVICES" in os.environ:
         return
     cores = len(os.sched_getaffinity(0))
@@ -60,7 +60,9 @@ class Populations:
         self.directory.write()
         progress = Tally(len(trials))
         try:
-            for group, members in found:
+            for i, (group, members) in enumerate(found):
+                if i:  # a process has room for the programs of some sixty groups, and then crashes
+                    jax.clear_caches()
                 self._train(group, members, progress, done=done)
         finally:
             progress.close()
