@@ -21,11 +21,12 @@ def get_config(kind: str = "vae") -> ConfigDict:
     config.model.latent_size, config.model.hidden = 200, (600,)
     config.model.activation = "tanh"
     config.model.input_dropout = 0.5
-    config.objective.beta = 0.2
-    config.objective.beta_schedule, config.objective.beta_epochs = "linear", 50.0
     if kind == "dae":
         config.objective.name = "autoencoder"
         config.optimizer.name, config.optimizer.weight_decay = "adamw", 0.01
+    else:
+        config.objective.beta = 0.2
+        config.objective.beta_schedule, config.objective.beta_epochs = "linear", 50.0
     config.optimizer.learning_rate = 1e-3
     config.train.epochs, config.train.batch_size = 100, 100
     config.eval.metrics, config.eval.checkpoint = ("recommendation",), "last"

@@ -47,7 +47,6 @@ def study(scale: str) -> Study:
         config.train.batch_size, config.optimizer.learning_rate = 64, 1e-4
         config.optimizer.schedule = "constant"
         config.train.epochs = 29  # 300,000 steps of 663,552 images
-        config.objective.capacity_epochs = 9.6
         config.train.eval_epochs, config.eval.iwae_samples = 1.0, (100,)
     else:
         config = sprites_beta.get_config()
@@ -58,6 +57,9 @@ def study(scale: str) -> Study:
         config.data.size = {"cpu": 20_000, "quick": 5_000}[scale]
         config.eval.codes = {"cpu": 10_000, "quick": 1_000}[scale]
     config.eval.metrics, config.eval.checkpoint = ("disentanglement",), "last"
+    points = [dict(point) for point in POINTS]
+    if scale == "full":
+        points[1]["objective.capacity_epochs"] = 9.6
     known = MEMORY if scale == "full" else OURS
     least = 0.5 if scale == "full" else 0.1
     expected = [
@@ -67,4 +69,4 @@ def study(scale: str) -> Study:
     images = {"full": "", "cpu": "20,000", "quick": "5,000"}[scale]
     reduced = f"{images} rendered sprites and not dSprites, an MLP" if images else ""
     seeds = {"full": 50, "cpu": 3, "quick": 2}[scale]
-    return Study(config, POINTS, expected, reduced, seeds=seeds, launcher="population")
+    return Study(config, points, expected, reduced, seeds=seeds, launcher="population")

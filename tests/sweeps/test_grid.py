@@ -87,6 +87,7 @@ def test_trials_are_named_after_what_they_change():
     assert config.objective.beta == 1.0  # the base stays as it was
     both = plan.plan(config, [{"objective.name": "elbo", "optimizer.name": "sgd"}])
     assert both[0].name == "objective.name=elbo,optimizer.name=sgd"
+    assert plan.name({}) == "base"  # its directory is not that of all trials
     long = plan.name({f"a.key{n}": 0.123456 for n in range(20)})
     assert len(long) <= plan.LONGEST and long != plan.name({f"a.key{n}": 0.5 for n in range(20)})
 

@@ -70,13 +70,13 @@ def value_of(config: ConfigDict, key: str) -> Any:
 
 
 def name(point: Point) -> str:
-    """A directory's name from a point: "latent_size=8,beta=0.5,seed=1"."""
+    """A directory's name from a point: "latent_size=8,beta=0.5,seed=1"; "base" of an empty one."""
     last = [key.rsplit(".", 1)[-1] for key in point]
     short = [part if last.count(part) == 1 else key for part, key in zip(last, point, strict=True)]
     text = ",".join(f"{k}={_letters(v)}" for k, v in zip(short, point.values(), strict=True))
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    return text
+    return text or "base"
 
 
 def _letters(value: Any) -> str:
