@@ -5,7 +5,8 @@ by 5,000 draws; a latent is active where its posterior mean's variance is above 
 VAE with k draws are of the ELBO averaged over k draws.
 
 Full: 3,280 epochs a trial, days of 2 cores, hours of a GPU. cpu: 100 epochs, the learning-rate
-stages stretched over them, without the VAE's k = 5 and 50: about 2.5 hours of 2 cores. quick:
+stages stretched over them, one layer without the VAE's k = 5 and 50 and two layers of the VAE:
+about 2 hours of 2 cores. quick:
 10,000 images, 20 epochs, 4 minutes.
 
     ./launch.sh reproduce iwae_table1 --data_dir=DATA [--scale=cpu]
@@ -66,11 +67,11 @@ def study(scale: str) -> Study:
         expected += [deeper("elbo", 1), deeper("iwae", 5), deeper("iwae", 50)]
         return Study(burda(), [point(*cell) for cell in cells], expected)
     if scale == "cpu":
-        cells = [(1, "iwae", 50), (1, "elbo", 1), (1, "iwae", 5), (2, "elbo", 1), (2, "iwae", 5)]
+        cells = [(1, "iwae", 50), (1, "elbo", 1), (1, "iwae", 5), (2, "elbo", 1)]
         config = shorten(burda(), 100)
         config.train.eval_epochs = 2.5
         expected = [gap(5, 1.2, 0.5, "within", READ), gap(50, 2.0, 0.5, "within", READ)]
-        expected += [value(*cell) for cell in cells] + [deeper("elbo", 1), deeper("iwae", 5)]
+        expected += [value(*cell) for cell in cells] + [deeper("elbo", 1)]
         return Study(config, [point(*cell) for cell in cells], expected, "100 of 3,280 epochs")
     cells = [(1, "elbo", 1), (1, "iwae", 5), (1, "iwae", 50)]
     config = shorten(burda(), 20, SMALL, samples)

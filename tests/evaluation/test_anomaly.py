@@ -1,9 +1,11 @@
 """Anomaly scores, thresholds and the `detect` verb."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import vae
@@ -75,10 +77,21 @@ def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
     assert tuple(found) == anomaly.NAMES and all(v.shape == (400,) for v in found.values())
     np.testing.assert_allclose(found["elbo"], found["reconstruction"] + found["rate"], rtol=1e-4)
     assert found["iwae"][labels == 0].mean() < found["elbo"][labels == 0].mean()
-    for name in ("elbo", "iwae", "reconstruction"):
+    for name in ("elbo", "iwae", "reconstruction", "residual"):
         assert anomaly.metrics(found[name], labels)["auroc"]["value"] > 0.9
-    with pytest.raises(UserError, match="no score 'elbow'"):
-        anomaly.scores(run, x, names=("elbow",))
+    train = run.examples("train")
+    away = [each - run.decode(run.encode(each)[0]) for each in (train, x)]
+    fitted = anomaly.Gaussian.fit(away[0])
+    np.testing.assert_allclose(found["residual"], fitted.distance(away[1]), rtol=1e-4)
+
+
+def test_tokens_have_no_residual():
+    run = SimpleNamespace(described={"observed": "tokens"}, shape=(20,))
+    assert "residual" not in anomaly.names(run)
+    run.described["observed"] = "grey"
+    assert anomaly.names(run) == anomaly.NAMES
+    run.shape = (64, 64, 3)
+    assert "residual" not in anomaly.names(run)
 
 
 def test_mahalanobis_distance_is_scipy_s():
@@ -86,9 +99,11 @@ def test_mahalanobis_distance_is_scipy_s():
 
     rng = np.random.default_rng(0)
     codes, new = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3)), rng.normal(size=(7, 3))
-    inverse = np.linalg.inv(np.cov(codes, rowvar=False))
+    shrunk, share = ledoit_wolf(codes)
+    assert 0 < share < 0.05
+    inverse = np.linalg.inv(shrunk)
     expected = cdist(new, codes.mean(0)[None], "mahalanobis", VI=inverse)[:, 0]
-    np.testing.assert_allclose(anomaly.Gaussian.fit(codes).distance(new), expected, rtol=1e-4)
+    np.testing.assert_allclose(anomaly.Gaussian.fit(codes).distance(new), expected, rtol=1e-6)
     flat = np.concatenate([codes, np.zeros((200, 1))], axis=1)  # a collapsed latent
     assert np.isfinite(anomaly.Gaussian.fit(flat).distance(flat)).all()
 

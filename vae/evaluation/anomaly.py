@@ -17,70 +17,83 @@ from vae.probability import noise
 
 SEED = 0
 ELBO_SAMPLES = 100  # draws of z an example
-NAMES = ("elbo", "iwae", "reconstruction", "rate", "mahalanobis")
-SMALLEST = 1e-6  # of a direction's variance, in units of the largest
+TRAIN = 20_000  # training examples that a Gaussian is fitted to, at most
+NAMES = ("elbo", "iwae", "reconstruction", "rate", "mahalanobis", "residual")
+LARGEST = 4096  # numbers of an example whose residuals' covariance is fitted
 
 
 @dataclasses.dataclass(frozen=True)
 class Gaussian:
-    """A Gaussian fitted to codes: what the latents of ordinary examples are like."""
+    """A Gaussian fitted to vectors of ordinary examples, its covariance shrunk towards a sphere as
+    far as their number asks for (Ledoit & Wolf 2004)."""
 
-    mean: np.ndarray  # [L]
-    inverse: np.ndarray  # of the covariance [L, L]
+    mean: np.ndarray  # [D]
+    inverse: np.ndarray  # of the covariance [D, D]
 
     @classmethod
-    def fit(cls, codes: np.ndarray) -> "Gaussian":
-        """Fits codes [N, L]; directions without variance are given a little."""
-        codes = np.asarray(codes, np.float64)
-        covariance = np.atleast_2d(np.cov(codes, rowvar=False))
-        floor = SMALLEST * max(np.diag(covariance).max(), SMALLEST)
-        return cls(codes.mean(0), np.linalg.inv(covariance + floor * np.eye(codes.shape[1])))
+    def fit(cls, vectors: np.ndarray) -> "Gaussian":
+        """Fits vectors [N, D]."""
+        from sklearn.covariance import LedoitWolf
 
-    def distance(self, codes: np.ndarray) -> np.ndarray:
-        """Mahalanobis distance of codes [N, L]: [N]."""
-        away = np.asarray(codes, np.float64) - self.mean
-        return np.sqrt(np.einsum("nl,lk,nk->n", away, self.inverse, away))
+        found = LedoitWolf().fit(np.asarray(vectors, np.float64))
+        return cls(found.location_, found.precision_)
+
+    def distance(self, vectors: np.ndarray) -> np.ndarray:
+        """Mahalanobis distance of vectors [N, D]: [N]."""
+        away = np.asarray(vectors, np.float64) - self.mean
+        return np.sqrt(((away @ self.inverse) * away).sum(1))
+
+
+def names(run: Trained) -> tuple[str, ...]:
+    """The scores of a run's data: tokens and very large examples have no residual."""
+    has = run.described["observed"] != "tokens" and np.prod(run.shape) <= LARGEST
+    return tuple(name for name in NAMES if name != "residual" or has)
 
 
 def scores(
-    run: Trained, x: np.ndarray, context: np.ndarray | None = None, names: Sequence[str] = NAMES
+    run: Trained, x: np.ndarray, context: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """Scores of examples as the model sees them (`Trained.examples`, `Trained.prepare`).
 
     - `elbo`, `iwae`: minus the bounds on log p(x), nats (the IWAE's with the config's largest K);
     - `reconstruction`: -E_q[log p(x|z)], nats (An & Cho 2015, "reconstruction probability");
     - `rate`: KL(q(z|x) || p(z)), nats;
-    - `mahalanobis`: distance of the posterior mean from those of the training set.
+    - `mahalanobis`: distance of the posterior mean from those of the training set;
+    - `residual`: distance of x - E[x|z], z being the posterior mean, from the training set's: what
+      `reconstruction` is where columns err together, which p(x|z) does not know.
 
     Args:
       x: [N, *shape].
 
     Returns:
-      Name to [N].
+      Name to [N], of each of `names(run)`.
 
     Raises:
-      UserError: no such score, or x does not fit the model.
+      UserError: x does not fit the model.
     """
-    unknown = [name for name in names if name not in NAMES]
-    if unknown:
-        raise UserError(f"no score {unknown[0]!r}: one of {', '.join(NAMES)}")
     x = run.check(x)
     key, batch = noise.key_for(SEED, "evaluate"), run.config.eval.batch_size
     given = run.check_context(context, len(x))
     elbo = run.compiled.elbo(ELBO_SAMPLES)(run.variables, x, key, batch, given)
+    draws = max(run.config.eval.iwae_samples)
+    mean = elbo["posterior_mean"][:, : run.latent_size]
+    train, of_train = run.seen("train")[:TRAIN], run.context("train", TRAIN)
+    codes = run.encode(train, of_train)[0]
     found = {
         "elbo": -elbo["elbo"],
+        "iwae": -run.compiled.iwae(draws)(run.variables, x, key, batch, given),
         "reconstruction": elbo["distortion"],
         "rate": elbo["rate"],
+        "mahalanobis": Gaussian.fit(codes).distance(mean),
     }
-    if "iwae" in names:
-        draws = max(run.config.eval.iwae_samples)
-        found["iwae"] = -run.compiled.iwae(draws)(run.variables, x, key, batch, given)
-    if "mahalanobis" in names:
-        train = run.encode(run.seen("train")[:20_000], run.context("train", 20_000))[0]
-        mean = elbo["posterior_mean"][:, : run.latent_size]
-        found["mahalanobis"] = Gaussian.fit(train).distance(mean)
-    return {name: np.asarray(found[name], np.float64) for name in names}
+    if "residual" in names(run):
+
+        def residual(x: np.ndarray, z: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+            return (x - run.decode(z, context)).reshape(len(x), -1)
+
+        fitted = Gaussian.fit(residual(train, codes, of_train))
+        found["residual"] = fitted.distance(residual(x, mean, given))
+    return {name: np.asarray(values, np.float64) for name, values in found.items()}
 
 
 def ensemble(

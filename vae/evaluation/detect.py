@@ -28,7 +28,7 @@ def detect(
       source: a .csv with the columns of the training table, in any order, or an .npz or .npy with
         an array of examples, both as they were before the run standardised them.
       output: the CSV to write: `example`, a column a score, `anomaly` (0 or 1).
-      score: that decides what is an anomaly: one of `anomaly.NAMES`.
+      score: that decides what is an anomaly: one of `anomaly.names`.
       share: of the validation examples, that would be marked: the rate of false alarms.
 
     Returns:
@@ -37,7 +37,6 @@ def detect(
     Raises:
       UserError: a run or the file cannot be used; nothing is written.
     """
-    choose(dict.fromkeys(anomaly.NAMES), score, "score")
     source, output = Path(source), Path(output)
     if output.suffix != ".csv":
         raise UserError(f"--output={output}: give a name that ends in .csv")
@@ -46,6 +45,8 @@ def detect(
         same = ("shape", "observed", "columns", "mean", "std")
         if any(run.described.get(k) != members[0].described.get(k) for k in same):
             raise UserError(f"{run.workdir} and {members[0].workdir} are of different data")
+    names = anomaly.names(members[0])
+    choose(dict.fromkeys(names), score, "score")
     raw = read(source, members[0])
     usual = [anomaly.scores(run, run.examples("validation")) for run in members]
     found = [anomaly.scores(run, run.prepare(raw)) for run in members]
@@ -58,9 +59,9 @@ def detect(
     output.parent.mkdir(parents=True, exist_ok=True)
     with runs.replacing(output) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["example", *anomaly.NAMES, "anomaly"])
+        writer.writerow(["example", *names, "anomaly"])
         for number in range(len(raw)):
-            values = (f"{scored[name][number]:.6g}" for name in anomaly.NAMES)
+            values = (f"{scored[name][number]:.6g}" for name in names)
             writer.writerow([number, *values, int(marked[number])])
     return {"examples": len(raw), "marked": int(marked.sum()), "threshold": limit}
 
