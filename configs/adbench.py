@@ -19,6 +19,7 @@ def get_config() -> ConfigDict:
     config.model.likelihood = "gaussian_learned"
     config.model.latent_size, config.model.hidden = 16, (128, 128)
     config.optimizer.learning_rate = 1e-3
+    config.train.batch_size = 30  # some tables have no more rows
     config.train.epochs, config.train.eval_epochs = 200, 10.0
     config.eval.metrics = ("anomaly",)
     return config

@@ -21,6 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from configs import base
+from experiments import methods
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from vae.evaluation.samples.network import Network, accuracy, fit
 from vae.evaluation.trained import Trained, load
@@ -62,8 +63,9 @@ def study(scale: str) -> Study:
 
     expected = [gain(method, count) for count in counts for method in METHODS[1:]]
     reduced = "the 8 x 8 digits, three draws" if scale == "quick" else ""
+    picture = methods.drawn("accuracy")
     return Study(
-        config, grid, expected, reduced, launcher="population", beside=beside, shown="accuracy"
+        config, grid, expected, reduced, launcher="population", beside=beside, picture=picture
     )
 
 

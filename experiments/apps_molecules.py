@@ -21,12 +21,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import scipy.stats
+from matplotlib.figure import Figure
 
 from configs import qm9 as config_file
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from vae.data.qm9 import molecule, properties
 from vae.evaluation import molecules
 from vae.evaluation.trained import Trained, load
+from vae.reports import figures
 
 SELFIES, SMILES = {"data.name": "qm9"}, {"data.name": "qm9_smiles"}
 FIRST = 100  # evaluations of draws from the prior that every search begins with
@@ -59,7 +61,7 @@ def study(scale: str) -> Study:
         beats("Bayesian optimisation"),
     ]
     reduced = "5,000 molecules, 20 epochs" if quick else ""
-    return Study(config, [SELFIES, SMILES], expected, reduced, beside=beside, shown="best_qed")
+    return Study(config, [SELFIES, SMILES], expected, reduced, beside=beside, picture=picture)
 
 
 def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
@@ -81,6 +83,13 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
                 "stderr": {},
             })  # fmt: skip
     return rows
+
+
+def picture(_: Sequence[Trial], directory: Path) -> Figure:
+    """The first molecules among sequences drawn from the prior."""
+    run = load(directory / "trials" / "name=qm9")
+    made = [each for each in molecules.of_run(run, run.sample(60, draw=True)) if each]
+    return figures.as_it_is(molecules.picture(made[:24], columns=8))
 
 
 class Evaluations:

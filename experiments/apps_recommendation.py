@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 from scipy.sparse import csr_matrix
 
 from configs import movielens
-from experiments import recommenders
+from experiments import methods, recommenders
 from experiments.protocol import OURS, READ, Expected, Mean, Study, Trial, Value
 from vae import data
 from vae.data.likes import hold_back
@@ -60,6 +60,7 @@ def ratio(trials: Sequence[Trial]) -> Value:
 
 def study(scale: str) -> Study:
     config = movielens.get_config()
+    picture = methods.drawn(NDCG)
     caps = {"full": (0.2,), "cpu": (0.05, 0.1, 0.2, 0.4, 0.8), "quick": (0.1, 0.4)}[scale]
     draws = range({"full": 1, "cpu": 5, "quick": 1}[scale])
     vae = [{"objective.name": "elbo", "objective.beta": cap} for cap in caps]
@@ -89,7 +90,7 @@ def study(scale: str) -> Study:
             for name, values in PUBLISHED.items()
             for (metric, what), value in zip(names(name), values, strict=True)
         ]
-        return Study(config, grid, expected, beside=beside, shown="ndcg_100")
+        return Study(config, grid, expected, beside=beside, picture=picture)
 
     def above(other: str) -> Expected:
         number = Mean(NDCG, {"method": "Mult-VAE"}, {"method": other})
@@ -105,7 +106,7 @@ def study(scale: str) -> Study:
     ]
     reduced = "MovieLens-100K" + (", one draw" if scale == "quick" else ", five draws")
     return Study(
-        config, grid, expected, reduced, launcher="population", beside=beside, shown="ndcg_100"
+        config, grid, expected, reduced, launcher="population", beside=beside, picture=picture
     )
 
 

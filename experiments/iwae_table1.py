@@ -5,9 +5,8 @@ by 5,000 draws; a latent is active where its posterior mean's variance is above 
 VAE with k draws are of the ELBO averaged over k draws.
 
 Full: 3,280 epochs a trial, days of 2 cores, hours of a GPU. cpu: 100 epochs, the learning-rate
-stages stretched over them, one layer without the VAE's k = 5 and 50 and two layers of the VAE:
-about 2 hours of 2 cores. quick:
-10,000 images, 20 epochs, 4 minutes.
+stages stretched over them, without the VAE's k = 5 and 50 and, of two layers, the IWAE: about 2
+hours of 2 cores. quick: 10,000 images, 20 epochs, 4 minutes.
 
     ./launch.sh reproduce iwae_table1 --data_dir=DATA [--scale=cpu]
 """

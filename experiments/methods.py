@@ -1,7 +1,8 @@
 """What an experiment's methods are on the same data, beside each other: a table and a picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,49 @@ Row = dict[str, Any]  # as `Study.beside` gives them: values, metrics, stderr
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Means over seeds with their standard errors, in Markdown: a line a method, or, where there
-    are several data sets, a line a data set and a column a method, of the first metric."""
+    """Means over seeds with their standard errors, in Markdown: a line a method, or, where the rows
+    have another key, a line a value of it and a column a method, of the first metric."""
     found = over_seeds(rows)
-    if any("data" in values for values, _ in found):
-        return format_table(_pivot(found), markdown=True)
+    across = _across(found)
+    if across:
+        return format_table(_pivot(found, across), markdown=True)
     lines = [
-        {**{k: str(v) for k, v in values.items()},
-         **{name: format_value(*each) for name, each in means.items()}}
+        {**values, **{name: format_value(*each) for name, each in means.items()}}
         for values, means in found
-    ]  # fmt: skip
+    ]
     return format_table(lines, markdown=True)
+
+
+def overview(rows: Sequence[Row]) -> str:
+    """As `table`; where there are several data sets a line a method, its means over them, and on
+    how many it has the highest first metric."""
+    found = over_seeds(rows)
+    if _across(found) != "data":
+        return table(rows)
+    first = next(iter(found[0][1]))
+    data = {values["data"] for values, _ in found}
+    cells = {(v["data"], v["method"]): means for v, means in found}
+    best = {d: max(means[first][0] for v, means in found if v["data"] == d) for d in data}
+    lines = []
+    for method in dict.fromkeys(values["method"] for values, _ in found):
+        mine = {d: cells[d, method] for d in data if (d, method) in cells}
+        line = {"method": method}
+        for name in next(iter(mine.values())):
+            line[f"mean {name}"] = f"{np.mean([means[name][0] for means in mine.values()]):.4f}"
+        highest = sum(means[first][0] >= best[d] for d, means in mine.items())
+        line["highest on"] = f"{highest} of {len(mine)}"
+        lines.append(line)
+    return format_table(lines, markdown=True)
+
+
+def _across(found: Sequence[tuple[dict[str, Any], Means]]) -> str:
+    """The key that the rows have besides the method; "": none."""
+    return next((key for key in found[0][0] if key != "method"), "")
+
+
+def drawn(metric: str) -> Callable[[Sequence[Row], Path], Figure]:
+    """`dots` of a metric, as `Study.picture` takes it."""
+    return lambda rows, directory: dots(rows, metric)
 
 
 def over_seeds(rows: Sequence[Row]) -> list[tuple[dict[str, Any], Means]]:
@@ -44,9 +77,9 @@ def dots(rows: Sequence[Row], metric: str) -> Figure:
     several, each of which is then a fainter dot. Where the rows have another key it is the x axis.
     """
     found = [(values, means[metric]) for values, means in over_seeds(rows) if metric in means]
-    across = [k for k in found[0][0] if k not in ("method", "data")]
-    if across:
-        return _lines(found, across[0], metric)
+    across = _across(found)
+    if across not in ("", "data"):
+        return _lines(found, across, metric)
     methods = list(dict.fromkeys(values["method"] for values, _ in found))
     figure = Figure(figsize=(4.6, 0.5 + 0.22 * len(methods)), layout="constrained")
     axes = figure.add_subplot()
@@ -90,18 +123,21 @@ def _means(rows: Sequence[Row]) -> Means:
     return means
 
 
-def _pivot(found: Sequence[tuple[dict, dict]]) -> list[dict[str, str]]:
+def _pivot(found: Sequence[tuple[dict, Means]], across: str) -> list[dict[str, str]]:
     metric = next(iter(found[0][1]))
     methods = list(dict.fromkeys(values["method"] for values, _ in found))
-    cells = {(values["data"], values["method"]): means[metric] for values, means in found}
-    data = list(dict.fromkeys(values["data"] for values, _ in found))
+    cells = {(values[across], values["method"]): means[metric] for values, means in found}
+    places = list(dict.fromkeys(values[across] for values, _ in found))
+    head = metric if across == "data" else f"{metric}, {across.replace('_', ' ')}"
     lines = [
-        {metric: name} | {m: format_value(*cells[name, m]) for m in methods if (name, m) in cells}
-        for name in data
+        {head: str(place)}
+        | {m: format_value(*cells[place, m]) for m in methods if (place, m) in cells}
+        for place in places
     ]
-    total = {metric: "mean"}
+    if across != "data":
+        return lines
+    total = {head: "mean"}
     for method in methods:
-        total[method] = format_value(
-            float(np.mean([cells[name, method][0] for name in data if (name, method) in cells]))
-        )
+        mine = [cells[place, method][0] for place in places if (place, method) in cells]
+        total[method] = format_value(float(np.mean(mine)))
     return [*lines, total]

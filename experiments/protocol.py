@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from vae.errors import UserError
@@ -105,10 +106,10 @@ class Study:
     reduced: str = ""  # what the schedule leaves out, as it is printed beside the numbers
     seeds: int = 1
     launcher: str = "processes"
-    # Other methods on the same data, as trials with the swept key "method": of the trials that are
-    # done, and the sweep's directory.
+    # Methods on the same data, as trials with the swept key "method": of the trials that are done,
+    # and the sweep's directory. A picture of these methods, and the directory.
     beside: Callable[[Sequence[Trial], Path], list[Trial]] | None = None
-    shown: str = ""  # the metric of theirs that is drawn
+    picture: Callable[[Sequence[Trial], Path], Figure] | None = None
 
 
 def compare(expected: Sequence[Expected], trials: Sequence[Trial]) -> list[dict[str, Any]]:

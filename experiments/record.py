@@ -9,6 +9,7 @@ README's markers, and experiments/RESULTS.md, from the files in `experiments/res
 arguments it only renders.
 """
 
+import functools
 import json
 import re
 import shutil
@@ -17,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments import methods
+from experiments.protocol import SCALES
 from vae import runs
 from vae.errors import UserError
 from vae.reports import summary
@@ -197,17 +200,43 @@ def papers_table() -> str:
             "numbers held": f"{sum(line['holds'] for line in result['comparisons'])} of "
             f"{len(result['comparisons'])}",
         }
-        for result in reproductions()
+        for result in reproductions(applications=False)
     ]
     return format_table(rows, ("experiment", "scale", "paper", "numbers held"), markdown=True)
 
 
-def reproductions() -> list[dict[str, Any]]:
-    """Every recorded reproduction, in order of names."""
-    return [result for result in recorded() if "experiment" in result]
+def reproductions(applications: bool) -> list[dict[str, Any]]:
+    """Every recorded experiment that is an application, or that reproduces a paper, by name."""
+    found = [result for result in recorded() if "experiment" in result]
+    return [r for r in found if r["experiment"].startswith("apps_") == applications]
 
 
-TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table}
+def application_table(name: str) -> str:
+    """The methods of an application at the largest scale that is recorded, and their picture."""
+    results = [r for r in reproductions(applications=True) if r["experiment"] == name]
+    result = min(results, key=lambda r: SCALES.index(r["scale"]))
+    made, lines = result["sweep"]["training"], result["comparisons"]
+    scale = "" if result["scale"] == "full" else f" --scale={result['scale']}"
+    told = f"`{name}{scale}`, revision {made['git_revision']}"
+    told += f"; {result['reduced']}" if result["reduced"] else ""
+    held = sum(line["holds"] for line in lines)
+    minutes = sum(trial["seconds"] or 0.0 for trial in result["sweep"]["trials"]) / 60
+    told += f"; {minutes:,.0f} minutes of training and evaluation. {held} of {len(lines)} numbers "
+    told += "expected of it hold: [RESULTS.md](experiments/RESULTS.md)."
+    file = name + ("" if result["scale"] == "full" else f"-{result['scale']}")
+    image = f'<img src="experiments/results/{file}.png" width="70%" alt="{name}">'
+    return "\n\n".join([methods.overview(result["beside"]), told, image])
+
+
+APPLICATIONS = (
+    "apps_generation", "apps_augmentation", "apps_anomaly", "apps_left_out", "apps_molecules",
+    "apps_recommendation",
+)  # fmt: skip
+TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table} | {
+    name: functools.partial(application_table, name)
+    for name in APPLICATIONS
+    if any(RESULTS.glob(f"{name}*.json"))
+}
 
 
 def markers(name: str) -> tuple[str, str]:

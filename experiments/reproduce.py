@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vae
-from experiments import methods, record
+from experiments import record
 from experiments.protocol import SCALES, Study, compare
 from experiments.record import RESULTS, collect_sweep
 from vae import runs
@@ -23,7 +23,8 @@ from vae.reports.tables import format_table, format_value
 NAMES = (
     "iwae_table1", "dreg", "tighter_bounds", "vamp_prior", "ladder", "flows", "beta_vae",
     "locatello", "broken_elbo", "sigma_vae", "vq_vae", "aevb", "apps_anomaly",
-    "apps_recommendation", "apps_molecules", "apps_augmentation", "apps_generation",
+    "apps_left_out", "apps_recommendation", "apps_molecules", "apps_augmentation",
+    "apps_generation",
 )  # fmt: skip
 
 
@@ -72,8 +73,9 @@ def reproduce(
     result = collect(name, scale, study, Path(directory), module.__doc__)
     file = name if scale == "full" else f"{name}-{scale}"
     runs.write_json(RESULTS / f"{file}.json", result)
-    if study.shown:
-        figures.save(methods.dots(result["beside"], study.shown), RESULTS / f"{file}.png")
+    if study.picture:
+        picture = study.picture(result["beside"], Path(directory))
+        figures.save(picture, RESULTS / f"{file}.png")
     record.write()
     print(f"\n{table(result)}\n\n  {RESULTS / f'{file}.json'}", flush=True)
     missed = [line["what"] for line in result["comparisons"] if not line["holds"]]

@@ -17,6 +17,11 @@ Written by `./launch.sh reproduce NAME` and `python -m experiments.record` from 
 "Expected" is a paper's number with the tolerance that it is held to, or a bound of this project's;
 "known" says how it is known. A schedule that is not the paper's says so above its table.
 """
+APPLICATIONS = """# Applications
+
+Each method's settings are chosen on validation data; ± is the standard error over seeds or draws,
+or, of a single one, over examples.
+"""
 STUDIES = """# Studies
 
 ± is the standard error over seeds. `seconds` of `objectives` and `models` were taken beside other
@@ -38,8 +43,10 @@ Of each trial of a study, in turns (`.venv/bin/python -m experiments.step_speed 
 def render() -> str:
     """The page."""
     parts = [
-        PAPERS, *map(section, record.reproductions()), STUDIES, record.sweeps_table(),
-        SWEEPS, record.sweep_benchmark_table(), SPEED, record.speed_table(),
+        PAPERS, *map(section, record.reproductions(applications=False)),
+        APPLICATIONS, *map(section, record.reproductions(applications=True)),
+        STUDIES, record.sweeps_table(), SWEEPS, record.sweep_benchmark_table(),
+        SPEED, record.speed_table(),
     ]  # fmt: skip
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 

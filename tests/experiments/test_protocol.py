@@ -188,3 +188,17 @@ def test_methods_are_means_over_seeds_with_their_errors():
         "kNN", "VAE"
     }  # fmt: skip
     assert lines[-1].startswith("|mean|0.6") and lines[-1].endswith("|0.45|")
+    lines = [line.replace(" ", "") for line in methods.overview(rows).splitlines()]
+    assert lines[0] == "|method|meanauroc|higheston|"
+    assert lines[2:] == ["|kNN|0.6000|2of2|", "|VAE|0.4500|0of2|"]
+
+
+def test_a_key_beside_the_method_makes_lines_and_the_methods_columns():
+    rows = [
+        {"values": {"method": method, "per_class": count, "seed": seed},
+         "metrics": {"accuracy": 0.5 + 0.2 * seed + count / 100}, "stderr": {}}
+        for method in ("real", "new") for count in (10, 20) for seed in (0, 1)
+    ]  # fmt: skip
+    lines = [line.replace(" ", "") for line in methods.overview(rows).splitlines()]
+    assert lines[0] == "|accuracy,perclass|real|new|"
+    assert lines[2:] == ["|10|0.70±0.10|0.70±0.10|", "|20|0.80±0.10|0.80±0.10|"]
