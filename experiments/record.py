@@ -229,8 +229,8 @@ def application_table(name: str) -> str:
 
 
 APPLICATIONS = (
-    "apps_generation", "apps_augmentation", "apps_anomaly", "apps_left_out", "apps_molecules",
-    "apps_recommendation",
+    "apps_generation", "apps_augmentation", "apps_augmentation_table", "apps_anomaly",
+    "apps_left_out", "apps_molecules", "apps_recommendation",
 )  # fmt: skip
 TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table} | {
     name: functools.partial(application_table, name)

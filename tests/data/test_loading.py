@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 
 from vae.data import describe, load, prepare, table
 from vae.data.splits import partition
@@ -86,6 +86,15 @@ def test_digits_are_those_of_scikit_learn(config):
     assert (
         data.splits["train"].x.dtype == np.uint8 and data.splits["train"].labels.dtype == np.int32
     )
+
+
+def test_a_bundled_table_is_sklearns(config):
+    data = load(config(name="breast_cancer", binarization="none"))
+    ours = [(*x, y) for s in data.splits.values() for x, y in zip(s.x, s.labels, strict=True)]
+    bunch = load_breast_cancer()
+    theirs = [(*x, y) for x, y in zip(bunch.data.astype(np.float32), bunch.target, strict=True)]
+    assert sorted(ours) == sorted(theirs)
+    assert (data.kind, len(data.splits["test"])) == ("real", 200)
 
 
 def test_dynamic_binarisation_fixes_validation_and_test_once(config):

@@ -125,6 +125,7 @@ STAND_INS = {  # kind, levels and shape of each data set, and how many examples 
     "movielens": ("counts", 0, (1682,), 500),
     "qm9": ("tokens", 30, (24,), 10_000),
     "adbench/": ("real", 0, (21,), 500),
+    "breast_cancer": ("real", 0, (30,), 312),
 }
 
 

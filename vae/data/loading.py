@@ -8,9 +8,9 @@ import numpy as np
 from vae.choices import choose
 from vae.data import (
     binarization,
+    bundled,
     changes,
     context,
-    digits,
     files,
     images,
     originals,
@@ -80,7 +80,7 @@ def _source(entry: Row, data: Any) -> Dataset:
     """Returns the data set with the splits of its source."""
     match entry.source:
         case "bundled":
-            return digits.load(data.name, entry)
+            return bundled.load(data.name, entry)
         case "rendered":
             return sprites.load(data.name, entry)
         case "files":

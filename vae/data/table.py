@@ -86,6 +86,9 @@ ROWS = {
         "bundled", "1.0", (8, 8, 1), {"train": 1_797}, levels=17, validation=200, test=300,
         shuffle=True,
     ),
+    "breast_cancer": Row(
+        "bundled", "1.0", (30,), {"train": 569}, "real", 0, validation=57, test=200, shuffle=True
+    ),
     "sprites": Row("rendered", "1.0", (64, 64, 1), {"train": 737_280}, factors=_SPRITES, **_GRID),
     "files": Row("files", "local", (), {}, shuffle=True),
     "mnist": _tfds("mnist", "3.0.1", _SMALL, 60_000, **_MNIST),
