@@ -13,7 +13,8 @@ Full: MovieLens-20M at the paper's settings, a GPU. cpu: MovieLens-100K, five dr
     ./launch.sh reproduce apps_recommendation --data_dir=DATA [--scale=cpu]
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,18 +136,18 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
                 and t["values"]["data.leave_items"] == leave]  # fmt: skip
         runs = [load(directory / "trials" / trial["trial"]) for trial in mine]
         task = Task.of(runs[0].config)
-        candidates: dict[str, Iterator[tuple[str, ranking.Score]]] = {}
         for method, objective in (("Mult-VAE", "elbo"), ("Mult-DAE", "autoencoder")):
-            candidates[method] = (
-                (trial["trial"], lambda shown, run=run: score(run, shown))
+            candidates = [
+                (trial["trial"], functools.partial(score, run))
                 for trial, run in zip(mine, runs, strict=True)
                 if trial["values"]["objective.name"] == objective
-            )
+            ]
+            rows.append(task.row(method, candidates, draw, leave))
         for method, settings in BASELINES.items():
-            candidates[method] = (
-                (f"{method} {number}", fit(task.train)) for number, fit in enumerate(settings)
+            candidates = (
+                (f"setting {number}", fit(task.train)) for number, fit in enumerate(settings)
             )
-        rows += [task.row(method, found, draw, leave) for method, found in candidates.items()]
+            rows.append(task.row(method, candidates, draw, leave))
     return rows
 
 
@@ -171,7 +172,7 @@ class Task:
         )
 
     def row(
-        self, method: str, candidates: Iterator[tuple[str, ranking.Score]], draw: int, leave: bool
+        self, method: str, candidates: Iterable[tuple[str, ranking.Score]], draw: int, leave: bool
     ) -> Trial:
         scored = [
             (ranking.measure(found, *self.validation)[NDCG].mean(), name, found)

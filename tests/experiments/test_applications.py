@@ -1,11 +1,16 @@
 """What the applications' experiments compute beside their sweeps."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 import vae
 from experiments import apps_anomaly, apps_augmentation, apps_recommendation, detectors
 from tests.helpers import small_config
+from vae.data.likes import hold_back
 from vae.evaluation.trained import load
 
 
@@ -28,6 +33,30 @@ def test_the_best_score_is_best_on_the_mean_over_tables():
 def test_a_ratio_of_means():
     rows = [row("Mult-VAE", 0.4), row("Mult-VAE", 0.5, seed=1), row("EASE", 0.5)]
     assert apps_recommendation.ratio(rows)[0] == pytest.approx(0.9)
+
+
+def test_a_method_is_judged_by_its_own_trials(monkeypatch):
+    rng = np.random.default_rng(0)
+    likes = csr_matrix((rng.random((40, 12)) < 0.5).astype(float))
+    shown, held = hold_back(likes)
+    monkeypatch.setattr(apps_recommendation, "load", lambda workdir: SimpleNamespace(
+        config=None, good="elbo" in workdir.name))  # fmt: skip
+    monkeypatch.setattr(apps_recommendation.Task, "of", classmethod(
+        lambda cls, config: cls(likes, (shown, held), (shown, held))))  # fmt: skip
+    truth = held.toarray()
+    monkeypatch.setattr(
+        apps_recommendation, "score", lambda run, shown: truth if run.good else -truth
+    )
+    trials = [
+        {"trial": f"{name}{number}",
+         "values": {"objective.name": name, "data.split": 0, "data.leave_items": False}}
+        for number, name in enumerate(("elbo", "autoencoder"))
+    ]  # fmt: skip
+    rows = {row["values"]["method"]: row for row in apps_recommendation.beside(trials, Path())}
+    assert rows["Mult-VAE"]["trial"] == "elbo0" and rows["Mult-DAE"]["trial"] == "autoencoder1"
+    assert rows["Mult-VAE"]["metrics"]["ndcg_100"] == pytest.approx(1.0)
+    assert rows["Mult-DAE"]["metrics"]["ndcg_100"] < 0.9
+    assert set(rows) == {"Mult-VAE", "Mult-DAE", *apps_recommendation.BASELINES}
 
 
 @pytest.mark.parametrize("name", detectors.DETECTORS)
