@@ -15,6 +15,7 @@ Full and cpu: as above, 2 hours of 2 cores. quick: 5,000 molecules, 20 epochs, 4
     ./launch.sh reproduce apps_molecules --data_dir=DATA [--scale=quick]
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def ascent(run: Trained, rate: float = 0.1) -> Callable[[np.ndarray, np.ndarray]
     def climb(z: np.ndarray, steps: np.ndarray) -> np.ndarray:
         for number in range(int(steps.max())):
             up = np.asarray(slope(z))
-            up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
+            up = up / np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
             length = rate * np.sqrt(z.shape[1])
             z = np.where((number < steps)[:, None], z + length * up, z)
         return z.astype(np.float32)
@@ -150,6 +151,7 @@ def ascent(run: Trained, rate: float = 0.1) -> Callable[[np.ndarray, np.ndarray]
 def bayesian(found: Evaluations, seed: int, budget: int) -> None:
     """Expected improvement under a Gaussian process (Jones et al. 1998), a few z at a time, among
     draws from the prior and neighbours of the best."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
@@ -159,7 +161,9 @@ def bayesian(found: Evaluations, seed: int, budget: int) -> None:
     while len(found.values) < budget:
         kernel = ConstantKernel(0.01) * RBF(np.sqrt(size)) + WhiteKernel(1e-3)
         process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
-        process.fit(found.z, found.values)
+        with warnings.catch_warnings():  # of scales at their bounds, which will do
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            process.fit(found.z, found.values)
         best = found.z[np.argsort(-found.values)[:20]]
         near = np.repeat(best, 50, axis=0) + 0.3 * rng.normal(size=(50 * len(best), size))
         pool = np.concatenate([prior(found.run, 1000, rng), near.astype(np.float32)])

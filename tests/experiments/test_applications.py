@@ -3,12 +3,19 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
 import vae
-from experiments import apps_anomaly, apps_augmentation, apps_recommendation, detectors
+from experiments import (
+    apps_anomaly,
+    apps_augmentation,
+    apps_molecules,
+    apps_recommendation,
+    detectors,
+)
 from tests.helpers import small_config
 from vae.data.likes import hold_back
 from vae.evaluation.trained import load
@@ -57,6 +64,28 @@ def test_a_method_is_judged_by_its_own_trials(monkeypatch):
     assert rows["Mult-VAE"]["metrics"]["ndcg_100"] == pytest.approx(1.0)
     assert rows["Mult-DAE"]["metrics"]["ndcg_100"] < 0.9
     assert set(rows) == {"Mult-VAE", "Mult-DAE", *apps_recommendation.BASELINES}
+
+
+class Toy(apps_molecules.Evaluations):
+    """Latents whose value is known: highest, 0, at 2 in both directions."""
+
+    def add(self, z):
+        self.z = np.concatenate([self.z, z])
+        self.values = np.append(self.values, -np.square(z - 2.0).sum(1))
+
+
+@pytest.mark.parametrize("search", [apps_molecules.gradient, apps_molecules.bayesian])
+def test_a_search_beats_as_many_draws_from_the_prior(search):
+    model = SimpleNamespace(predict=lambda z: -jnp.square(z - 2.0).sum(1, keepdims=True))
+    run = SimpleNamespace(
+        latent_size=2, variables=None, model=SimpleNamespace(bind=lambda variables: model)
+    )
+    found, drawn = Toy(run), Toy(run)
+    search(found, 0, 160)
+    apps_molecules.random(drawn, 0, 160)
+    assert len(found.values) == len(drawn.values) == 160
+    np.testing.assert_array_equal(found.z[:100], drawn.z[:100])  # the same to begin with
+    assert found.values.max() > drawn.values.max() and found.values.max() > -0.05
 
 
 @pytest.mark.parametrize("name", detectors.DETECTORS)
