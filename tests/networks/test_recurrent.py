@@ -39,6 +39,18 @@ def test_probabilities_of_all_sequences_sum_to_one_and_none_goes_on_after_its_en
     assert p[goes_on].max() < 1e-12 and p[~np.array(goes_on)].min() > 1e-6
 
 
+def test_no_sequence_begins_with_what_never_does(decoder):
+    _, params, z, _ = decoder
+    module = gru_decoder(shape=(LENGTH,), channels=IDS, hidden=(8,), never_first=(END, 2))
+    repeated = jnp.repeat(z, len(ALL), 0)
+    p = np.exp(log_prob(module.apply(params, repeated, None, jnp.asarray(ALL)), ALL))
+    assert p.sum() == pytest.approx(1.0, abs=1e-5) and p[ALL[:, 0] != 1].max() == 0.0
+    keys = jax.random.split(jax.random.key(3), 500)
+    drawn = module.apply(params, keys, jnp.repeat(z, 500, 0), method="sample")
+    assert (np.asarray(drawn)[:, 0] == 1).all()
+    assert np.asarray(module.apply(params, z).argmax(-1))[0, 0] == 1
+
+
 def test_an_id_is_given_only_those_before_it(decoder):
     logits = decoder[3]
     one, two = np.array([[1, 2, 1]]), np.array([[1, 2, 2]])

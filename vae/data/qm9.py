@@ -19,6 +19,7 @@ from vae.errors import UserError
 URL = "https://raw.githubusercontent.com/aspuru-guzik-group/selfies/master/tests/test_sets/qm9.csv"
 END = "[end]"
 PROPERTIES = ("qed", "logp", "weight")
+_SELFIES_AFTER = re.compile(r"\[[^\]]*(Ring|Branch)\d\]")
 _SMILES = re.compile(r"\[[^\]]+\]|Br|Cl|%\d\d|.")
 
 
@@ -93,6 +94,16 @@ def smiles_of(tokens: list[str], vocabulary: Sequence[str]) -> str:
     import selfies
 
     return selfies.decoder(text)
+
+
+def never_first(vocabulary: Sequence[str]) -> tuple[int, ...]:
+    """Ids that no molecule begins with: the end, and, in SELFIES, rings and branches, which are
+    passed over where there is no atom yet. None where the tokens are not a molecule's."""
+    if not vocabulary or vocabulary[0] != END:
+        return ()
+    return tuple(
+        i for i, token in enumerate(vocabulary) if i == 0 or _SELFIES_AFTER.fullmatch(token)
+    )
 
 
 def molecule(smiles: str) -> Any:

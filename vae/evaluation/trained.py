@@ -13,6 +13,7 @@ from vae.data.changes import standardize
 from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
+from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.evaluation.batches import PerExample
 from vae.evaluation.compiled import Compiled
@@ -46,7 +47,8 @@ def load(
     kind = described["observed"]
     context_size = described["context_size"]
     model = models.from_config(
-        config.model, shape, levels=levels, kind=kind, context_size=context_size
+        config.model, shape, levels=levels, kind=kind, context_size=context_size,
+        never_first=never_first(described.get("vocabulary", ())),
     )
     weights = "ema" if config.train.ema else "params"
     template = {weights: jax.eval_shape(lambda: models.initialise(model, shape))}

@@ -154,6 +154,7 @@ def from_config(
     levels: int = 256,
     kind: str = "",
     context_size: int = 0,
+    never_first: tuple[int, ...] = (),
 ) -> Model:
     """Builds the model for examples of `shape`.
 
@@ -166,11 +167,12 @@ def from_config(
       levels: the data set's: grey levels or tokens, for the likelihoods that count them.
       kind: of the data as the model sees them; by default the first that the likelihood is for.
       context_size: numbers of an example's context; 0 where there is none.
+      never_first: ids that no sequence of tokens begins with, for decoders along sequences.
 
     Raises:
       UserError: a name that is no choice, or parts that do not go together.
     """
-    values = dict(config.items()) | {"levels": levels}
+    values = dict(config.items()) | {"levels": levels, "never_first": never_first}
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
     kind = kind or likelihood.kinds[0]
     chosen = choose(KINDS, config.name, "model.name")

@@ -9,11 +9,13 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from vae.networks.layers import widened
 
 END = 0
+IMPOSSIBLE = -1e9  # a logit
 
 
 class Cell(nn.Module):
@@ -98,6 +100,7 @@ class gru_decoder(nn.Module):  # noqa: N801
     channels: int  # V
     hidden: tuple[int, ...] = (256,)  # W
     word_dropout: float = 0.0
+    never_first: tuple[int, ...] = ()  # ids that no sequence begins with: of probability 0 there
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
@@ -127,7 +130,8 @@ class gru_decoder(nn.Module):  # noqa: N801
             before = jnp.where(hidden & (before < self.channels), self.channels + 1, before)
         inputs = jnp.take(self.table, before, axis=0) + widened(self.seen(z))[:, None]
         states = self.cell.along(jnp.tanh(widened(self.begin(z))), inputs)[1]
-        return self._logits(states, ended)
+        logits = self._logits(states, ended)
+        return logits.at[:, 0].add(self._first())
 
     def sample(self, keys: jax.Array, z: jax.Array) -> jax.Array:
         """Ids [B, T] drawn one after the other, by a key an example."""
@@ -141,8 +145,13 @@ class gru_decoder(nn.Module):  # noqa: N801
     def _logits(self, states: jax.Array, ended: jax.Array) -> jax.Array:
         """Logits [..., V] of states [..., W]; where it has ended [...], all on the end."""
         logits = states.astype(self.dtype) @ self.kernel.astype(self.dtype)
-        only = jnp.where(jnp.arange(self.channels) == END, 0.0, -1e9)
+        only = jnp.where(jnp.arange(self.channels) == END, 0.0, IMPOSSIBLE)
         return jnp.where(ended[..., None], only, widened(logits) + self.bias)
+
+    def _first(self) -> jax.Array:
+        """What is added to the first logits [V]."""
+        barred = np.isin(np.arange(self.channels), self.never_first)
+        return jnp.where(barred, IMPOSSIBLE, 0.0)
 
     def _walk(
         self, z: jax.Array, choose: Callable[[jax.Array, jax.Array], jax.Array]
@@ -153,7 +162,7 @@ class gru_decoder(nn.Module):  # noqa: N801
         def move(carry: tuple, place: jax.Array) -> tuple[tuple, tuple]:
             state, before, ended = carry
             state = self.cell.step(state, jnp.take(self.table, before, axis=0) + seen)
-            logits = self._logits(state, ended)
+            logits = self._logits(state, ended) + jnp.where(place == 0, self._first(), 0.0)
             chosen = choose(place, logits)
             return (state, chosen, ended | (chosen == END)), (chosen, logits)
 

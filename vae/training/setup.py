@@ -11,6 +11,7 @@ from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind, training_mean
+from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.training import objectives, optimizers, schedules
@@ -97,7 +98,8 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
     kind = observed_kind(dataset.kind, config.data.binarization)
     mean = training_mean(dataset)
     model = models.from_config(
-        config.model, shape, mean, critic, dataset.levels, kind, dataset.context_size
+        config.model, shape, mean, critic, dataset.levels, kind, dataset.context_size,
+        never_first(dataset.vocabulary),
     )
     chosen = objectives.build(config)
     objectives.check(config, len(train))
