@@ -58,6 +58,12 @@ def test_means_and_their_errors_over_seeds(small):
     assert eight["elbo"] == (-90.0, None)  # neither the failed trial nor the pending one
 
 
+def test_lists_of_a_json_file_are_values_too(small):
+    rows = [{**row, "values": {"model.hidden": [8, 4], "seed": 0}} for row in small[1][:2]]
+    (group,) = summary.over_seeds(rows, ["model.hidden", "seed"], ["elbo"])
+    assert group["model.hidden"] == (8, 4) and group["n"] == 2
+
+
 def test_a_combination_without_a_trial_done_has_no_numbers(small):
     (group,) = summary.over_seeds(small[1][4:], KEYS, ["elbo", "seconds"])
     assert group["n"] == 0 and group["elbo"] is None and group["seconds"] is None

@@ -110,7 +110,8 @@ def over_seeds(
     """Means over the seeds of each combination of the other keys.
 
     Args:
-      rows: of `rows`; those that are not done and evaluated give a combination and no number.
+      rows: of `rows`, also as a JSON file gives them back; those that are not done and evaluated
+        give a combination and no number.
       keys: the swept keys, with "seed" or without.
       metrics: names of metrics, and `seconds`.
 
@@ -122,7 +123,8 @@ def over_seeds(
     others = [key for key in keys if key != "seed"]
     members: dict[tuple, list] = {}
     for row in rows:
-        members.setdefault(tuple(row["values"].get(key) for key in others), []).append(row)
+        combination = tuple(_hashable(row["values"].get(key)) for key in others)
+        members.setdefault(combination, []).append(row)
     groups = []
     for combination, trials in members.items():
         trials = done(trials)
