@@ -9,6 +9,7 @@ import vae
 from tests.reports.fake import evaluation, read
 from vae.errors import UserError
 from vae.reports.page import report, sample
+from vae.reports.view import View
 
 ALL = ["training", "reconstructions", "samples", "interpolations", "traversals", "kl_per_latent"]
 
@@ -48,6 +49,24 @@ def test_vectors_have_no_pictures_and_the_page_says_so(make_run):
     assert "vectors of 12 values" in text
     assert sorted(p.stem for p in (workdir / "figures").iterdir()) == ["kl_per_latent", "training"]
     assert [path.name for path in sample(workdir, num=3)] == ["samples.npz"]
+
+
+def test_classes_are_exchanged_by_the_means_of_their_latents(make_run):
+    labels = np.arange(40) % 3 + 5
+    workdir = make_run(latent_size=4, labels=labels)
+    view = View(vae.load(workdir), "test", None)
+    classes, z = view.arithmetic(6)
+    assert classes.tolist() == [5, 6, 7] and z.shape == (6, 3, 4)
+    for row in range(6):  # to its own class: as it was; between classes: by the same everywhere
+        np.testing.assert_allclose(z[row, row % 3], view.mean[row])
+    step = view.mean[labels == 7].mean(0) - view.mean[labels == 5].mean(0)
+    np.testing.assert_allclose(z[:, 2] - z[:, 0], np.tile(step, (6, 1)))
+    page, _ = read(report(workdir))
+    assert "Attribute arithmetic" in page.headings
+    assert (workdir / "figures" / "arithmetic.png").exists()
+    for number, other in enumerate((np.zeros(40, int), np.arange(40), None)):
+        view = View(vae.load(make_run(str(number), labels=other)), "test", None)
+        assert view.arithmetic(6) is None
 
 
 def test_a_collapsed_run_says_so_and_has_nothing_to_move(make_run):

@@ -158,7 +158,15 @@ def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
         "mean of p(x|z) at the mean of q(z|x)."
     )
     *first, ranked = interactive.sections(view)
-    return [*first, Section("Reconstructions", caption, paths["reconstructions"]), ranked]
+    found = [*first, Section("Reconstructions", caption, paths["reconstructions"])]
+    if "arithmetic" in paths:
+        caption = (
+            f"{view.split.capitalize()} examples x, and the mean of p(x|z) at the mean of q(z|x), "
+            "less the mean over the example's class and plus that over each class: what z keeps of "
+            "an example when its class is exchanged."
+        )
+        found.append(Section("Attribute arithmetic", caption, paths["arithmetic"]))
+    return [*found, ranked]
 
 
 def _no_pictures(run: "Trained", x: np.ndarray, gallery: Gallery) -> Section:

@@ -8,6 +8,7 @@ from vae.reports.view import PLANE, REACH, View, plane_axis, signed
 
 COLUMNS = 10
 NUM_TRAVERSED = 8  # latents
+ROWS = 6  # examples of attribute arithmetic
 STEPS = 11  # of a traversal or an interpolation
 
 
@@ -19,6 +20,9 @@ def stills(view: View) -> dict[str, Figure]:
         "interpolations": _interpolations(view),
         "traversals": _traversals(view),
     }
+    moved = view.arithmetic(ROWS)
+    if moved is not None:
+        found["arithmetic"] = _arithmetic(view, *moved)
     if view.mean.shape[1] == 2:
         found["latent_space"] = figures.latent_plane(view.standardised, view.labels(), REACH)
         found["manifold"] = _manifold(view)
@@ -52,6 +56,13 @@ def _traversals(view: View) -> Figure:
     rows = view.decode(view.along(order, values), np.zeros(len(order), int))
     labels = [f"$z_{{{j}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
     return images.traversals(rows, labels, values)
+
+
+def _arithmetic(view: View, classes: np.ndarray, z: np.ndarray) -> Figure:
+    rows = np.arange(len(z))
+    pictures = np.concatenate([view.shown(view.x[rows])[:, None], view.decode(z, rows)], axis=1)
+    headers = {0: "x"} | {1 + i: str(label) for i, label in enumerate(classes)}
+    return images.picture_rows(pictures, headers=headers, wide_after=(0,))
 
 
 def _manifold(view: View) -> Figure:

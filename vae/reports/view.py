@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_EXAMPLES = 1000  # whose posterior means are looked at
 REACH = 3.0  # latents run from -REACH to REACH standard deviations of the prior
+MOST_CLASSES = 12  # that a picture has columns for
 PLANE = 21  # points a side of the plane of two latents
 
 
@@ -108,6 +109,21 @@ class View:
         """The class of each example, or None."""
         labels = self.run.dataset.splits[self.split].labels
         return None if labels is None else np.asarray(labels[: len(self.x)])
+
+    def arithmetic(self, num: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """The first examples' posterior means, less the mean of their class and plus that of each.
+
+        Returns:
+          Classes [C] and z [num, C, L]; None where there are not 2 to 12 classes, or where the
+          model is given them and z need not tell.
+        """
+        labels = self.labels()
+        classes = np.zeros(0) if labels is None else np.unique(labels)
+        if self.context is not None or not 2 <= len(classes) <= MOST_CLASSES:
+            return None
+        means = np.stack([self.mean[labels == label].mean(0) for label in classes])  # [C, L]
+        own = means[np.searchsorted(classes, labels[:num])]
+        return classes, self.mean[:num, None] - own[:, None] + means
 
     def likelihoods(self) -> tuple[np.ndarray, str]:
         """A bound on log p(x) of each example, and its name.
