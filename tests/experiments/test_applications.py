@@ -108,6 +108,22 @@ def test_a_covariance_without_full_rank_has_a_distance():
     assert distance == pytest.approx(np.einsum("nd,de,ne->n", away, inverse, away), rel=1e-6)
 
 
+def test_settings_are_chosen_by_validation_alone(monkeypatch):
+    """Of two that are equal on the validation images, the test does not choose."""
+    split = SimpleNamespace(labels=np.zeros(4, int))
+    run = SimpleNamespace(
+        shape=(2,), model=SimpleNamespace(context_size=2),
+        examples=lambda name: np.full((4, 2), name == "test", float),
+        dataset=SimpleNamespace(splits=dict.fromkeys(("train", "validation", "test"), split)),
+    )  # fmt: skip
+    monkeypatch.setattr(apps_augmentation, "fit", lambda *arguments: arguments[-1])  # the rate
+    right = {5e-4: (0.7, 0.9), 1e-3: (0.8, 0.5), 2e-3: (0.8, 0.6), 4e-3: (0.1, 1.0)}
+    monkeypatch.setattr(
+        apps_augmentation, "accuracy", lambda network, rate, x, labels: right[rate][int(x[0, 0])]
+    )
+    assert apps_augmentation.classified(run, "real", 0) == 0.5
+
+
 def test_transformed_images_are_the_image_moved():
     image = np.zeros((28, 28, 1), np.float32)
     image[10:18, 10:18] = 1.0
@@ -125,6 +141,7 @@ def test_transformed_images_are_the_image_moved():
 def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
     monkeypatch.setattr(apps_augmentation, "STEPS", 150)
     monkeypatch.setattr(apps_augmentation, "RATES", (3e-3,))
+    monkeypatch.setattr(apps_augmentation, "RATES_ALONE", (3e-3,))
     monkeypatch.setattr(apps_augmentation, "COPIES", (1,))
     config = small_config(
         data__binarization="none", data__context="labels", data__per_class=20,
@@ -133,7 +150,8 @@ def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
     run = load(vae.train(config, str(tmp_path / "run")))
     x, labels = run.examples("train"), np.asarray(run.dataset.splits["train"].labels)
     for method in apps_augmentation.METHODS:
-        more, of = apps_augmentation.new_images(run, method, 2, x, labels, seed=0)
+        copies = 0 if method == "real" else 2
+        more, of = apps_augmentation.new_images(run, method, copies, x, labels, seed=0)
         assert len(more) == len(of) == (0 if method == "real" else 400)
         assert more.shape[1:] == run.shape
     assert apps_augmentation.classified(run, "real and transformed", 0) > 0.7
