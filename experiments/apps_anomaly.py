@@ -24,7 +24,6 @@ from experiments.protocol import OURS, READ, Expected, Mean, Study, Trial, Value
 from vae import data, runs
 from vae.data import adbench
 from vae.evaluation import anomaly
-from vae.evaluation.trained import load
 
 SOURCE = "Livernoche et al. 2024, table of AUROC"
 PUBLISHED = {  # AUROC in % of the published VAE
@@ -136,7 +135,7 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
 def vectors(workdir: Path) -> tuple[np.ndarray, np.ndarray]:
     """All examples to learn from and all test examples of a run, as the data set holds them:
     [N, D] each."""
-    splits = data.load(load(workdir).config.data).splits
+    splits = data.load(runs.read_config(workdir).data).splits
     flat = {k: np.asarray(s.x, np.float64).reshape(len(s), -1) for k, s in splits.items()}
     return np.concatenate([flat["train"], flat["validation"]]), flat["test"]
 

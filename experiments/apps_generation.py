@@ -13,6 +13,7 @@ two epochs, without the hierarchy, 4 minutes.
     ./launch.sh reproduce apps_generation --data_dir=DATA [--scale=cpu]
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ml_collections import ConfigDict
 
 from configs import conv_mnist, top_down_mnist, vq_mnist
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
-from vae import config as configs
+from experiments.shared import changes
 from vae.evaluation import samplers, samples
 from vae.evaluation.samples.kept import kept
 from vae.evaluation.trained import load
@@ -45,10 +46,10 @@ def study(scale: str) -> Study:
     base.eval.metrics, base.eval.iwae_samples = ("samples",), (10,)
     base.eval.samples = 500 if scale == "quick" else 10_000
     base.train.epochs, base.train.eval_epochs = EPOCHS[scale], 1.0
-    files = {"conv": {}, "vq": _changes(vq_mnist.get_config())}
+    files = {"conv": {}, "vq": _model(vq_mnist.get_config())}
     files["conditional"] = {"data.context": "labels"}
     if scale != "quick":
-        files["top_down"] = _changes(top_down_mnist.get_config())
+        files["top_down"] = _model(top_down_mnist.get_config())
     grid = list(files.values())
     conditional = {"data.context": "labels"}
     plain = {"data.context": "", "model.name": "vae"}
@@ -67,13 +68,12 @@ def study(scale: str) -> Study:
     return Study(base, grid, expected, reduced, beside=beside, picture=picture)
 
 
-def _changes(config: ConfigDict) -> dict[str, Any]:
+def _model(config: ConfigDict) -> dict[str, Any]:
     """What a config sets otherwise than the convolutional one, but for length and evaluation."""
-    known = dict(configs.flatten(conv_mnist.get_config()))
     return {
         key: value
-        for key, value in configs.flatten(config)
-        if known[key] != value and not key.startswith(("eval.", "train.epochs", "train.eval_"))
+        for key, value in changes(config, conv_mnist.get_config()).items()
+        if not key.startswith(("eval.", "train.epochs", "train.eval_"))
     }
 
 
@@ -103,7 +103,7 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
     x, train = run.examples("test")[: run.config.eval.samples], run.examples("train")
     extractor = kept(train, np.asarray(run.dataset.splits["train"].labels), run.dataset.name)
     for name in OTHER_SAMPLERS:
-        z = samplers.fit(run, name).sample(len(x), 0)
+        z = density(run.workdir, name).sample(len(x), 0)
         made = run.draw(z, seed=0) if run.model.likelihood.discrete else run.decode(z)
         found = samples.scores(made, x, train, extractor, seed=0)
         found = {key: found[key] for key in OF_SAMPLES}
@@ -116,19 +116,22 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
     return rows
 
 
+@functools.cache  # its numbers and its picture ask for it
+def density(workdir: Path, name: str) -> Any:
+    """What a run's latents are drawn from instead of the prior."""
+    return samplers.fit(load(workdir), name)
+
+
 def picture(rows: Sequence[Trial], directory: Path) -> Figure:
     """Twenty samples of each generator: the means of p(x|z), not selected."""
-    made, labels = [], []
+    (plain,) = [row["trial"] for row in rows if row["values"]["method"] == CONV]
+    made = []
     for row in rows:
-        sampler = row["trial"] if row["trial"] in OTHER_SAMPLERS else ""
-        if sampler:
-            name = next(r["trial"] for r in rows if r["values"]["method"] == CONV)
-        else:
-            name = row["trial"]
-        run = load(directory / "trials" / name)
-        if sampler:
-            made.append(run.decode(samplers.fit(run, sampler).sample(COLUMNS, 0)))
+        name = row["trial"]
+        run = load(directory / "trials" / (plain if name in OTHER_SAMPLERS else name))
+        if name in OTHER_SAMPLERS:
+            made.append(run.decode(density(run.workdir, name).sample(COLUMNS, 0)))
         else:
             made.append(run.sample(COLUMNS, seed=0, context=run.contexts(COLUMNS)))
-        labels.append(row["values"]["method"].replace(", ", ",\n"))
+    labels = [row["values"]["method"].replace(", ", ",\n") for row in rows]
     return picture_rows(np.stack(made), labels)

@@ -25,6 +25,7 @@ from scipy.sparse import csr_matrix
 from configs import movielens
 from experiments import methods, recommenders
 from experiments.protocol import OURS, READ, Expected, Mean, Study, Trial, Value
+from experiments.shared import changes
 from vae import data
 from vae.data.likes import hold_back
 from vae.evaluation import ranking
@@ -65,11 +66,7 @@ def study(scale: str) -> Study:
     caps = {"full": (0.2,), "cpu": (0.05, 0.1, 0.2, 0.4, 0.8), "quick": (0.1, 0.4)}[scale]
     draws = range({"full": 1, "cpu": 5, "quick": 1}[scale])
     vae = [{"objective.name": "elbo", "objective.beta": cap} for cap in caps]
-    plain = {
-        "objective.name": "autoencoder", "objective.beta": 1.0,
-        "objective.beta_schedule": "constant", "objective.beta_epochs": 0.0,
-        "optimizer.name": "adamw",
-    }  # fmt: skip
+    plain = changes(movielens.get_config("dae"), config)
     dae = [
         plain | {"optimizer.weight_decay": w}
         for w in ((0.01,) if scale == "full" else (0.003, 0.03, 0.3))

@@ -57,9 +57,8 @@ def study(scale: str) -> Study:
         config.data.size = {"cpu": 20_000, "quick": 5_000}[scale]
         config.eval.codes = {"cpu": 10_000, "quick": 1_000}[scale]
     config.eval.metrics, config.eval.checkpoint = ("disentanglement",), "last"
-    points = [dict(point) for point in POINTS]
-    if scale == "full":
-        points[1]["objective.capacity_epochs"] = 9.6
+    own = {"capacity": {"objective.capacity_epochs": 9.6}} if scale == "full" else {}
+    points = [point | own.get(point["objective.name"], {}) for point in POINTS]
     known = MEMORY if scale == "full" else OURS
     least = 0.5 if scale == "full" else 0.1
     expected = [

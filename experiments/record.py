@@ -211,6 +211,16 @@ def reproductions(applications: bool) -> list[dict[str, Any]]:
     return [r for r in found if r["experiment"].startswith("apps_") == applications]
 
 
+def file_name(name: str, scale: str) -> str:
+    """Of an experiment's result, without the suffix."""
+    return name if scale == "full" else f"{name}-{scale}"
+
+
+def minutes(result: dict[str, Any]) -> float:
+    """That an experiment's trials took, one after the other."""
+    return sum(trial["seconds"] or 0.0 for trial in result["sweep"]["trials"]) / 60
+
+
 def application_table(name: str) -> str:
     """The methods of an application at the largest scale that is recorded, and their picture."""
     results = [r for r in reproductions(applications=True) if r["experiment"] == name]
@@ -220,10 +230,9 @@ def application_table(name: str) -> str:
     told = f"`{name}{scale}`, revision {made['git_revision']}"
     told += f"; {result['reduced']}" if result["reduced"] else ""
     held = sum(line["holds"] for line in lines)
-    minutes = sum(trial["seconds"] or 0.0 for trial in result["sweep"]["trials"]) / 60
-    told += f"; {minutes:,.0f} minutes of training and evaluation. {held} of {len(lines)} numbers "
-    told += "expected of it hold: [RESULTS.md](experiments/RESULTS.md)."
-    file = name + ("" if result["scale"] == "full" else f"-{result['scale']}")
+    told += f"; {minutes(result):,.0f} minutes of training and evaluation. {held} of {len(lines)} "
+    told += "numbers expected of it hold: [RESULTS.md](experiments/RESULTS.md)."
+    file = file_name(name, result["scale"])
     image = f'<img src="experiments/results/{file}.png" width="70%" alt="{name}">'
     return "\n\n".join([methods.overview(result["beside"]), told, image])
 
@@ -235,7 +244,7 @@ APPLICATIONS = (
 TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table} | {
     name: functools.partial(application_table, name)
     for name in APPLICATIONS
-    if any(RESULTS.glob(f"{name}*.json"))
+    if any((RESULTS / f"{file_name(name, scale)}.json").exists() for scale in SCALES)
 }
 
 

@@ -71,7 +71,7 @@ def reproduce(
         launcher=launcher or study.launcher,
     )  # fmt: skip
     result = collect(name, scale, study, Path(directory), module.__doc__)
-    file = name if scale == "full" else f"{name}-{scale}"
+    file = record.file_name(name, scale)
     runs.write_json(RESULTS / f"{file}.json", result)
     if study.picture:
         picture = study.picture(result["beside"], Path(directory))

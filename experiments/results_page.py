@@ -56,12 +56,11 @@ def section(result: dict[str, Any]) -> str:
     sweep = result["sweep"]
     made = sweep["training"]
     name = result["experiment"] + ("" if result["scale"] == "full" else f", {result['scale']}")
-    seconds = sum(trial["seconds"] or 0.0 for trial in sweep["trials"])
     machine = f"{made['cpu_count']} cores" if made["devices"][0] == "cpu" else made["devices"][0]
     about = (
         f"{result['about']}\n\nRevision {made['git_revision']}, {made['time'][:10]}; "
         f"{len(sweep['trials'])} trials, {sweep['config']['train']['epochs']} epochs each unless "
-        f"the table says otherwise, {seconds / 60:,.0f} minutes of trials on {machine}."
+        f"the table says otherwise, {record.minutes(result):,.0f} minutes of trials on {machine}."
     )
     reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
     trials = summary.summary_table(sweep["trials"], sweep["keys"], markdown=True)

@@ -1,8 +1,11 @@
 """Configs that several experiments start from."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from configs import base
+from vae import config as configs
 
 SMALL = 10_000  # examples, of quick scales
 
@@ -39,6 +42,12 @@ def mnist(epochs: int) -> ConfigDict:
     config.train.parallel = "jit"
     config.eval.iwae_samples, config.eval.checkpoint = (5000,), "last"
     return config
+
+
+def changes(config: ConfigDict, known: ConfigDict) -> dict[str, Any]:
+    """A point of a sweep that makes `config` of `known`: dotted keys and values."""
+    before = dict(configs.flatten(known))
+    return {key: value for key, value in configs.flatten(config) if before[key] != value}
 
 
 def shorten(config: ConfigDict, epochs: int, size: int = 0, samples: int = 5000) -> ConfigDict:

@@ -44,7 +44,7 @@ def quick_compilation(request):
 
 @pytest.fixture(autouse=True)
 def room_for_programs(request):
-    """Drops the programs of a long test after it, and of all tests of a file after the file's last.
+    """Drops the programs of a long test after it.
 
     A process may have 65,530 memory mappings on Linux and a compiled program takes several: with
     those of a hundred models, the next compilation crashes.
@@ -56,6 +56,7 @@ def room_for_programs(request):
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_files():
+    """Drops the programs of a file's tests after the last of them."""
     yield
     jax.clear_caches()
 
