@@ -13,7 +13,8 @@ from ml_collections import ConfigDict
 from vae.errors import UserError
 from vae.sweeps.grid import Grid
 
-Trial = Mapping[str, Any]  # a row of `vae.reports.summary.rows`
+# A row of `vae.reports.summary.rows`; with "per_example" where the trial's file of that name is.
+Trial = Mapping[str, Any]
 Value = tuple[float, float | None]  # a number and its standard error
 
 READ = "read in the source"  # how a published value is known
@@ -28,7 +29,8 @@ class Mean:
     """The mean over seeds of a metric of some trials, less that of others.
 
     Its standard error is over seeds where there are several (of the differences seed by seed, where
-    both have the same seeds), else over test examples.
+    both have the same seeds), else over test examples (of the differences example by example, where
+    both were measured on the same).
     """
 
     metric: str
@@ -43,6 +45,11 @@ class Mean:
         if first.keys() == second.keys() and len(first) > 1:
             return _mean({s: (first[s][0] - second[s][0], None) for s in first})
         (a, error_a), (b, error_b) = _mean(first), _mean(second)
+        if len(first) == len(second) == 1:
+            one, other = (pick(trials, of)[0] for of in (self.of, self.minus))
+            paired = _paired_error(one, other, self.metric)
+            if paired is not None:
+                return a - b, paired
         return a - b, math.hypot(error_a or 0.0, error_b or 0.0) or None
 
     def _by_seed(self, trials: Sequence[Trial], of: Mapping[str, Any]) -> dict[int, Value]:
@@ -56,6 +63,23 @@ class Mean:
                 raise UserError(f"several trials of one seed are {dict(of)}: name more keys")
             found[seed] = value
         return found
+
+
+def _paired_error(one: Trial, other: Trial, metric: str) -> float | None:
+    """The standard error of a mean difference over test examples; None where they are not known to
+    be the same ones: nothing is kept of each, or the trials differ in their data."""
+    data = [{k: v for k, v in t["values"].items() if k.startswith("data.")} for t in (one, other)]
+    paths = [t.get("per_example") for t in (one, other)]
+    if data[0] != data[1] or not all(path and Path(path).exists() for path in paths):
+        return None
+    kept = []
+    for path in paths:
+        with np.load(path) as arrays:
+            kept.append(np.float64(arrays[metric]) if metric in arrays else None)
+    if any(values is None for values in kept) or kept[0].shape != kept[1].shape:
+        return None
+    difference = kept[0] - kept[1]
+    return float(difference.std(ddof=1) / math.sqrt(len(difference)))
 
 
 def pick(trials: Sequence[Trial], of: Mapping[str, Any]) -> list[Trial]:

@@ -87,7 +87,10 @@ def reproduce(
 def collect(name: str, scale: str, study: Study, directory: Path, about: str) -> dict[str, Any]:
     """What is written: the sweep's trials, and the comparisons."""
     sweep = runs.read_json(directory / "sweep.json")
-    trials = summary.done(summary.rows(sweep, directory))
+    trials = [
+        trial | {"per_example": directory / "trials" / trial["trial"] / "per_example.npz"}
+        for trial in summary.done(summary.rows(sweep, directory))
+    ]
     names = [trial["trial"] for trial in trials]
     beside = study.beside(trials, directory) if study.beside else []
     return {

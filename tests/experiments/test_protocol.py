@@ -52,6 +52,22 @@ def test_of_single_trials_the_errors_are_those_over_examples():
     assert Mean("nll", {"a": 1}, {"a": 2})([one, two]) == pytest.approx((1.5, 0.5))
 
 
+def test_of_single_trials_on_the_same_examples_the_error_is_of_their_differences(tmp_path):
+    values = {"one": np.array([88.0, 120.0, 60.0]), "two": np.array([86.0, 119.0, 57.0])}
+    for name, array in values.items():
+        np.savez(tmp_path / f"{name}.npz", nll=np.float32(array))
+    one, two = (
+        trial({"a": name}, 17.0, nll=array.mean()) | {"per_example": tmp_path / f"{name}.npz"}
+        for name, array in values.items()
+    )
+    found = Mean("nll", {"a": "one"}, {"a": "two"})([one, two])
+    assert found == pytest.approx((2.0, 1 / math.sqrt(3)))
+    # Of other data, a pair is no pair.
+    two["values"]["data.split"] = 1
+    found = Mean("nll", {"a": "one"}, {"a": "two"})([one, two])
+    assert found == pytest.approx((2.0, math.hypot(17, 17)))
+
+
 def test_what_is_not_there_or_there_twice_is_named():
     for number, reason in (
         (Mean("elbo", {"objective.beta": 3}), "no trial is done with objective.beta=3"),
