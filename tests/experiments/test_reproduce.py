@@ -41,6 +41,8 @@ def test_an_experiment_is_run_compared_written_and_not_run_twice(small, capsys):
     found = json.loads((results / "sigma_vae-quick.json").read_text())
     assert found["comparisons"] == [line] and found["about"] == "A paper, its table."
     assert len(found["sweep"]["trials"]) == len(found["curves"]) == 2
+    revision = found["sweep"]["training"]["git_revision"]
+    assert all(trial["git_revision"] == revision for trial in found["sweep"]["trials"])
     for key in ("command", "git_revision", "time", "versions", "devices"):
         assert found["sweep"]["training"][key]
     assert all(len(points) == 2 for points in found["curves"].values())
