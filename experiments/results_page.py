@@ -63,7 +63,9 @@ def section(result: dict[str, Any]) -> str:
     about = (
         f"{result['about']}\n\nRevision {revision}, {made['time'][:10]}; "
         f"{len(sweep['trials'])} trials, {sweep['config']['train']['epochs']} epochs each unless "
-        f"the table says otherwise, {record.minutes(result):,.0f} minutes of trials on {machine}."
+        f"the table says otherwise, {record.minutes(result):,.0f} minutes of trials on {machine}. "
+        f"Protocol, and what differs from it: [{result['experiment']}.py]"
+        f"({result['experiment']}.py)."
     )
     reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
     trials = summary.summary_table(sweep["trials"], sweep["keys"], markdown=True)
