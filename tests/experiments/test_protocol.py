@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import methods, reproduce
-from experiments.broken_elbo import BETAS, Slope, neighbours
+from experiments.broken_elbo import BETAS, Beaten, Slope, neighbours
 from experiments.protocol import OURS, READ, SCALES, Expected, Mean, compare
 from vae import config as configs
 from vae.data.dataset import Dataset, Split
@@ -106,6 +106,14 @@ def test_the_slope_of_a_known_frontier_is_found(beta):
         for b in neighbours(beta)
     ]
     assert Slope(beta)(trials)[0] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_model_off_the_frontier_is_measured_by_the_one_that_beats_it():
+    points = {1.0: (10.0, 50.0), 2.0: (5.0, 57.0), 4.0: (3.0, 70.0)}  # beta: rate, distortion
+    trials = [trial({"objective.beta": b}, rate=r, distortion=d) for b, (r, d) in points.items()]
+    # At 4: 82 of its own, 77 of the model of 2. At 2: 67 of its own, 70 and 76. At 1: 60, 62, 73.
+    assert Beaten()(trials)[0] == pytest.approx(5.0)
+    assert Beaten()(trials[:2])[0] == 0.0
 
 
 @pytest.mark.parametrize("scale", SCALES)
