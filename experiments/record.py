@@ -242,8 +242,8 @@ def application_table(name: str) -> str:
 
 
 APPLICATIONS = (
-    "apps_generation", "apps_augmentation", "apps_augmentation_table", "apps_anomaly",
-    "apps_left_out", "apps_molecules", "apps_recommendation",
+    "apps_generation", "apps_generation_color", "apps_augmentation", "apps_augmentation_table",
+    "apps_anomaly", "apps_left_out", "apps_molecules", "apps_recommendation",
 )  # fmt: skip
 TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table} | {
     name: functools.partial(application_table, name)
@@ -257,11 +257,12 @@ def markers(name: str) -> tuple[str, str]:
 
 
 def render(text: str) -> str:
-    """The README's text with every table made anew."""
+    """The README's text with every table that it has a place for made anew."""
     for name, table in TABLES.items():
         begin, end = markers(name)
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
     return text
 
 

@@ -24,7 +24,7 @@ NAMES = (
     "iwae_table1", "dreg", "tighter_bounds", "vamp_prior", "ladder", "flows", "beta_vae",
     "locatello", "broken_elbo", "sigma_vae", "vq_vae", "aevb", "apps_anomaly",
     "apps_left_out", "apps_recommendation", "apps_molecules", "apps_augmentation",
-    "apps_augmentation_table", "apps_generation",
+    "apps_augmentation_table", "apps_generation", "apps_generation_color",
 )  # fmt: skip
 
 

@@ -142,6 +142,7 @@ def test_every_experiment_is_a_sweep_that_has_what_is_expected_of_it(name, scale
 
 STAND_INS = {  # kind, levels and shape of each data set, and how many examples train
     "mnist": ("grey", 256, (28, 28, 1), 50_000),
+    "cifar10": ("grey", 256, (32, 32, 3), 45_000),
     "digits": ("grey", 17, (8, 8, 1), 1_297),
     "freyfaces": ("grey", 256, (28, 20, 1), 1_565),
     "sprites": ("grey", 256, (64, 64, 1), 10_000),
@@ -191,8 +192,6 @@ def test_an_unknown_experiment_or_scale_is_refused():
         reproduce.reproduce("iwae_tabel1")
     with pytest.raises(UserError, match="scale='fast'"):
         reproduce.reproduce("aevb", "fast")
-
-
 
 
 def test_methods_are_means_over_seeds_with_their_errors():
