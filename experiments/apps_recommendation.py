@@ -34,23 +34,28 @@ from vae.evaluation.trained import load
 
 SOURCE = "Liang et al. 2018, table 2"
 NDCG = "ndcg_100"
-BASELINES: dict[str, list[Callable[[csr_matrix], ranking.Score]]] = {
-    "popularity": [recommenders.popularity],
-    "item kNN": [
-        lambda likes, n=n, s=s: recommenders.item_knn(likes, n, s)
-        for n in (20, 50, 100, 200, 10**6)
+Fit = Callable[[csr_matrix], ranking.Score]
+BASELINES: dict[str, dict[str, Fit]] = {  # every setting of each, by what it says
+    "popularity": {"": recommenders.popularity},
+    "item kNN": {
+        f"{n:,} neighbours, shrinkage {s:g}": functools.partial(
+            recommenders.item_knn, neighbours=n, shrinkage=s
+        )
+        for n in (20, 50, 100, 200, 1_000_000)
         for s in (0.0, 10.0, 50.0)
-    ],
-    "EASE": [
-        lambda likes, w=w: recommenders.ease(likes, w)
+    },
+    "EASE": {
+        f"weight {w:g}": functools.partial(recommenders.ease, weight=w)
         for w in (50.0, 100.0, 200.0, 300.0, 500.0, 1000.0)
-    ],
-    "matrix factorisation": [
-        lambda likes, f=f, w=w, c=c: recommenders.factorisation(likes, f, w, c)
+    },
+    "matrix factorisation": {
+        f"{f} factors, weight {w:g}, confidence {c:g}": functools.partial(
+            recommenders.factorisation, factors=f, weight=w, confidence=c
+        )
         for f in (20, 50, 100)
         for w in (3.0, 10.0, 30.0)
         for c in (3.0, 10.0)
-    ],
+    },
 }
 
 
@@ -141,9 +146,7 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
             ]
             rows.append(task.row(method, candidates, draw, leave))
         for method, settings in BASELINES.items():
-            candidates = (
-                (f"setting {number}", fit(task.train)) for number, fit in enumerate(settings)
-            )
+            candidates = ((name, fit(task.train)) for name, fit in settings.items())
             rows.append(task.row(method, candidates, draw, leave))
     return rows
 
