@@ -109,6 +109,7 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
     for name in OTHER_SAMPLERS:
         z = density(run.workdir, name).sample(len(x), 0)
         made = run.draw(z, seed=0) if run.model.likelihood.discrete else run.decode(z)
+        made = run.within(made)
         found = samples.scores(made, x, train, extractor, seed=0)
         found = {key: found[key] for key in OF_SAMPLES}
         rows.append({

@@ -3,6 +3,7 @@
 import doctest
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.stats import multivariate_normal
 import vae
 from tests.helpers import small_config
 from vae.errors import UserError
+from vae.evaluation.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +157,10 @@ def test_doctests():
     from vae.reports import tables
 
     assert doctest.testmod(tables).failed == 0
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("grey", [0.0, 0.5, 1.0]), ("real", [-0.2, 0.5, 3])])
+def test_means_of_grey_levels_are_kept_where_pixels_can_be(kind, expected):
+    run = SimpleNamespace(described={"observed": kind})
+    found = Trained.within(run, np.array([-0.2, 0.5, 3.0]))
+    np.testing.assert_array_equal(found, expected)

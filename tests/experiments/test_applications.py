@@ -9,16 +9,21 @@ import pytest
 from scipy.sparse import csr_matrix
 
 import vae
+from configs import cifar10, conv_mnist
 from experiments import (
     apps_anomaly,
     apps_augmentation,
+    apps_generation,
+    apps_generation_color,
     apps_molecules,
     apps_recommendation,
     detectors,
 )
 from tests.helpers import small_config
+from vae import runs
 from vae.data.likes import hold_back
 from vae.evaluation.trained import load
+from vae.reports import summary
 
 
 def row(method, value, **values):
@@ -155,3 +160,43 @@ def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
         assert len(more) == len(of) == (0 if method == "real" else 400)
         assert more.shape[1:] == run.shape
     assert apps_augmentation.classified(run, "real and transformed", 0) > 0.7
+
+
+def colours(path: Path) -> None:
+    """Images of two classes, [1400, 8, 8, 3]: a bright square in a colour of its class."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 1400)
+    x = rng.integers(0, 60, (1400, 8, 8, 3)).astype(np.uint8)
+    for image, label, (row, column) in zip(x, labels, rng.integers(0, 5, (1400, 2)), strict=True):
+        image[row : row + 4, column : column + 4, 2 * label] = 255
+    np.savez(path, x=x, labels=labels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("color", [False, True])
+def test_generators_are_trained_drawn_from_and_pictured(tmp_path, color):
+    if color:
+        colours(tmp_path / "colours.npz")
+        config, other = cifar10.get_config(), dict(apps_generation_color.VQ)
+        config.data.name, config.data.path = "files", str(tmp_path / "colours.npz")
+        config.model.encoder = config.model.decoder = "conv"  # resnet takes minutes to compile
+        config.model.filters, other["model.filters"] = (8, 16), (8, 16)
+    else:
+        config, other = conv_mnist.get_config(), {"model.name": "vqvae", "objective.name": "vq"}
+        config.data.name, config.model.filters, config.model.dense = "digits", (8, 16), 16
+        other["model.dense"] = 0
+    study = apps_generation.generators(config, [other], 2, True, "two epochs")
+    study.config.data.size, study.config.eval.samples = 0, 140
+    study.config.model.latent_size, study.config.train.batch_size = 8, 50
+    vae.sweep(study.config, study.grid, workdir=tmp_path / "sweep", launcher="population")
+    sweep = runs.read_json(tmp_path / "sweep" / "sweep.json")
+    trials = summary.done(summary.rows(sweep, tmp_path / "sweep"))
+    rows = study.beside(trials, tmp_path / "sweep")
+    assert [row["values"]["method"] for row in rows] == [
+        "convolutional", "VQ-VAE and its prior", "class-conditional", "convolutional, mixture",
+        "convolutional, second stage",
+    ]  # fmt: skip
+    for row in rows:
+        shares = [row["metrics"][name] for name in ("precision", "recall", "coverage")]
+        assert all(0.0 <= share <= 1.0 for share in shares) and row["metrics"]["sharpness"] > 0.0
+    assert study.picture(rows, tmp_path / "sweep").axes

@@ -184,7 +184,7 @@ def samples(subject: Subject) -> Found:
     extractor = settings.extractor or kept(x, labels, run.dataset.name)
     drawn = run.model.likelihood.discrete
     num = settings.samples
-    made = run.sample(num, seed=SEED, draw=drawn, context=run.contexts(num))
+    made = run.within(run.sample(num, seed=SEED, draw=drawn, context=run.contexts(num)))
     found = sampled.scores(made, subject.x[:num], x, extractor, seed=SEED)
     what = "draws of p(x|z)" if drawn else "means of p(x|z)"
     return {name: m | {"unit": f"{m['unit']}; {what}"} for name, m in found.items()}, {}

@@ -154,6 +154,10 @@ class Trained:
         drawn = self._apply(self.compiled.draw, self._latents(z), context, _key(seed))
         return self._images(drawn)
 
+    def within(self, x: np.ndarray) -> np.ndarray:
+        """Means of p(x|z) where pixels can be: a Gaussian's of grey levels may leave [0, 1]."""
+        return np.clip(x, 0.0, 1.0) if self.described["observed"] == "grey" else x
+
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Probabilities [N, C] of the classes, by the model's classifier.
 

@@ -48,8 +48,12 @@ def test_all_that_apply_are_given(found):
         assert metric["stderr"] is None or type(metric["stderr"]) is float
     without = scores(images(300), images(260, 1))
     assert set(without) == OF_PIXELS - MEMORY
-    vectors = scores(images(300, shape=(6,)), images(260, 1, shape=(6,)))
-    assert set(vectors) == OF_PIXELS - MEMORY - {"sharpness", "sharpness_data"}
+    for no_pictures in (
+        (images(300, shape=(6,)), images(260, 1, shape=(6,))),
+        (9.0 * images(300), 9.0 * images(260, 1)),
+    ):
+        found = scores(*no_pictures)
+        assert set(found) == OF_PIXELS - MEMORY - {"sharpness", "sharpness_data"}
 
 
 def test_equal_distributions_score_as_they_should(found):

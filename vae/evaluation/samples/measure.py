@@ -88,6 +88,8 @@ def _missing(sets: Sets, group: Callable[[Sets], Metrics]) -> str:
         return "the training examples: give train"
     if group is sharpness and sets.samples.ndim != 4:
         return f"images [N, H, W, C], and samples have shape {sets.samples.shape}: give images"
+    if group is sharpness and (sets.data.min() < 0.0 or sets.data.max() > 1.0):
+        return "images in [0, 1], which the data are not: divide both by their highest level"
     if group is classes and sets.extractor.classify is None:
         return f"a classifier, which {sets.extractor.name} is not: give extractor one"
     return ""
