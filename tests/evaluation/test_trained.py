@@ -159,7 +159,7 @@ def test_doctests():
     assert doctest.testmod(tables).failed == 0
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("grey", [0.0, 0.5, 1.0]), ("real", [-0.2, 0.5, 3])])
+@pytest.mark.parametrize(("kind", "expected"), [("grey", [0, 0.5, 1]), ("real", [-0.2, 0.5, 3])])
 def test_means_of_grey_levels_are_kept_where_pixels_can_be(kind, expected):
     run = SimpleNamespace(described={"observed": kind})
     found = Trained.within(run, np.array([-0.2, 0.5, 3.0]))
