@@ -27,6 +27,7 @@ SOURCE = "Alemi et al. 2018, section 3"
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0)
 STEP = 1.25
 PLANE = ("rate", "distortion")
+WARM_UP = 5.0  # epochs
 
 
 class Slope:
@@ -90,6 +91,7 @@ def study(scale: str) -> Study:
     config = mnist(200)
     config.model.latent_size = 50
     config.eval.iwae_samples = (100,)
+    config.objective.beta_schedule, config.objective.beta_epochs = "linear", WARM_UP
     if scale == "cpu":
         shorten(config, 60, 0, 100)
     reduced = "60 of 200 epochs" if scale == "cpu" else ""
