@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
+from vae import runs
 from vae.errors import UserError
 from vae.sweeps.grid import Grid
 
@@ -69,17 +70,18 @@ def _paired_error(one: Trial, other: Trial, metric: str) -> float | None:
     """The standard error of a mean difference over test examples; None where they are not known to
     be the same ones: nothing is kept of each, or the trials differ in their data."""
     data = [{k: v for k, v in t["values"].items() if k.startswith("data.")} for t in (one, other)]
-    paths = [t.get("per_example") for t in (one, other)]
-    if data[0] != data[1] or not all(path and Path(path).exists() for path in paths):
-        return None
-    kept = []
-    for path in paths:
-        with np.load(path) as arrays:
-            kept.append(np.float64(arrays[metric]) if metric in arrays else None)
-    if any(values is None for values in kept) or kept[0].shape != kept[1].shape:
+    kept = [_per_example(trial, metric) for trial in (one, other)]
+    if data[0] != data[1] or kept[0] is None or kept[1] is None or len(kept[0]) != len(kept[1]):
         return None
     difference = kept[0] - kept[1]
     return float(difference.std(ddof=1) / math.sqrt(len(difference)))
+
+
+def _per_example(trial: Trial, metric: str) -> np.ndarray | None:
+    """A metric of each test example [N], where a trial has kept it."""
+    path = trial.get("per_example")
+    found = runs.read_arrays(path).get(metric) if path and path.exists() else None
+    return None if found is None else np.float64(found)
 
 
 def pick(trials: Sequence[Trial], of: Mapping[str, Any]) -> list[Trial]:

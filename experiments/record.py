@@ -63,20 +63,21 @@ def collect_sweep(directory: Path) -> dict[str, Any]:
         "training": sweep["environment"],
         "launcher": sweep["launcher"],
         "keys": sweep["keys"],
-        "trials": [row | _beside(directory / "trials" / row["trial"]) for row in rows],
+        "trials": [row | _made(directory / "trials" / row["trial"]) for row in rows],
         "config": sweep["config"],
     }
     return json.loads(_portable(json.dumps(result), sweep["config"]["data"]["dir"], directory))
 
 
-def _beside(workdir: Path) -> dict[str, Any]:
+def _made(workdir: Path) -> dict[str, Any]:
     """The revision that a trial ran at, and the KL of each layer of one that has several."""
     found = {}
     if (workdir / "environment.json").exists():
         found["git_revision"] = runs.read_json(workdir / "environment.json")["git_revision"]
     if (workdir / "evaluation.json").exists():
         arrays = runs.read_json(workdir / "evaluation.json").get("arrays", {})
-        found |= {name: arrays[name] for name in ("kl_per_layer",) if name in arrays}
+        if "kl_per_layer" in arrays:
+            found["kl_per_layer"] = arrays["kl_per_layer"]
     return found
 
 

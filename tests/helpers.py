@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from configs import base
 from vae.checkpoint import Checkpoints
@@ -15,6 +16,16 @@ from vae.data.dataset import Dataset, Split
 from vae.training import setup, state
 from vae.training.engine import Single
 from vae.training.program import Program
+
+
+def original(folder: str) -> Path:
+    """The folder of a data set's original files; who names their place wants them tested."""
+    named = os.environ.get("VAE_TEST_DATA")
+    path = Path(named or Path(__file__).parents[2] / "shared" / "data") / folder
+    if not path.is_dir():
+        absent = pytest.fail if named else pytest.skip
+        absent(f"no {path}: the original files are not here; VAE_TEST_DATA names their place")
+    return path
 
 
 def small_config(**changes: Any):

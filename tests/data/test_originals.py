@@ -1,25 +1,16 @@
 """`prepare` of data sets that are files of arrays, and how their arrays are cut into splits."""
 
-import os
 import urllib.error
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers import original
 from vae import data
 from vae.data import adbench, freyfaces, likes, movielens, originals
 from vae.errors import RunError, UserError
 
-ORIGINALS = Path(os.environ.get("VAE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 RNG = np.random.default_rng(0)
-
-
-def real(folder: str) -> Path:
-    path = ORIGINALS / folder
-    if not path.exists():
-        pytest.skip(f"no {path}: the original files are not here")
-    return path
 
 
 @pytest.fixture
@@ -93,7 +84,7 @@ def test_a_download_that_fails_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_frey_faces_are_drawn_into_three_splits_by_number(config, tmp_path):
-    data.prepare("freyfaces", str(tmp_path), str(real("freyfaces")))
+    data.prepare("freyfaces", str(tmp_path), str(original("freyfaces")))
 
     def faces(number: int) -> dict[str, set[bytes]]:
         loaded = data.load(config(name="freyfaces", dir=str(tmp_path), split=number))
@@ -111,7 +102,7 @@ def test_a_published_score_proves_the_split_of_adbench(config, tmp_path):
     """|standardised x|^2 is what the published VAE amounts to: 52.12 on vowels, 35.41 on wilt."""
     from sklearn.metrics import roc_auc_score
 
-    folder = real("adbench")
+    folder = original("adbench")
     for name, published in (("vowels", 52.12), ("Wilt", 35.41), ("cardio", 96.55)):
         arrays = adbench.arrays(folder, f"adbench/{name}")
         train, test = arrays["x_train"], arrays["x_test"]
@@ -143,7 +134,7 @@ def test_movielens_keeps_likes_of_users_with_five(tmp_path, size):
 
 
 def test_movielens_100k_as_published(tmp_path):
-    found = movielens.arrays(real("ml-100k"), "100k")
+    found = movielens.arrays(original("ml-100k"), "100k")
     assert found["x"].shape == (938, 1447) or found["x"].shape[1] == 1447
     assert found["x"].sum(1).min() >= 5 and found["x"].sum(0).min() >= 1
     assert "Toy Story (1995)" in found["columns"]

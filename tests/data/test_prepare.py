@@ -2,17 +2,15 @@
 
 import gzip
 import importlib.util
-import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers import original
 from vae.data import describe, idx, load, prepare
 from vae.errors import RunError, UserError
 
-ORIGINALS = Path(os.environ.get("VAE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 RNG = np.random.default_rng(0)
 ARRAYS = {
     "train-images-idx3-ubyte": RNG.integers(0, 256, (30, 28, 28)).astype(np.uint8),
@@ -202,14 +200,13 @@ def test_full_disk_is_one_line_and_leaves_nothing_that_loads(
 
 @pytest.mark.slow
 def test_real_mnist_from_its_original_files(config, tmp_path):
-    if not (ORIGINALS / "mnist").is_dir():
-        pytest.skip(f"no original MNIST files in {ORIGINALS / 'mnist'}; set VAE_TEST_DATA")
-    prepare("mnist", str(tmp_path), str(ORIGINALS / "mnist"))
+    folder = original("mnist")
+    prepare("mnist", str(tmp_path), str(folder))
     data = load(config(name="mnist", dir=str(tmp_path)))
     assert describe(data) == (
         "mnist 3.0.1: train 50,000, validation 10,000, test 10,000; 28x28x1, 0..255"
     )
-    x, labels = idx.read_split("mnist", ORIGINALS / "mnist", "test", 10_000, 10)
+    x, labels = idx.read_split("mnist", folder, "test", 10_000, 10)
     order = np.lexsort(x.reshape(10_000, -1).T)
     ours = np.lexsort(data.splits["test"].x.reshape(10_000, -1).T)
     np.testing.assert_array_equal(data.splits["test"].x[ours], x[order])

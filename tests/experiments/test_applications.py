@@ -18,12 +18,11 @@ from experiments import (
     apps_molecules,
     apps_recommendation,
     detectors,
+    reproduce,
 )
 from tests.helpers import small_config
-from vae import runs
 from vae.data.likes import hold_back
 from vae.evaluation.trained import load
-from vae.reports import summary
 
 
 def row(method, value, **values):
@@ -189,9 +188,7 @@ def test_generators_are_trained_drawn_from_and_pictured(tmp_path, color):
     study.config.data.size, study.config.eval.samples = 0, 140
     study.config.model.latent_size, study.config.train.batch_size = 8, 50
     vae.sweep(study.config, study.grid, workdir=tmp_path / "sweep", launcher="population")
-    sweep = runs.read_json(tmp_path / "sweep" / "sweep.json")
-    trials = summary.done(summary.rows(sweep, tmp_path / "sweep"))
-    rows = study.beside(trials, tmp_path / "sweep")
+    rows = reproduce.collect("generators", "quick", study, tmp_path / "sweep", "x")["beside"]
     assert [row["values"]["method"] for row in rows] == [
         "convolutional", "VQ-VAE and its prior", "class-conditional", "convolutional, mixture",
         "convolutional, second stage",

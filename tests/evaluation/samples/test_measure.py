@@ -52,8 +52,7 @@ def test_all_that_apply_are_given(found):
         (images(300, shape=(6,)), images(260, 1, shape=(6,))),
         (9.0 * images(300), 9.0 * images(260, 1)),
     ):
-        found = scores(*no_pictures)
-        assert set(found) == OF_PIXELS - MEMORY - {"sharpness", "sharpness_data"}
+        assert set(scores(*no_pictures)) == OF_PIXELS - MEMORY - {"sharpness", "sharpness_data"}
 
 
 def test_equal_distributions_score_as_they_should(found):
