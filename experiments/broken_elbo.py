@@ -27,7 +27,7 @@ SOURCE = "Alemi et al. 2018, section 3"
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0)
 STEP = 1.25
 PLANE = ("rate", "distortion")
-WARM_UP = 5.0  # epochs
+WARM_UP = 2.0  # epochs
 
 
 class Slope:
