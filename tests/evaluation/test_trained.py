@@ -10,9 +10,11 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import vae
+from configs import digits
 from tests.helpers import small_config
 from vae.errors import UserError
 from vae.evaluation.trained import Trained
+from vae.sweeps.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +149,12 @@ def test_readme_snippets_run(run, monkeypatch):
     snippets = re.findall(r"```python\n(.*?)```", readme, re.S)
     for name in ("vae.load", "vae.train", "vae.evaluate"):
         assert any(name in text for text in snippets)
+    (loaded,) = re.findall(r'vae\.load\("(.*?)"\)', readme)
+    trials = [trial.name for trial in plan(digits.get_config(), digits.get_sweep())]
+    assert loaded in [f"runs/quickstart/trials/{name}" for name in trials]
     shorter = "beta = 4.0\nconfig.train.epochs = 2"
     for text in snippets:
-        text = text.replace("runs/quickstart", str(run.workdir)).replace("beta = 4.0", shorter)
+        text = text.replace(loaded, str(run.workdir)).replace("beta = 4.0", shorter)
         exec(text, {})
 
 
