@@ -15,6 +15,7 @@ Full and cpu: as above, two hours of 2 cores. quick: the digits, 10 and 50 of a 
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -100,21 +101,21 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
 def classified(run: Trained, method: str, seed: int) -> float:
     """Test accuracy at the setting that is best on the validation images."""
     x, labels = run.examples("train"), np.asarray(run.dataset.splits["train"].labels)
-    found = []
+    network, found = Network(run.shape, run.model.context_size, WIDTH), []
+
+    def score(params: Any, split: str) -> float:
+        return accuracy(network, params, run.examples(split), run.dataset.splits[split].labels)
+
     alone = [(rate, 0) for rate in RATES_ALONE]
     settings = alone if method == "real" else itertools.product(RATES, COPIES)
     for rate, copies in settings:
         more, of = new_images(run, method, copies, x, labels, seed)
         everything, classes = np.concatenate([x, more]), np.concatenate([labels, of])
-        network = Network(run.shape, run.model.context_size, WIDTH)
         epochs = max(1, STEPS * BATCH // len(everything))
         params = fit(network, everything, classes, seed, epochs, BATCH, rate)
-        right = {
-            name: accuracy(network, params, run.examples(name), run.dataset.splits[name].labels)
-            for name in ("validation", "test")
-        }
-        found.append((right["validation"], right["test"]))
-    return max(found, key=lambda each: each[0])[1]  # of equals the first, never the test's best
+        found.append((score(params, "validation"), params))
+    best = max(found, key=lambda each: each[0])[1]  # of equals the first
+    return score(best, "test")
 
 
 def new_images(

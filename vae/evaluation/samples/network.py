@@ -36,6 +36,35 @@ class Network(nn.Module):
         return features, self.head(features)
 
 
+# Compiled once for each network and batch, however many are fitted.
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _start(network: Network, key: jax.Array) -> Any:
+    params = network.init(key, jnp.zeros((1, *network.shape)))
+    return params, optax.scale_by_adam().init(params)
+
+
+# One step and no scan: in a loop of its own, XLA's weight gradients are slow on a CPU.
+@functools.partial(jax.jit, static_argnames="network", donate_argnames="state")
+def _step(
+    network: Network, state: Any, x: jax.Array, labels: jax.Array, rate: float, last: int
+) -> Any:
+    def loss(params: Any) -> jax.Array:
+        _, logits = network.apply(params, x)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    params, moments = state
+    updates, moved = optax.scale_by_adam().update(jax.grad(loss)(params), moments)
+    rate = rate * 0.5 * (1.0 + jnp.cos(jnp.pi * moments.count / last))
+    return jax.tree.map(lambda each, update: each - rate * update, params, updates), moved
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _classes(network: Network, params: Any, x: jax.Array) -> jax.Array:
+    return network.apply(params, x)[1].argmax(1)
+
+
 def fit(
     network: Network,
     x: np.ndarray,
@@ -56,25 +85,12 @@ def fit(
     """
     batch = min(batch, len(x))
     steps = len(x) // batch
-    optimizer = optax.adam(optax.cosine_decay_schedule(rate, max(1, epochs * steps)))
-
-    def loss(params: Any, x: jax.Array, labels: jax.Array) -> jax.Array:
-        _, logits = network.apply(params, x)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-    # One step and no scan: in a loop of its own, XLA's weight gradients are slow on a CPU.
-    @functools.partial(jax.jit, donate_argnums=0)
-    def step(state: Any, x: jax.Array, labels: jax.Array) -> Any:
-        updates, moved = optimizer.update(jax.grad(loss)(state[0], x, labels), state[1])
-        return optax.apply_updates(state[0], updates), moved
-
-    first = jnp.zeros((1, *network.shape))
-    params = jax.jit(network.init)(noise.key_for(seed, "init"), first)
-    state, rng = (params, optimizer.init(params)), np.random.default_rng(seed % 2**32)
+    last = max(1, epochs * steps)
+    state, rng = _start(network, noise.key_for(seed, "init")), np.random.default_rng(seed % 2**32)
     for _ in range(epochs):
         order = rng.permutation(len(x))
         for rows in order[: steps * batch].reshape(steps, batch):
-            state = step(state, x[rows], labels[rows])
+            state = _step(network, state, x[rows], labels[rows], rate, last)
     params = jax.device_get(state[0])
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         raise RunError("the classifier's weights are not finite: train it with a smaller `rate`")
@@ -83,6 +99,5 @@ def fit(
 
 def accuracy(network: Network, params: Any, x: np.ndarray, labels: np.ndarray) -> float:
     """Share of examples [N, *shape] whose class has the highest logit."""
-    logits = jax.jit(lambda part: network.apply(params, part)[1])
-    parts = [np.asarray(logits(x[i : i + 1000])).argmax(1) for i in range(0, len(x), 1000)]
+    parts = [_classes(network, params, x[i : i + 1000]) for i in range(0, len(x), 1000)]
     return float((np.concatenate(parts) == np.asarray(labels)).mean())
