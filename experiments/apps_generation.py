@@ -7,7 +7,7 @@ test set over the features of a classifier that is trained here on the same imag
 recall, density, coverage, sharpness, copies of training images. These are not FID or its relatives,
 and are comparable within this table alone.
 
-Full: as above, 40 epochs, four hours of 2 cores. cpu: 15 epochs, two hours. quick: 5,000 images,
+Full: as above, 40 epochs, four hours of 2 cores. cpu: 10 epochs, an hour. quick: 5,000 images,
 two epochs, without the hierarchy, 4 minutes.
 
     ./launch.sh reproduce apps_generation --data_dir=DATA [--scale=cpu]
@@ -36,14 +36,14 @@ OF_SAMPLES = (
 )  # fmt: skip
 CONV = "convolutional"
 COLUMNS = 20  # of the picture
-EPOCHS = {"full": 40, "cpu": 15, "quick": 2}
+EPOCHS = {"full": 40, "cpu": 10, "quick": 2}
 
 
 def study(scale: str) -> Study:
     base = conv_mnist.get_config()
     files = [vq_mnist] if scale == "quick" else [vq_mnist, top_down_mnist]
     others = [_model(file.get_config()) for file in files]
-    reduced = {"full": "", "cpu": "15 of 40 epochs", "quick": "5,000 images, two epochs"}[scale]
+    reduced = {"full": "", "cpu": "10 of 40 epochs", "quick": "5,000 images, two epochs"}[scale]
     return generators(base, others, EPOCHS[scale], scale == "quick", reduced)
 
 
