@@ -9,6 +9,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import vae
+from configs import adbench
 from tests.helpers import small_config
 from vae.__main__ import main
 from vae.data import csvfiles
@@ -83,6 +84,22 @@ def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
     away = [each - run.decode(run.encode(each)[0]) for each in (train, x)]
     fitted = anomaly.Gaussian.fit(away[0])
     np.testing.assert_allclose(found["residual"], fitted.distance(away[1]), rtol=1e-4)
+
+
+def test_rows_far_out_train_and_score_finite_and_highest(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.standard_t(0.7, (600, 4))  # the largest of thousands, with no variance
+    path = write(tmp_path / "train.csv", x)
+    config = adbench.get_config()
+    config.data.name, config.data.path = "files", str(path)
+    config.train.batch_size = 32  # over four devices
+    config.train.epochs, config.train.eval_epochs = 20, 5.0
+    run = vae.load(vae.train(config, str(tmp_path / "run")))
+    far = np.concatenate([x[:200], 100.0 * np.abs(x).max() * np.eye(4)])
+    for name, values in anomaly.scores(run, run.prepare(far)).items():
+        assert np.isfinite(values).all(), name
+        if name in ("elbo", "iwae", "reconstruction", "residual"):
+            assert values[200:].min() > values[:200].max(), name
 
 
 def test_tokens_have_no_residual():
