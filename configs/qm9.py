@@ -22,8 +22,10 @@ def get_config(tokens: str = "selfies") -> ConfigDict:
     config.model.likelihood = "categorical_tokens"
     config.model.regressor = "mlp"
     config.model.word_dropout = 0.1
+    # A weight of the rate so small leaves q(z) far from N(0, I): a prior that learns where it is.
+    config.model.prior, config.model.flow_layers, config.model.flow_hidden = "realnvp", 6, (128,)
     config.objective.name = "property_vae"
-    config.objective.beta = 0.03  # molecules are to come back whole
+    config.objective.beta = 0.1  # molecules are to come back whole
     config.objective.beta_schedule, config.objective.beta_epochs = "linear", 5.0
     config.optimizer.learning_rate, config.optimizer.clip_norm = 2e-3, 5.0
     config.train.epochs, config.train.batch_size, config.train.eval_epochs = 30, 250, 2.0
