@@ -128,6 +128,16 @@ def test_settings_are_chosen_by_validation_alone(monkeypatch):
     assert apps_augmentation.classified(run, "real", 0) == 0.5
 
 
+def test_accuracies_are_kept(tmp_path, monkeypatch):
+    run = SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(split=3)))
+    found = dict.fromkeys(apps_augmentation.METHODS, 0.5)
+    monkeypatch.setattr(apps_augmentation, "load", lambda workdir: run)
+    monkeypatch.setattr(apps_augmentation, "classified", lambda run, method, seed: seed / 6)
+    assert apps_augmentation.accuracies(tmp_path) == found
+    monkeypatch.delattr(apps_augmentation, "classified")
+    assert apps_augmentation.accuracies(tmp_path) == found
+
+
 def test_transformed_images_are_the_image_moved():
     image = np.zeros((28, 28, 1), np.float32)
     image[10:18, 10:18] = 1.0
