@@ -3,8 +3,10 @@
 The split and scaler of Livernoche et al. 2024, the first half of the ordinary rows trains (a tenth
 of it validates), the rest and all anomalies test; five seeds. Beside a VAE's scores stand, on the
 same split, the squared length of a row ("no model": what published VAEs amount to), Mahalanobis
-distance, PCA, isolation forest and kNN (k = 5). The no-model row proves the split: the published
-VAE had 52.12 on vowels and 35.41 on wilt.
+distance, PCA, isolation forest and kNN (k = 5). The no-model row proves the split: on eight tables
+the published VAE is no model, to a twentieth of a point. On satellite it is better than none.
+
+Which score of the VAE is best is seen on the tests themselves, as the mean over tables.
 
 Full: all 47 tables. cpu: the 39 that are not large, 40 minutes of 2 cores. quick: six tables, one
 seed, 4 minutes.
@@ -30,6 +32,7 @@ PUBLISHED = {  # AUROC in % of the published VAE
     "optdigits": 58.17, "Wilt": 35.41, "vowels": 52.12, "cardio": 96.55, "thyroid": 98.55,
     "pendigits": 94.50, "annthyroid": 85.44, "mnist": 90.21, "satellite": 74.14,
 }  # fmt: skip
+LEARNT = ("satellite",)  # where the published VAE had learnt something
 CLEARLY = ("optdigits", "Wilt", "vowels")
 LARGE = ("ALOI", "backdoor", "celeba", "census", "cover", "donors", "fraud", "speech")
 SCORES = anomaly.NAMES
@@ -93,11 +96,12 @@ def study(scale: str) -> Study:
         names = list(PUBLISHED)[:6]
     config = config_file.get_config()
     grid = [{"data.name": f"adbench/{name}"} for name in names]
-    expected = [no_model(name) for name in PUBLISHED if name in names]
+    expected = [no_model(name) for name in PUBLISHED if name in names and name not in LEARNT]
     expected += [
         Expected(f"AUROC of the best VAE score, {name}; the published VAE", Table(name),
-                 PUBLISHED[name], -5.0, "above", SOURCE, OURS, "%")
-        for name in CLEARLY
+                 PUBLISHED[name], 0.0 if name in LEARNT else -5.0, "above", SOURCE, OURS, "%")
+        for name in (*CLEARLY, *LEARNT)
+        if name in names
     ]  # fmt: skip
     expected += [
         Expected("mean AUROC of the best VAE score less that of no model", Less("no model"), 0.05,

@@ -80,10 +80,15 @@ class Toy(apps_molecules.Evaluations):
 
 @pytest.mark.parametrize("search", [apps_molecules.gradient, apps_molecules.bayesian])
 def test_a_search_beats_as_many_draws_from_the_prior(search):
-    model = SimpleNamespace(predict=lambda z: -jnp.square(z - 2.0).sum(1, keepdims=True))
-    run = SimpleNamespace(
-        latent_size=2, variables=None, model=SimpleNamespace(bind=lambda variables: model)
+    model = SimpleNamespace(
+        predict=lambda z: -jnp.square(z - 2.0).sum(1, keepdims=True),
+        log_prior=lambda z: -0.5 * jnp.square(z).sum(1),
     )
+    run = SimpleNamespace(
+        latent_size=2, variables=None, model=SimpleNamespace(bind=lambda variables: model),
+        prior_moments=(np.zeros(2, np.float32), np.ones(2, np.float32)),
+        _prior_draws=lambda num, seed, context: np.random.default_rng(seed).normal(size=(num, 2)),
+    )  # fmt: skip
     found, drawn = Toy(run), Toy(run)
     search(found, 0, 160)
     apps_molecules.random(drawn, 0, 160)
