@@ -49,23 +49,33 @@ def best(trials: Sequence[Trial]) -> str:
     return max(mine, key=lambda method: mean(trials, method))
 
 
-def mean(trials: Sequence[Trial], method: str) -> float:
-    """Mean AUROC over tables, of each the mean over seeds."""
+def by_table(trials: Sequence[Trial], method: str) -> dict[str, float]:
+    """AUROC on each table, the mean over seeds."""
     rows = [t for t in trials if t["values"].get("method") == method]
     tables = dict.fromkeys(t["values"]["data"] for t in rows)
-    each = [np.mean([t["metrics"]["auroc"] for t in rows if t["values"]["data"] == name])
-            for name in tables]  # fmt: skip
-    return float(np.mean(each))
+    return {
+        name: float(np.mean([t["metrics"]["auroc"] for t in rows if t["values"]["data"] == name]))
+        for name in tables
+    }
+
+
+def mean(trials: Sequence[Trial], method: str) -> float:
+    """Mean AUROC over tables."""
+    return float(np.mean(list(by_table(trials, method).values())))
 
 
 class Less:
-    """Mean AUROC of the best score of the VAE less that of another method."""
+    """Mean AUROC of the best score of the VAE less that of another method; its standard error is
+    over tables."""
 
     def __init__(self, method: str):
         self.method = method
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
-        return mean(trials, best(trials)) - mean(trials, self.method), None
+        ours, other = (by_table(trials, method) for method in (best(trials), self.method))
+        less = np.array([ours[name] - other[name] for name in ours])
+        error = float(less.std(ddof=1) / np.sqrt(len(less))) if len(less) > 1 else None
+        return float(less.mean()), error
 
 
 class Table:
