@@ -235,7 +235,7 @@ def application_table(name: str) -> str:
     told = f"`{name}{scale}`, revision {made['git_revision']}"
     told += f"; {result['reduced']}" if result["reduced"] else ""
     held = sum(line["holds"] for line in lines)
-    told += f"; {minutes(result):,.0f} minutes of training and evaluation. {held} of {len(lines)} "
+    told += f"; trials of {minutes(result):,.1f} minutes together. {held} of {len(lines)} "
     told += "numbers expected of it hold: [RESULTS.md](experiments/RESULTS.md)."
     file = file_name(name, result["scale"])
     image = f'<img src="experiments/results/{file}.png" width="70%" alt="{name}">'
