@@ -6,9 +6,9 @@ that is learnt (RealNVP), a head that predicts QED, logP and weight from the lat
 (Gomez-Bombarelli et al. 2018). Of 10,000 sequences drawn from the prior: validity, uniqueness,
 novelty against the training set, distances of the properties' distributions and of Morgan
 fingerprints from the test set's; of 10,000 test molecules, how many come back whole from the mean
-of q. Search: the highest QED among molecules that are decoded, by
-draws from the prior, by the gradient of the head, and by Bayesian optimisation, each with the same
-number of evaluations, over twenty seeds.
+of q. Search: the highest QED among molecules that are decoded, by draws from the prior, by the
+gradient of the head, and by Bayesian optimisation, each with the same number of evaluations, over
+twenty seeds.
 
 Full: 30 epochs, two hours of 2 cores (a model on each). cpu: 12 epochs, an hour. quick: 5,000
 molecules, 20 epochs, 4 minutes.
