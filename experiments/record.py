@@ -141,9 +141,9 @@ def sweeps_table() -> str:
         config = result["config"]
         what = f"`{result['name']}`: {config['data']['name']}, {config['train']['epochs']} epochs a"
         what += f" trial, {len(result['trials'])} trials by `--launcher={result['launcher']}`"
-        trials = _columns(result["trials"], result["keys"])
+        trials = columns(result["trials"], result["keys"])
         table = summary.summary_table(*trials, markdown=True)
-        parts += [f"{what}:", table, *_further(*trials)]
+        parts += [f"{what}:", table, *further(*trials)]
         layers = {trial["trial"]: trial.get("kl_per_layer") for trial in result["trials"]}
         told = [f"{name} {_sum(kl)}" for name, kl in layers.items() if kl]
         if told:
@@ -151,7 +151,7 @@ def sweeps_table() -> str:
     return "\n\n".join(parts)
 
 
-def _further(trials: list[dict], keys: list[str]) -> list[str]:
+def further(trials: list[dict], keys: list[str]) -> list[str]:
     """The metrics that the table before leaves out, a line each, where they outnumber its lines."""
     shown = summary.headline(trials)
     names = [name for name in summary.metric_names(trials) if name not in shown]
@@ -172,7 +172,7 @@ def _sum(values: list[float]) -> str:
     return " + ".join(f"{value:.1f}" for value in values)
 
 
-def _columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]]:
+def columns(trials: list[dict], keys: list[str]) -> tuple[list[dict], list[str]]:
     """Trials and the keys to show: one column, of what each sets, where they set different keys."""
     if all(trial["trial"].count("=") == len(keys) for trial in trials):
         return trials, keys

@@ -69,6 +69,7 @@ def section(result: dict[str, Any]) -> str:
     )
     reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
     trials = summary.summary_table(sweep["trials"], sweep["keys"], markdown=True)
+    further = record.further(*record.columns(sweep["trials"], sweep["keys"]))
     sources = dict.fromkeys(line["source"] for line in result["comparisons"] if line["source"])
     told = [f"Sources: {'; '.join(sources)}."] if sources else []
     ours = table(result, markdown=True)
@@ -76,7 +77,7 @@ def section(result: dict[str, Any]) -> str:
     if result.get("beside"):
         beside = ["Methods on the same data, over seeds:", methods.table(result["beside"])]
     return "\n\n".join(
-        [f"## {name}", about, *reduced, ours, *told, *beside, trials, *_curves(result)]
+        [f"## {name}", about, *reduced, ours, *told, *beside, trials, *further, *_curves(result)]
     )
 
 
