@@ -235,8 +235,9 @@ def test_generators_are_trained_drawn_from_and_pictured(tmp_path, color):
     vae.sweep(study.config, study.grid, workdir=tmp_path / "sweep", launcher="population")
     rows = reproduce.collect("generators", "quick", study, tmp_path / "sweep", "x")["beside"]
     assert [row["values"]["method"] for row in rows] == [
-        "convolutional", "VQ-VAE and its prior", "class-conditional", "convolutional, mixture",
-        "convolutional, second stage",
+        "convolutional", "VQ-VAE and its prior", "class-conditional", "convolutional, aggregate",
+        "convolutional, mixture", "convolutional, second stage",
+        "convolutional, q(z|x) of training images",
     ]  # fmt: skip
     for row in rows:
         shares = [row["metrics"][name] for name in ("precision", "recall", "coverage")]
