@@ -42,6 +42,8 @@ def format_table(
     if columns is None:
         columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    if markdown:
+        cells = [[text.replace("|", "\\|") for text in row] for row in cells]
     right = [_is_numeric(row.get(name) for row in rows) for name in columns]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
 
