@@ -49,3 +49,8 @@ def test_metrics_with_their_units():
     lines = metrics_table({"metrics": metrics}).splitlines()
     assert lines[2].split() == ["elbo", "-90.00", "±", "0.25", "nats"]
     assert lines[3].split() == ["active_units", "20", "latents", "of", "50"]
+
+
+def test_a_bar_in_a_cell_is_no_column():
+    assert format_table([{"a": "q(z|x)"}], markdown=True).splitlines()[-1] == r"| q(z\|x) |"
+    assert format_table([{"a": "q(z|x)"}]).splitlines()[-1] == "q(z|x)"
