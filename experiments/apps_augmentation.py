@@ -23,7 +23,6 @@ Full and cpu: as above, an hour of 2 cores. quick: the digits, 10 and 50 of a cl
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -46,6 +45,8 @@ STEPS, BATCH = 1500, 64
 WIDTH = 128
 SEEN, VALIDATIONS = 200_000, 40  # examples that a VAE is trained on, each many times
 NOISE = 0.1  # of a column's standard deviation: what ordinary augmentation adds to rows of a table
+
+Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # examples and labels
 
 
 def study(scale: str) -> Study:
@@ -110,23 +111,16 @@ def accuracies(workdir: Path) -> dict[str, float]:
     path = workdir / "accuracies.json"
     if not path.exists():
         run = load(workdir)
-        seed = run.config.data.split
-        runs.write_json(path, {method: classified(run, method, seed) for method in METHODS})
+        splits, seed = unbinarised(run), run.config.data.split
+        found = {method: classified(run, splits, method, seed) for method in METHODS}
+        runs.write_json(path, found)
     return runs.read_json(path)
 
 
-def classified(run: Trained, method: str, seed: int) -> float:
+def classified(run: Trained, splits: Splits, method: str, seed: int) -> float:
     """Test accuracy at the setting that is best on the validation images."""
-    splits = unbinarised(run)
     x, labels = splits["train"]
     network, found = Network(run.shape, run.model.context_size, WIDTH), []
-
-    def trained(rate: float, more: np.ndarray) -> Any:
-        everything = np.concatenate([x, more])
-        classes = np.resize(labels, len(everything))  # new examples go by turns through the real
-        epochs = max(1, STEPS * BATCH // len(everything))
-        return fit(network, everything, classes, seed, epochs, BATCH, rate)
-
     if method == "real":
         settings = [(rate, x[:0]) for rate in RATES_ALONE]
     elif method == "real and samples":
@@ -134,13 +128,16 @@ def classified(run: Trained, method: str, seed: int) -> float:
     else:
         settings = itertools.product(RATES, [moved(x, copies, seed) for copies in COPIES])
     for rate, more in settings:
-        params = trained(rate, more)
+        everything = np.concatenate([x, more])
+        classes = np.resize(labels, len(everything))  # new examples go by turns through the real
+        epochs = max(1, STEPS * BATCH // len(everything))
+        params = fit(network, everything, classes, seed, epochs, BATCH, rate)
         found.append((accuracy(network, params, *splits["validation"]), params))
     best = max(found, key=lambda each: each[0])[1]  # of equals the first
     return accuracy(network, best, *splits["test"])
 
 
-def unbinarised(run: Trained) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def unbinarised(run: Trained) -> Splits:
     """Examples and labels of each split as a classifier sees them: brightness, where the VAE sees
     zeros and ones."""
     config = run.config.data.copy_and_resolve_references()
@@ -189,5 +186,5 @@ def transformed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     middle = (np.array(image.shape[:2]) - 1) / 2
     shift = rng.uniform(-0.1, 0.1, 2) * image.shape[0]
     offset = middle - matrix @ (middle + shift)
-    moved = ndimage.affine_transform(image[..., 0], matrix, offset, order=1)
-    return np.clip(moved, 0.0, 1.0)[..., None].astype(np.float32)
+    pixels = ndimage.affine_transform(image[..., 0], matrix, offset, order=1)
+    return np.clip(pixels, 0.0, 1.0)[..., None].astype(np.float32)

@@ -126,20 +126,20 @@ def test_settings_are_chosen_by_validation_alone(monkeypatch):
         name: (np.full((4, 2), name == "test", float), np.zeros(4, int))
         for name in ("train", "validation", "test")
     }
-    monkeypatch.setattr(apps_augmentation, "unbinarised", lambda run: splits)
     monkeypatch.setattr(apps_augmentation, "fit", lambda *arguments: arguments[-1])  # the rate
     right = {5e-4: (0.7, 0.9), 1e-3: (0.8, 0.5), 2e-3: (0.8, 0.6), 4e-3: (0.1, 1.0)}
     monkeypatch.setattr(
         apps_augmentation, "accuracy", lambda network, rate, x, labels: right[rate][int(x[0, 0])]
     )
-    assert apps_augmentation.classified(run, "real", 0) == 0.5
+    assert apps_augmentation.classified(run, splits, "real", 0) == 0.5
 
 
 def test_accuracies_are_kept(tmp_path, monkeypatch):
     run = SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(split=3)))
     found = dict.fromkeys(apps_augmentation.METHODS, 0.5)
     monkeypatch.setattr(apps_augmentation, "load", lambda workdir: run)
-    monkeypatch.setattr(apps_augmentation, "classified", lambda run, method, seed: seed / 6)
+    monkeypatch.setattr(apps_augmentation, "unbinarised", lambda run: {})
+    monkeypatch.setattr(apps_augmentation, "classified", lambda *arguments: arguments[-1] / 6)
     assert apps_augmentation.accuracies(tmp_path) == found
     monkeypatch.delattr(apps_augmentation, "classified")
     assert apps_augmentation.accuracies(tmp_path) == found
@@ -158,7 +158,7 @@ def test_transformed_images_are_the_image_moved():
     assert np.abs(centre - 13.5).max() < 3.2 and centre.std(0).min() > 1.0
 
 
-def test_new_examples_are_of_the_classes_of_the_real_ones(monkeypatch):
+def test_new_examples_are_of_the_classes_of_the_real_ones():
     """A decoder that shows its latent and its class; encodings are 10 apart from class to class."""
     labels = np.array([0, 1, 2, 0, 1, 2, 0, 1])
     codes = labels[:, None] * 10.0 + np.arange(8)[:, None] / 8
@@ -202,8 +202,9 @@ def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
         data__context="labels", data__per_class=20, train__epochs=30, train__eval_epochs=10.0,
     )  # fmt: skip
     run = load(vae.train(config, str(tmp_path / "run")))
+    splits = apps_augmentation.unbinarised(run)
     for method in apps_augmentation.METHODS:
-        assert apps_augmentation.classified(run, method, 0) > 0.7
+        assert apps_augmentation.classified(run, splits, method, 0) > 0.7
 
 
 def colours(path: Path) -> None:
