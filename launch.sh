@@ -66,11 +66,29 @@ make_venv() {
 
 install() { # jax, extras; in $root, where ".[dev]" names this project whatever the path
   if command -v uv >/dev/null; then
-    uv pip install --python "$python" -r requirements.txt "$1" -e ".$2" >&2
+    uv pip install --quiet --python "$python" -r requirements.txt "$1" -e ".$2"
   else
-    "$python" -m pip install --disable-pip-version-check --quiet \
-      -r requirements.txt "$1" -e ".$2" >&2
+    "$python" -m pip install --disable-pip-version-check --quiet -r requirements.txt "$1" -e ".$2"
   fi
+}
+
+quietly() { # a command: what it prints goes to $venv.log, and a line a minute says that it goes on
+  local beat code=0
+  {
+    exec 9>&- # the lock is not this one's
+    for ((minutes = 1; ; minutes++)); do
+      sleep 60 >/dev/null 2>&1 # what outlives this by a minute holds no pipe
+      kill -0 $$ 2>/dev/null || exit
+      echo "launch.sh: still installing ($minutes min)" >&2
+    done
+  } &
+  beat=$!
+  # shellcheck disable=SC2064  # this one's number
+  trap "kill $beat 2>/dev/null || true" EXIT
+  "$@" >"$venv.log" 2>&1 || code=$?
+  kill "$beat" 2>/dev/null || true
+  trap - EXIT
+  return "$code"
 }
 
 set_up() { # extras: '' or '[dev]'
@@ -96,8 +114,10 @@ extras: "
   mkdir -p -- "$venv" && : >"$venv/.installing" && rm -f -- "$venv/.installed"
   echo "launch.sh: installing $jax and the rest into $venv (minutes, the first time)" >&2
   [[ -x $python ]] || make_venv
-  install "$jax" "$extras" ||
+  if ! quietly install "$jax" "$extras"; then
+    tail -n 20 -- "$venv.log" >&2
     fail "the installation failed, see above; it needs PyPI or a mirror of it. Then: ./launch.sh setup"
+  fi
   printf '%s' "$wanted$extras" >"$venv/.installing"
   mv -- "$venv/.installing" "$venv/.installed"
 }
