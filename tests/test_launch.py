@@ -10,7 +10,9 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TOOLS = ("bash", "dirname", "readlink", "mkdir", "rm", "mv", "cat", "flock", "sleep", "cp", "env", "tail")
+TOOLS = (
+    "bash", "dirname", "readlink", "mkdir", "rm", "mv", "cat", "flock", "sleep", "cp", "env", "tail"
+)  # fmt: skip
 
 # Plays python3, the .venv's python, pip, venv, ruff and pytest.
 PYTHON = """#!/usr/bin/env bash

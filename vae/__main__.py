@@ -27,7 +27,7 @@ def evaluate(values: Any) -> None:
 
 
 def sample(values: Any) -> None:
-    from vae.reports.page import sample
+    from vae.reports.sampling import sample
 
     for path in sample(values.workdir, values.num, values.seed, values.sampler):
         print(path)

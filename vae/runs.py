@@ -8,9 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +18,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
+from vae import npz
 from vae.errors import UserError
+from vae.npz import replacing
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
@@ -29,23 +29,6 @@ def write_atomic(path: Path, text: str) -> None:
     """Writes a whole file or nothing."""
     with replacing(path) as temporary:
         temporary.write_text(text)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A neighbour of `path` to write to, renamed into its place once it is whole."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes an .npz, whole or not at all."""
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -65,9 +48,8 @@ def read_json(path: Path) -> Any:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads an .npz of a run; a damaged one is a UserError that names it."""
     try:
-        with np.load(path) as saved:
-            return {name: saved[name] for name in saved.files}
-    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        return npz.read(path)
+    except npz.NOT_ARRAYS as error:
         raise UserError(f"{path} cannot be read ({error}): evaluate the run again") from None
 
 

@@ -85,3 +85,30 @@ def test_what_is_not_there_is_refused(tmp_path, arrays, changes, message):
     np.savez(tmp_path / "own.npz", x=x, **arrays)
     with pytest.raises(UserError, match=message):
         load(settings(tmp_path / "own.npz", **changes))
+
+
+@pytest.mark.parametrize("values", [[12], [-1], [3.7], ["3"], [[1]], 1, [float("nan")], [None]])
+def test_what_is_no_class_is_refused(values):
+    with pytest.raises(UserError, match="is no class: give whole numbers .N. from 0 to 2"):
+        one_hot(np.array(values), 3)
+
+
+def test_classes_may_be_of_any_type_of_number():
+    for values in (np.array([2.0, 0.0]), np.array([2, 0], np.uint8)):
+        np.testing.assert_array_equal(one_hot(values, 3), [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(one_hot(np.array([True]), 2), [[0, 1]])
+
+
+@pytest.mark.parametrize("labels", [[-1, 1], [-1, -1], [0, 10**9]])
+def test_labels_that_number_no_classes_are_refused(tmp_path, labels):
+    np.savez(tmp_path / "own.npz", x=np.ones((40, 5)), labels=np.tile(labels, 20))
+    with pytest.raises(UserError, match=f"from {labels[0]} to {labels[1]} of 40 .* number the"):
+        load(settings(tmp_path / "own.npz", context="labels"))
+    load(settings(tmp_path / "own.npz"))  # they may still mean something else
+
+
+def test_a_context_that_is_not_asked_for_is_not_taken(tmp_path):
+    np.savez(tmp_path / "own.npz", x=np.zeros((40, 5)), context=np.ones((40, 2)))
+    dataset = load(settings(tmp_path / "own.npz"))
+    assert dataset.context_size == 0
+    assert all(split.context is None for split in dataset.splits.values())

@@ -275,3 +275,27 @@ def test_folder_refusals(config, tmp_path):
     Image.fromarray(np.full((6, 5), 7000, np.uint16)).save(tmp_path / "007.png")
     with pytest.raises(UserError, match="007.png has more than 8 bits"):
         load(config(**keys))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({"columns": np.array(["a", "b"])}, "columns has 2 names, and an example has shape"),
+        ({"columns": np.array(list("abcdeaf"))}, "columns has 'a' twice"),
+        ({"columns": np.ones((7, 1), int)}, "as columns: give names"),
+        ({"columns": np.ones(7)}, "as columns: give names"),
+        ({"columns": np.array("abc")}, "as columns: give names"),
+        ({"vocabulary": np.array(["a", "b"]), "kind": "tokens"}, "2 names, and 6 is among"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(load_files, names, words):
+    kind = names.pop("kind", "")
+    x = np.tile(np.arange(7), (40, 1)) if kind else REAL
+    with pytest.raises(UserError, match=words):
+        load_files({"x": x, **names}, kind=kind)
+
+
+@pytest.mark.parametrize("dtype", [int, "U", "S"])
+def test_names_that_are_numbers_are_names(load_files, dtype):
+    data = load_files({"x": REAL, "columns": np.arange(7).astype(dtype)})
+    assert data.columns == ("0", "1", "2", "3", "4", "5", "6")

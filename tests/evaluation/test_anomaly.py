@@ -52,6 +52,15 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("values", [np.float64(3.0), np.zeros(0), np.array(["a"])])
+def test_arrays_that_are_no_examples_are_refused(folder, tmp_path, values, capsys):
+    np.save(tmp_path / "x.npy", values)
+    flags = [f"--workdir={folder}/run0", f"--input={tmp_path}/x.npy", f"--output={tmp_path}/o.csv"]
+    assert main(["detect", *flags]) == 2
+    assert "give numbers [N, D]" in capsys.readouterr().err
+    assert not (tmp_path / "o.csv").exists()
+
+
 @pytest.fixture(scope="module")
 def test_set():
     """Ordinary rows, and rows whose columns do not go together although each is ordinary."""

@@ -1,11 +1,16 @@
 """Recommendation from likes to titles: users of two tastes, who like what is of theirs."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 import vae
 from tests.helpers import small_config
 from vae.__main__ import main
+from vae.errors import UserError
+from vae.evaluation.recommend import _number as item
 
 ITEMS = 20
 TITLES = [f"{taste} {number}" for taste in ("Alien", "Brief") for number in range(ITEMS // 2)]
@@ -75,3 +80,36 @@ def test_a_run_of_something_else_is_refused(tmp_path, capsys):
     assert recommend(tmp_path / "none", "--user=1") == 2
     with pytest.raises(vae.errors.UserError, match="recommendation is of likes"):
         vae.evaluate(other, metrics=("recommendation",))
+
+
+@pytest.mark.parametrize(
+    ("titles", "name", "number"),
+    [
+        (["a", "b", "c"], "2", 2),  # its place, where titles are no numbers
+        (["10", "20", "30"], "20", 1),
+        (["10", "20", "3 men"], "men", 2),
+        (["10", "20", "30"], "2", None),  # neither the third nor short for "20"
+        (["10", "20", "30"], "7", None),
+        (["a", "b", "c"], "3", None),
+        (["a", "b", "c"], "²", None),
+        (["a", "b", "c"], "٢", None),
+    ],
+)
+def test_a_number_is_the_title_that_it_is(titles, name, number):
+    if number is None:
+        with pytest.raises(UserError, match="is no item of the data"):
+            item(name, titles)
+    else:
+        assert item(name, titles) == number
+
+
+def test_ids_that_are_whole_numbers_are_titles(workdir, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(workdir, run)
+    described = json.loads((run / "data.json").read_text())
+    described["columns"] = [10 * number for number in range(ITEMS)]  # as older runs kept them
+    (run / "data.json").write_text(json.dumps(described))
+    assert recommend(run, "--user=20", "--num=3") == 0
+    assert all(int(line.split()[-1]) % 10 == 0 for line in capsys.readouterr().out.splitlines())
+    assert recommend(run, "--user=7") == 2
+    assert "give a title\n" in capsys.readouterr().err

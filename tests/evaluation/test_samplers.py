@@ -12,7 +12,7 @@ import vae
 from tests.helpers import small_config
 from vae.errors import RunError, UserError
 from vae.evaluation import densities, learned_densities, samplers
-from vae.reports.page import sample
+from vae.reports.sampling import sample
 
 FITTED = ("aggregate", "mixture", "flow", "second_stage")
 QUICK = {

@@ -42,6 +42,20 @@ def test_samples_follow_their_seed_and_not_their_number(run):
     assert not np.allclose(run.sample(3, seed=5), run.sample(3, seed=6))
 
 
+def test_samples_may_be_drawn_in_parts(run):
+    parts = [run.sample(2, seed=5, draw=True), run.sample(3, seed=5, draw=True, first=2)]
+    np.testing.assert_array_equal(np.concatenate(parts), run.sample(5, seed=5, draw=True))
+
+
+@pytest.mark.parametrize(
+    ("num", "seed", "words"),
+    [(0, 0, "from 1 to"), (10**11, 0, "from 1 to"), (3, 10**23, "seed="), (3, -1, "seed=")],
+)
+def test_draws_that_cannot_be_numbered_are_refused(run, num, seed, words):
+    with pytest.raises(UserError, match=words):
+        run.sample(num, seed=seed)
+
+
 def test_temperature_zero_is_the_mean_code(run):
     samples = run.sample(4, temperature=0.0)
     np.testing.assert_allclose(samples, run.decode(np.zeros((4, 3))), atol=1e-6)

@@ -6,7 +6,8 @@ import pytest
 from tests.helpers import last_state, small_config
 from vae.evaluation.evaluate import evaluate_run
 from vae.evaluation.trained import load
-from vae.reports.page import report_run, sample
+from vae.reports.page import report_run
+from vae.reports.sampling import sample
 from vae.training.population import Group, maskable
 
 LAYERS = {"model__upper_sizes": (2,), "model__layer_hidden": (4,)}

@@ -10,7 +10,8 @@ from vae.errors import UserError
 from vae.evaluation.evaluate import evaluate_run
 from vae.evaluation.trained import load
 from vae.probability import likelihoods
-from vae.reports.page import report_run, sample
+from vae.reports.page import report_run
+from vae.reports.sampling import sample
 from vae.training import setup
 from vae.training.population import Group
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from configs import base
-from vae import runs
+from vae import npz
 
 
 class Run:
@@ -49,7 +49,7 @@ class Run:
     def context(self, split, num=None):
         return None if self.classes is None else np.eye(3)[self.classes[:num]]
 
-    def contexts(self, num):
+    def contexts(self, num, first=0):
         return None if self.classes is None else np.arange(num) % 3
 
     def encode(self, x, context=None):
@@ -63,7 +63,7 @@ class Run:
         self.asked.append(context)
         return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
 
-    def sample(self, num, seed=0, temperature=1.0, context=None):
+    def sample(self, num, seed=0, temperature=1.0, context=None, first=0):
         self.asked.append(context)
         size = self.config.model.latent_size
         return self.decode(temperature * np.random.default_rng(seed).normal(size=(num, size)))
@@ -120,5 +120,5 @@ def write_run(workdir, shape=(8, 8, 1), latent_size=5, evaluated=True, **options
     if evaluated:
         (workdir / "evaluation.json").write_text(json.dumps(evaluation(latent_size)))
         nll = np.arange(float(len(run.x)))
-        runs.write_arrays(workdir / "per_example.npz", {"elbo": -nll - 1, "nll_iwae_5000": nll})
+        npz.write(workdir / "per_example.npz", {"elbo": -nll - 1, "nll_iwae_5000": nll})
     return run

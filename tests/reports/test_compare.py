@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.reports.fake import read
-from vae import runs
+from vae import npz
 from vae.errors import UserError
 from vae.reports.compare import compare
 
@@ -18,7 +18,7 @@ def two(make_run):
     (second / "evaluation.json").write_text(json.dumps(better))
     nll = np.arange(40.0)
     shift = np.where(np.arange(40) % 2, 1.0, 3.0)
-    runs.write_arrays(second / "per_example.npz", {"elbo": -nll, "nll_iwae_5000": nll - shift})
+    npz.write(second / "per_example.npz", {"elbo": -nll, "nll_iwae_5000": nll - shift})
     return first, second
 
 

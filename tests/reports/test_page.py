@@ -8,7 +8,8 @@ from matplotlib.image import imread
 import vae
 from tests.reports.fake import evaluation, read
 from vae.errors import UserError
-from vae.reports.page import report, sample
+from vae.reports.page import report
+from vae.reports.sampling import sample
 from vae.reports.view import View
 
 ALL = ["training", "reconstructions", "samples", "interpolations", "traversals", "kl_per_latent"]
@@ -49,6 +50,17 @@ def test_vectors_have_no_pictures_and_the_page_says_so(make_run):
     assert "vectors of 12 values" in text
     assert sorted(p.stem for p in (workdir / "figures").iterdir()) == ["kl_per_latent", "training"]
     assert [path.name for path in sample(workdir, num=3)] == ["samples.npz"]
+
+
+@pytest.mark.parametrize(
+    ("num", "seed", "words"),
+    [(10**11, 0, "num="), (10**20, 0, "num="), (2**32 - 1, 0, "GiB"), (3, 10**23, "seed=")],
+)
+def test_samples_that_fit_nowhere_are_refused(make_run, num, seed, words):
+    workdir = make_run(shape=(500, 500, 1))
+    with pytest.raises(UserError, match=words):
+        sample(workdir, num, seed)
+    assert not list(workdir.glob("*samples*"))
 
 
 def test_classes_are_exchanged_by_the_means_of_their_latents(make_run):

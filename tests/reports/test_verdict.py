@@ -55,6 +55,30 @@ def test_layers_that_carry_nothing_are_counted():
         assert found.text.startswith(begins)
 
 
+def codes(used, perplexity, total=512):
+    metrics = {"codes_used": {"value": used}, "codebook_perplexity": {"value": perplexity}}
+    found = evaluation(active=6, total=64)
+    return {
+        "metrics": {**found["metrics"], **metrics},
+        "arrays": {**found["arrays"], "code_share": [1 / used] * used + [0.0] * (total - used)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("used", "perplexity", "begins", "is_problem"),
+    [
+        (3, 2.5, "Codebook collapse: 3 of 512 codes are in use, as if 2.5 were used alike", True),
+        (400, 40.0, "Codebook collapse: 400 of 512 codes", True),
+        (400, 301.5, "400 of 512 codes are in use, as if 301.5 were", False),
+        (1, 1.0, "Posterior collapse: one code", True),
+    ],
+)
+def test_a_codebook_is_judged_by_its_codes_and_not_by_units(used, perplexity, begins, is_problem):
+    found = collapse(codes(used, perplexity))
+    assert found.text.startswith(begins)
+    assert (found.is_problem, bool(found.remedy)) == (is_problem, is_problem)
+
+
 def test_a_best_validation_long_before_the_end_is_overfitting():
     records = curve("validation", [-100.0, -90.0, -92.0, -95.0, -99.0])
     assert "best at epoch 2 of 5 (−90 nats) and has fallen by 9 nats" in overfitting(records).text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vae import npz
 from vae.errors import UserError
 
 MOST = 50_000  # rows of a table
@@ -40,9 +41,9 @@ def arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"no {path}: give --from the folder that holds {NAMES[name]}")
     try:
-        with np.load(path) as content:
-            x, y = content["X"].astype(np.float64), content["y"].astype(np.int32)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        content = npz.read(path)
+        x, y = content["X"].astype(np.float64), content["y"].astype(np.int32)
+    except npz.NOT_ARRAYS as error:
         raise UserError(f"{path} is no table of ADBench ({error})") from None
     if len(x) > MOST:
         rows = np.sort(np.random.default_rng(SEED).permutation(len(x))[:MOST])

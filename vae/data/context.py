@@ -31,8 +31,8 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
             f"data.context={source!r}: the {missing[0]} split of {dataset.name} has none"
         )
     if source == "labels":
-        classes = 1 + max(int(np.max(split.labels[:])) for split in splits.values())
-        context = {name: one_hot(split.labels[:], classes) for name, split in splits.items()}
+        size = _classes(dataset)
+        context = {name: one_hot(split.labels[:], size) for name, split in splits.items()}
     elif source == "factors":
         sizes = dataset.factor_sizes
         context = {
@@ -63,9 +63,36 @@ def moments(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return (train.mean(0).astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
 
 
+def _classes(dataset: Dataset) -> int:
+    """How many classes labels 0, 1, ... are of.
+
+    Raises:
+      UserError: they are numbers of something else.
+    """
+    labels = np.concatenate([np.asarray(split.labels[:]) for split in dataset.splits.values()])
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(labels):
+        raise UserError(
+            f"data.context='labels': {dataset.name} has labels from {low} to {high} of "
+            f"{len(labels):,} examples: number the classes 0, 1, 2, ..."
+        )
+    return high + 1
+
+
 def one_hot(values: np.ndarray, size: int) -> np.ndarray:
-    """Whole numbers [N] as ones and zeros [N, size]."""
-    return (np.asarray(values)[:, None] == np.arange(size)).astype(np.float32)
+    """Classes [N], whole numbers below `size`, as ones and zeros [N, size].
+
+    Raises:
+      UserError: something else is among them.
+    """
+    values = np.asarray(values)
+    fit = np.zeros(values.shape, bool)
+    if values.dtype.kind in "biuf" and values.ndim == 1:
+        fit = (values >= 0) & (values < size) & (values == np.floor(values))
+    if not fit.all() or values.ndim != 1:
+        wrong = (values[~fit] if not fit.all() else values).ravel().tolist()[0]
+        raise UserError(f"{wrong!r} is no class: give whole numbers [N] from 0 to {size - 1}")
+    return (values[:, None] == np.arange(size)).astype(np.float32)
 
 
 def _column(split: Split, source: str) -> np.ndarray | None:

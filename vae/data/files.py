@@ -19,14 +19,13 @@ Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, ot
 - `tokens`: [N, D], sequences of ids from 0 on; the largest of all splits sets their number.
 """
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vae import npz
 from vae.choices import choose
 from vae.data import csvfiles, images
 from vae.data.dataset import Dataset, Lazy, Split
@@ -77,15 +76,13 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
         if where.suffix == ".csv":
             content, columns = _table(where)
         else:
-            content = np.load(where, mmap_mode="r")  # pickles are refused: they could run anything
-        if where.suffix == ".npy":
-            content = {"x": content}
+            content = npz.opened(where)
         if "columns" in content:
-            columns = tuple(content["columns"].tolist())
+            columns = _names(content["columns"], "columns", where)
         if "vocabulary" in content:
-            vocabulary = tuple(content["vocabulary"].tolist())
+            vocabulary = _names(content["vocabulary"], "vocabulary", where)
         arrays = _arrays(content, where)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except npz.NOT_ARRAYS as error:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
         ) from error
@@ -98,6 +95,7 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
         )
         for split, (x, labels, context) in arrays.items()
     }
+    _check_names(columns, vocabulary, splits["train"].x.shape, kind, most, where)
     levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1, len(vocabulary))}
     return _dataset(splits, kind, levels.get(kind, 0), columns, vocabulary)
 
@@ -112,6 +110,40 @@ def _table(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     if not all(features):
         content["labels"] = values[:, features.index(False)]
     return content, tuple(np.array(names)[features].tolist())
+
+
+def _names(values: np.ndarray, what: str, path: Path) -> tuple[str, ...]:
+    """The names in an array of texts or whole numbers [D], no two the same."""
+    if values.ndim != 1 or values.dtype.kind not in "USiu":
+        raise UserError(
+            f"{path} holds {values.dtype} of shape {values.shape} as {what}: give names [D]"
+        )
+    names = tuple(str(v.decode() if isinstance(v, bytes) else v) for v in values.tolist())
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{path}: {what} has {twice!r} twice: give each a name of its own")
+    return names
+
+
+def _check_names(
+    columns: tuple[str, ...],
+    vocabulary: tuple[str, ...],
+    shape: tuple[int, ...],
+    kind: str,
+    most: float,
+    path: Path,
+) -> None:
+    """Raises UserError where there are not as many names as columns, or ids."""
+    if columns and shape[1:] != (len(columns),):
+        raise UserError(
+            f"{path}: columns has {len(columns)} names, and an example has shape {shape[1:]}: give "
+            "a name for each of its numbers, or leave columns out"
+        )
+    if vocabulary and kind == "tokens" and most >= len(vocabulary):
+        raise UserError(
+            f"{path}: vocabulary has {len(vocabulary)} names, and {int(most)} is among the ids: "
+            "give a name for each id from 0 on"
+        )
 
 
 def _dataset(

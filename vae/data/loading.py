@@ -71,8 +71,9 @@ def load(data: Any) -> Dataset:
     if binarize == set(splits):
         whole = dataclasses.replace(whole, kind="binary", levels=2)
     whole = changes.changed(whole, data)
-    if not data.context:
-        return whole
+    if not data.context:  # what a file has beside x is for those who ask for it
+        splits = {k: dataclasses.replace(s, context=None) for k, s in whole.splits.items()}
+        return dataclasses.replace(whole, splits=splits)
     return context.attach(whole, data.context, data.labelled, data.labelled_share)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae import runs
+from vae import npz
 from vae.data import adbench, files, freyfaces, movielens, qm9
 from vae.data.dataset import Dataset
 from vae.data.records import data_dir, not_prepared
@@ -82,7 +82,7 @@ def prepare(name: str, row: Row, directory: str, source_dir: str | None) -> Path
                 download(original.url, Path(temporary))
                 arrays = original.arrays(Path(temporary))
         where.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_arrays(where, arrays)
+        npz.write(where, arrays)
     except OSError as error:
         raise RunError(f"preparing {name} failed: {error.strerror or error}") from error
     return where.parent

@@ -41,19 +41,21 @@ class PerExample:
         key: jax.Array,
         batch_size: int,
         context: np.ndarray | None = None,
+        first: int = 0,
     ) -> Any:
         """Returns the pytree with numpy leaves [N, ...], in the order of x [N, ...].
 
         Args:
           batch_size: examples that one device holds at a time.
           context: [N, C], what a conditional model's variables are bound with, batch by batch.
+          first: position of x[0] in the whole set, where x is a part of it.
         """
         batch_size = min(batch_size, -(-len(x) // self.devices))
         rows = batch_size * self.devices
         variables = self._place(variables)
         parts = []
         for start in range(0, len(x), rows):
-            index = np.arange(start, start + rows, dtype=np.int32)
+            index = np.arange(first + start, first + start + rows, dtype=np.uint32)
             arrays = (x,) if context is None else (x, context)
             batch = tuple(self._split(_rows(array, start, rows)) for array in arrays)
             parts.append(self.compiled(variables, batch, key, self._split(index)))

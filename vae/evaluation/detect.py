@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vae import runs
+from vae import npz
 from vae.choices import choose
 from vae.data import csvfiles
 from vae.errors import UserError
@@ -57,7 +57,7 @@ def detect(
     limit = anomaly.threshold(ordinary[score], share)
     marked = scored[score] > limit
     output.parent.mkdir(parents=True, exist_ok=True)
-    with runs.replacing(output) as temporary, open(temporary, "w", newline="") as file:
+    with npz.replacing(output) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["example", *names, "anomaly"])
         for number in range(len(raw)):
@@ -88,21 +88,14 @@ def read(path: Path, run: Trained) -> np.ndarray:
         raise UserError(f"--input={path}: give a .csv, .npz or .npy file")
     if not path.exists():
         raise UserError(f"{path}: no such file")
-    if path.suffix == ".npy":
-        values = _array(path)
-    else:
-        arrays = runs.read_arrays(path)
-        name = next((name for name in ARRAYS if name in arrays), None)
-        if name is None:
-            raise UserError(f"{path} holds {', '.join(arrays) or 'nothing'}: name the array x")
-        values = arrays[name]
-    if values.dtype.kind not in "buif" or not len(values):
+    try:
+        arrays = npz.read(path)
+    except npz.NOT_ARRAYS as error:
+        raise UserError(f"{path} cannot be read ({error}): write it again") from None
+    name = next((name for name in ARRAYS if name in arrays), None)
+    if name is None:
+        raise UserError(f"{path} holds {', '.join(arrays) or 'nothing'}: name the array x")
+    values = arrays[name]
+    if values.dtype.kind not in "buif" or not values.ndim or not len(values):
         raise UserError(f"{path} holds {values.dtype} of shape {values.shape}: give numbers [N, D]")
     return values
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error})") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vae import runs
+from vae import npz, runs
 from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import latents
@@ -61,7 +61,7 @@ def evaluate_run(
         "arrays": {name: np.asarray(array).tolist() for name, array in arrays.items()},
         "environment": runs.environment(),
     }
-    runs.write_arrays(run.workdir / "per_example.npz", subject.per_example)
+    npz.write(run.workdir / "per_example.npz", subject.per_example)
     runs.write_json(run.workdir / "evaluation.json", result)
     return result
 
@@ -113,9 +113,11 @@ def bounds_of(
         best = -bound(run.variables, x, key, settings.batch_size, context)
         metrics[name] = metric(best, name, "nats")
         bounds[name] = best
+    shares: dict[str, np.ndarray] = {}
     if run.config.model.name == "vqvae":
         indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
-        metrics |= latents.codebook(indices, run.config.model.codes)
+        used, shares = latents.codebook(indices, run.config.model.codes)
+        metrics |= used
     if run.model.classifier is not None:
         log_q = run.compiled.classify(run.variables, x, key, settings.batch_size)
         wrong = log_q.argmax(1) != np.argmax(context, 1)
@@ -123,7 +125,7 @@ def bounds_of(
     if run.model.likelihood.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))
         metrics["bpd"] = metric(bits, "bpd", "bits per dimension, of the tightest bound above")
-    arrays = {"posterior_mean_variance": variance}
+    arrays = {"posterior_mean_variance": variance, **shares}
     if "kl_per_latent" in per_latent:
         arrays = {"kl_per_latent": per_latent["kl_per_latent"].mean(0), **arrays}
     if run.model.layers > 1:

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae import runs
+from vae import npz
 from vae.data.likes import hold_back
 from vae.errors import UserError
 from vae.evaluation import aggregate as aggregated
@@ -169,7 +169,7 @@ def probes(subject: Subject) -> Found:
     rows = spread(len(labels["train"]), num)
     train = run.encode(run.seen("train")[rows])[0], np.asarray(labels["train"][rows])
     test = subject.posterior_mean, np.asarray(labels[subject.split][:])
-    least = np.bincount(train[1])[np.unique(train[1])].min()
+    least = np.unique(train[1], return_counts=True)[1].min()
     few = [count for count in (1, 10, 100) if count <= least]
     found = linear_probe(*train, *test) | knn_probe(*train, *test)
     return found | few_label_probe(*train, *test, labels=few, seed=SEED), {}
@@ -202,7 +202,7 @@ def anomaly(subject: Subject) -> Found:
     scored = anomalies.scores(run, subject.x, subject.context)
     usual = anomalies.scores(run, run.examples("validation"), run.context("validation"))
     usual = {f"validation_{name}": values for name, values in usual.items()}
-    runs.write_arrays(run.workdir / "anomaly.npz", scored | usual | {"labels": labels})
+    npz.write(run.workdir / "anomaly.npz", scored | usual | {"labels": labels})
     found = {name: anomalies.metrics(values, labels) for name, values in scored.items()}
     return {f"{kind}_{name}": m for name, of in found.items() for kind, m in of.items()}, {}
 

@@ -19,8 +19,10 @@ def active_units(posterior_mean: np.ndarray, threshold: float) -> tuple[int, np.
     return int((variance > threshold).sum()), variance
 
 
-def codebook(indices: np.ndarray, codes: int) -> dict[str, dict[str, Any]]:
-    """How much of a codebook a data set uses: metrics as in `evaluation.json`.
+def codebook(
+    indices: np.ndarray, codes: int
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    """How much of a codebook a data set uses: metrics and arrays as in `evaluation.json`.
 
     Args:
       indices: codes of every example, [N, P].
@@ -28,6 +30,7 @@ def codebook(indices: np.ndarray, codes: int) -> dict[str, dict[str, Any]]:
     """
     counts = np.bincount(indices.ravel(), minlength=codes)
     share = counts[counts > 0] / counts.sum()
+    arrays = {"code_share": counts / counts.sum()}
     over = f"of {codes}, over {len(indices):,} examples"
     return {
         "codes_used": {"value": int((counts > 0).sum()), "stderr": None, "unit": f"codes {over}"},
@@ -36,4 +39,4 @@ def codebook(indices: np.ndarray, codes: int) -> dict[str, dict[str, Any]]:
             "stderr": None,
             "unit": f"exp of the entropy of the codes' shares, {over}",
         },
-    }
+    }, arrays

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from vae import runs
+from vae import npz
 from vae.data import qm9
 from vae.errors import UserError
 from vae.evaluation.batches import mean_and_stderr
 from vae.evaluation.samples.distances import frechet_distance
-from vae.evaluation.trained import Trained, load
+from vae.evaluation.trained import PART, Trained, check_draws, load
 
 FINGERPRINT = 256  # entries that Morgan fingerprints are folded to
 RADIUS = 2  # bonds
@@ -158,19 +158,24 @@ def generate(
     output = Path(output)
     if output.suffix != ".smi":
         raise UserError(f"--output={output}: give a name that ends in .smi")
-    if num < 1:
-        raise UserError(f"--num={num}: give 1 or more")
+    check_draws(num, seed)
     if not temperature > 0:
         raise UserError(f"--temperature={temperature:g}: give a number above 0")
     run = load(workdir)
     if "vocabulary" not in run.described:
         of_run(run, np.zeros((0, 1)))  # refuses before anything is drawn
-    made = [s for s in of_run(run, run.sample(num, seed, temperature, draw=True)) if s]
-    if not made:
-        raise UserError(f"none of {num:,} sequences drawn from {workdir} is a molecule")
     output.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_atomic(output, "\n".join(made) + "\n")
-    return {"drawn": num, "written": len(made)}
+    written = 0
+    with npz.replacing(output) as temporary, open(temporary, "w") as file:
+        for start in range(0, num, PART):
+            count = min(PART, num - start)
+            ids = run.sample(count, seed, temperature, draw=True, first=start)
+            made = [smiles for smiles in of_run(run, ids) if smiles]
+            file.writelines(f"{smiles}\n" for smiles in made)
+            written += len(made)
+        if not written:
+            raise UserError(f"none of {num:,} sequences drawn from {workdir} is a molecule")
+    return {"drawn": num, "written": written}
 
 
 def picture(smiles: Sequence[str], columns: int = 6, side: int = 180) -> np.ndarray:

@@ -20,7 +20,8 @@ def recommend(workdir: str | Path, user: Sequence[str], num: int = 10) -> list[t
     """The items that the model expects most beside those that a user likes.
 
     Args:
-      user: items, each by its title or its number in the data.
+      user: items, each by its title, part of it that no other has, or, where no title is a number,
+        its own in the data.
 
     Returns:
       Titles and their shares of what the model expects, best first.
@@ -32,7 +33,7 @@ def recommend(workdir: str | Path, user: Sequence[str], num: int = 10) -> list[t
     if run.config.model.likelihood != "multinomial" or len(run.shape) != 1:
         raise UserError(f"{workdir} is no run of likes: they need model.likelihood=multinomial")
     items = run.shape[0]
-    titles = run.described.get("columns") or list(map(str, range(items)))
+    titles = list(map(str, run.described.get("columns") or range(items)))
     shown = np.zeros((1, items), np.float32)
     for name in user:
         shown[0, _number(name, titles)] = 1.0
@@ -52,14 +53,20 @@ def _number(name: str, titles: Sequence[str]) -> int:
     """
     if name in titles:
         return titles.index(name)
-    if name.isdigit() and int(name) < len(titles):
+    named = any(map(_is_number, titles))  # then "7" is the one that is called so, or none
+    if not named and _is_number(name) and int(name) < len(titles):
         return int(name)
-    folded = [title for title in titles if name.lower() in title.lower()]
+    whole = named and _is_number(name)  # "1" is not short for "10"
+    folded = [title for title in titles if name.lower() in title.lower() and not whole]
     if len(folded) == 1:
         return titles.index(folded[0])
     if len(folded) > 1:
         raise UserError(f"--user={name!r} may be {', '.join(map(repr, folded[:5]))}: give it whole")
+    numbers = "" if named else f", or a number from 0 to {len(titles) - 1:,}"
     raise UserError(
-        f"--user={name!r} is no item of the data{nearest(name, titles)}: give a title, or a number "
-        f"from 0 to {len(titles) - 1:,}"
+        f"--user={name!r} is no item of the data{nearest(name, titles)}: give a title{numbers}"
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

@@ -20,6 +20,8 @@ from vae.evaluation.compiled import Compiled
 from vae.probability import noise
 
 BATCH = 500  # examples a device holds at a time
+PART = 50_000  # examples that are drawn, and then written, at a time
+MOST_DRAWS = 2**32  # a draw's noise is of its number, 32 bits
 Context = np.ndarray | None
 
 
@@ -122,13 +124,14 @@ class Trained:
         """The context of the first `num` examples of a split: [N, C]; None where there is none."""
         return None if not self.model.conditional else self.dataset.splits[split].context[:num]
 
-    def contexts(self, num: int) -> np.ndarray | None:
-        """What `num` samples to look at are given: every class by turns, or the contexts of the
-        first test examples; None where there is no context."""
+    def contexts(self, num: int, first: int = 0) -> np.ndarray | None:
+        """What `num` samples to look at are given, from number `first` on: every class by turns, or
+        the contexts of the test examples; None where there is no context."""
+        numbers = np.arange(first, first + num)
         if self.model.conditional and self.config.data.context == "labels":
-            return np.arange(num) % self.model.context_size
+            return numbers % self.model.context_size
         known = self.context("test")
-        return None if known is None else known[np.arange(num) % len(known)]
+        return None if known is None else known[numbers % len(known)]
 
     def prepare(self, raw: np.ndarray) -> np.ndarray:
         """Raw vectors [N, D] as the model sees them: standardised where its training data were."""
@@ -186,17 +189,20 @@ class Trained:
         temperature: float = 1.0,
         draw: bool = False,
         context: Context = None,
+        first: int = 0,
     ) -> np.ndarray:
         """New examples [num, *shape] with z from the prior.
 
         Args:
           temperature: scales the Gaussian noise that the prior's draws are made of.
           draw: draw x from p(x|z) rather than give its mean.
+          first: number of the first: each is a function of the seed and its own number, so many can
+            be drawn in parts.
         """
-        z = self._prior_draws(num, seed, temperature, context)
+        z = self._prior_draws(num, seed, temperature, context, first)
         function = self.compiled.draw if draw else self.compiled.decode
         key = jax.random.fold_in(_key(seed), 1)
-        return self._images(self._apply(function, z, context, key))
+        return self._images(self._apply(function, z, context, key, first=first))
 
     @functools.cached_property
     def prior_moments(self) -> tuple[np.ndarray, np.ndarray]:
@@ -210,11 +216,12 @@ class Trained:
         return z.mean(0), z.std(0)
 
     def _prior_draws(
-        self, num: int, seed: int, temperature: float = 1.0, context: Context = None
+        self, num: int, seed: int, temperature: float = 1.0, context: Context = None, first: int = 0
     ) -> np.ndarray:
         """z [num, the model's latents], each a function of the seed and its number."""
+        check_draws(num, seed, first)
         temperatures = np.full(num, temperature, np.float32)
-        return self._apply(self.compiled.prior, temperatures, context, _key(seed))
+        return self._apply(self.compiled.prior, temperatures, context, _key(seed), first=first)
 
     def reconstruct(self, x: np.ndarray, context: Context = None) -> np.ndarray:
         """The mean of p(x|z) at the mean of q(z|x): [N, *shape]."""
@@ -234,11 +241,12 @@ class Trained:
         context: Context,
         key: jax.Array | None = None,
         batch: int = BATCH,
+        first: int = 0,
     ) -> Any:
         """A compiled function of values [N, ...], each in its context."""
         key = _key(0) if key is None else key
         given = self.check_context(context, len(values))
-        return function(self.variables, values, key, batch, given)
+        return function(self.variables, values, key, batch, given, first)
 
     def check_context(self, context: Context, count: int) -> np.ndarray | None:
         """The context of `count` examples [N, C]; a UserError where it does not fit."""
@@ -250,8 +258,12 @@ class Trained:
         context = None if context is None else np.asarray(context)
         if context is not None and self.config.data.context == "labels" and context.ndim == 1:
             context = one_hot(context, size)
-        if context is None or context.shape != (count, size):
-            found = "no context" if context is None else f"a context of shape {context.shape}"
+        numbers = context is not None and context.dtype.kind in "buif"
+        if not numbers or context.shape != (count, size) or not np.isfinite(context).all():
+            found = "no context"
+            if context is not None:
+                unfit = "" if numbers and np.isfinite(context).all() else " that is not of numbers"
+                found = f"a context of shape {context.shape}{unfit}"
             labels = " or labels [N]" if self.config.data.context == "labels" else ""
             raise UserError(
                 f"{found} for {count} examples: this model takes context [N, {size}]{labels}"
@@ -296,5 +308,14 @@ class Trained:
         return x
 
 
+def check_draws(num: int, seed: int, first: int = 0) -> None:
+    """Raises UserError where draws cannot be counted, or no key has that seed."""
+    if num < 1 or first + num > MOST_DRAWS:
+        raise UserError(f"num={num:,}: give a whole number from 1 to {MOST_DRAWS:,}")
+    _key(seed)
+
+
 def _key(seed: int) -> jax.Array:
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: give a whole number from 0 to {2**32 - 1}")
     return noise.key_for(seed, "sample")

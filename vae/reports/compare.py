@@ -15,7 +15,7 @@ from vae.evaluation.batches import mean_and_stderr
 from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Panels, Section, Table
-from vae.reports.page import scaled
+from vae.reports.sampling import scaled
 from vae.reports.tables import typeset, typeset_metric
 from vae.reports.verdict import bound, tightest_nll, verdict
 

@@ -1,7 +1,5 @@
 """The report of one run, read from its directory: figures/* and report.html."""
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,20 +8,17 @@ import numpy as np
 
 from vae import config as configs
 from vae import runs
-from vae.choices import choose
-from vae.errors import UserError
-from vae.evaluation import samplers
-from vae.reports import figures, images, interactive, markup, pictures
+from vae.reports import figures, interactive, markup, pictures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Noted, Section, Table
 from vae.reports.tables import typeset_metric
 from vae.reports.verdict import tightest_nll, verdict
-from vae.reports.view import View, brightness_range
+from vae.reports.view import View
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
 
-MOST_SHOWN = 400  # samples in one picture
+MOST_DRAWN = 400  # sequences, for a picture of molecules
 
 
 def report(workdir: str | Path, formats: Sequence[str] = ("png",)) -> Path:
@@ -70,52 +65,6 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
     return markup.write(workdir / "report.html", text)
 
 
-def sample(
-    workdir: str | Path, num: int = 64, seed: int = 0, sampler: str = "prior"
-) -> list[Path]:
-    """Draws z and writes the means of p(x|z): an .npz, and a grid for images.
-
-    Args:
-      num: how many; the picture shows the first 400.
-      seed: of the draws; what is fitted for them does not depend on it.
-      sampler: what z is drawn from: the prior, or another of `vae.evaluation.samplers`, which is
-        first fitted to the training set.
-
-    Returns:
-      The paths: `samples.npz` with `mean` [num, *shape], `seed`, `step` and `sampler`; and, where
-      the data are images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
-      than the prior.
-
-    Raises:
-      UserError: no trained run there, `num` below 1, or no such sampler.
-    """
-    import vae
-
-    if num < 1:
-        raise UserError(f"num={num} should be a whole number of at least 1")
-    choose(samplers.SAMPLERS, sampler, "sampler")
-    workdir = Path(workdir)
-    run = vae.load(workdir)
-    if sampler == "prior":
-        mean = run.sample(num, seed=seed, context=run.contexts(num))
-    else:
-        mean = run.decode(samplers.fit(run, sampler).sample(num, seed))
-    mean = np.asarray(mean, np.float32)
-    path = workdir / "samples.npz"
-    temporary = workdir / f".samples.{os.getpid()}.npz"
-    try:
-        np.savez_compressed(temporary, mean=mean, seed=seed, step=run.step, sampler=sampler)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if mean.ndim != 4:
-        return [path]
-    shown = scaled(run, mean)[:MOST_SHOWN]
-    grid = images.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
-    name = "samples" if sampler == "prior" else f"samples_{sampler}"
-    return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
-
-
 def _lead(
     run: "Trained",
     evaluation: Mapping[str, Any] | None,
@@ -135,7 +84,8 @@ def _lead(
     if evaluation is None:
         return [*lead, markup.not_evaluated(str(workdir))]
     metrics = evaluation["metrics"]
-    wanted = ("elbo", tightest_nll(metrics), "rate", "distortion", "active_units", "bpd")
+    used = ("codes_used", "codebook_perplexity") if "codes_used" in metrics else ("active_units",)
+    wanted = ("elbo", tightest_nll(metrics), "rate", "distortion", *used, "bpd")
     return [*lead, markup.numbers(evaluation, [name for name in wanted if name in metrics])]
 
 
@@ -173,10 +123,10 @@ def _no_pictures(run: "Trained", x: np.ndarray, gallery: Gallery) -> Section:
     from vae.evaluation import molecules
 
     if molecules.are(run):
-        made = [s for s in molecules.of_run(run, run.sample(MOST_SHOWN, draw=True)) if s]
+        made = [s for s in molecules.of_run(run, run.sample(MOST_DRAWN, draw=True)) if s]
         if made:
             path = gallery.save(figures.as_it_is(molecules.picture(made[:30])), "molecules")
-            text = f"The first {len(made[:30])} of {len(made)} molecules among {MOST_SHOWN} "
+            text = f"The first {len(made[:30])} of {len(made)} molecules among {MOST_DRAWN} "
             return Section("Molecules", text + "sequences drawn from the prior.", path)
     text = f"The data are vectors of {x.shape[-1]} values: there are no images to show."
     return Section("Reconstructions and samples", text)
@@ -256,12 +206,6 @@ def summary(config: Any, shape: tuple[int, ...], step: int) -> str:
         f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
         f"β = {config.objective.beta:g} · step {step:,}"
     )
-
-
-def scaled(run: "Trained", values: np.ndarray) -> np.ndarray:
-    """Values of the run's data as brightness, 0 black and 1 white."""
-    low, high = brightness_range(run, values)
-    return (values - low) / (high - low)
 
 
 def _read(path: Path) -> Any:

@@ -13,10 +13,15 @@ EARLY = 0.7  # of training: a best validation before it is long before the end
 WORSE = 0.002  # of the best bound, by which the last one has to be below it
 GAP = 0.03  # of the validation bound, by which the training bound has to be above it
 LITTLE = 0.01  # nats: a layer with less carries nothing
+SPREAD = 0.1  # of the codes, that a codebook in use is worth at least
 
 COLLAPSED = (
     "Try a warm-up of β (objective.beta_schedule=linear), objective.name=free_bits, a smaller "
     "objective.beta, or a decoder that can do less."
+)
+UNUSED = (
+    "Try objective.revive with model.codebook_update=ema, a smaller model.codes, a smaller "
+    "objective.commitment, or a smaller optimizer.learning_rate."
 )
 OVERFITTED = (
     "Try model.dropout, optimizer.weight_decay, a smaller network or train.patience; evaluate "
@@ -76,8 +81,10 @@ def tightest_nll(metrics: Mapping[str, Any]) -> str | None:
 
 
 def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:
-    """How many latents carry something about x, or layers of them."""
+    """How many latents carry something about x, or layers of them, or how many codes are used."""
     arrays, metrics = evaluation.get("arrays", {}), evaluation.get("metrics", {})
+    if "codes_used" in metrics:
+        return _codes(metrics, len(arrays.get("code_share", ())))
     if "kl_per_layer" in arrays:
         return _layers(np.asarray(arrays["kl_per_layer"], float))
     if "active_units" not in metrics or not arrays.get("posterior_mean_variance"):
@@ -95,6 +102,20 @@ def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:
         f"{idle} of {total} latents carr{'ies' if idle == 1 else 'y'} nothing about x; "
         f"{active} {'is' if active == 1 else 'are'} active."
     )
+
+
+def _codes(metrics: Mapping[str, Any], total: int) -> Sentence:
+    """Of a codebook of `total` codes, 0 where it is not known: they are its latents."""
+    used = int(metrics["codes_used"]["value"])
+    worth = metrics.get("codebook_perplexity", {}).get("value", used)
+    text = f"{used:,} of {total:,} codes are in use" if total else f"{used:,} codes are in use"
+    text += f", as if {_number(worth)} were used alike (their perplexity)."
+    if used == 1:
+        text = "Posterior collapse: one code stands for everything: the decoder ignores z."
+    elif worth < SPREAD * total:
+        text = f"Codebook collapse: {text}"
+    is_problem = used == 1 or worth < SPREAD * total
+    return Sentence(text, is_problem, UNUSED if is_problem else "")
 
 
 def _layers(kl: np.ndarray) -> Sentence:

@@ -53,7 +53,7 @@ def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
 
 def sampler(load: Callable[[Path], "Trained"]) -> Callable[[Path], np.ndarray | None]:
     """Draws a few images [n, H, W, C] in [0, 1] of a run that `load` gives."""
-    from vae.reports.page import scaled
+    from vae.reports.sampling import scaled
 
     def samples(workdir: Path) -> np.ndarray | None:
         run = load(workdir)

@@ -1,0 +1,118 @@
+"""Arrays in NumPy's files: read no further than a file goes, written whole or not at all."""
+
+import contextlib
+import math
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vae.errors import UserError
+
+DEFLATES = 1032  # bytes that one byte of a deflated file can stand for, at most
+NOT_ARRAYS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error)
+
+
+def opened(path: Path) -> Mapping[str, np.ndarray]:
+    """The arrays of an .npz by name, or of an .npy as "x"; read when they are asked for.
+
+    A header says how large an array is, and NumPy makes room for it before it reads: here it is
+    held against the file first. Pickles are refused: they could run anything.
+
+    Raises:
+      NOT_ARRAYS: no such file, or not what it says it is; also when an array is asked for.
+    """
+    if path.suffix == ".npy":
+        with open(path, "rb") as file:
+            _check(file, path.stat().st_size, path.name)
+        return {"x": np.load(path, mmap_mode="r")}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if not member.filename.endswith(".npy"):
+                continue
+            most = DEFLATES if member.compress_type == zipfile.ZIP_DEFLATED else 1
+            if member.file_size > most * member.compress_size + DEFLATES:
+                raise ValueError(f"{member.filename} is said to be larger than it can be")
+            with archive.open(member) as file:
+                _check(file, member.file_size, member.filename)
+    return np.load(path)
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """All of `opened`, in memory.
+
+    Raises:
+      NOT_ARRAYS: as `opened`.
+    """
+    found = opened(path)
+    with found if hasattr(found, "close") else contextlib.nullcontext():
+        return {name: np.asarray(found[name]) for name in found}
+
+
+def _check(file: BinaryIO, size: int, name: str) -> None:
+    """Raises ValueError where the header of an .npy of `size` bytes declares more."""
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        header = np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(file)
+    needed = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and needed > size - file.tell():
+        raise ValueError(
+            f"the header of {name} declares {needed:,} bytes of {dtype} {shape}, and "
+            f"{size - file.tell():,} follow"
+        )
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A neighbour of `path` to write to, renamed into its place once it is whole."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes an .npz."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def write_in_parts(
+    path: Path, name: str, shape: tuple[int, ...], parts: Iterator[np.ndarray], **rest: Any
+) -> None:
+    """Writes an .npz of which one array, float32, is larger than memory need be.
+
+    Args:
+      shape: of the whole array.
+      parts: its rows from the first on, [n, ...] each.
+      rest: the other arrays.
+
+    Raises:
+      UserError: the disk has no room for it.
+    """
+    needed, free = 4 * math.prod(shape), shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise UserError(
+            f"{name} of shape {shape} takes up to {needed / 2**30:,.1f} GiB and {path.parent} has "
+            f"{free / 2**30:,.1f} GiB free: ask for fewer"
+        )
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array_header_2_0(file, header)
+            for part in parts:
+                file.write(np.ascontiguousarray(part, "<f4").tobytes())
+        for other, value in rest.items():
+            with archive.open(f"{other}.npy", "w") as file:
+                np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)

@@ -1,0 +1,89 @@
+"""The `sample` verb: draws of a trained run, as an .npz and a picture."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vae import npz
+from vae.choices import choose
+from vae.evaluation import samplers
+from vae.reports import figures, images
+from vae.reports.view import brightness_range
+
+if TYPE_CHECKING:
+    from vae.evaluation.trained import Trained
+
+MOST_SHOWN = 400  # samples in one picture
+
+
+def sample(
+    workdir: str | Path, num: int = 64, seed: int = 0, sampler: str = "prior"
+) -> list[Path]:
+    """Draws z and writes the means of p(x|z): an .npz, and a grid for images.
+
+    Args:
+      num: how many; the picture shows the first 400.
+      seed: of the draws; what is fitted for them does not depend on it.
+      sampler: what z is drawn from: the prior, or another of `vae.evaluation.samplers`, which is
+        first fitted to the training set.
+
+    Returns:
+      The paths: `samples.npz` with `mean` [num, *shape], `seed`, `step` and `sampler`; and, where
+      the data are images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
+      than the prior.
+
+    Raises:
+      UserError: no trained run there, no such sampler, a number or seed that cannot be, or more
+        than the disk has room for.
+    """
+    import vae
+    from vae.evaluation.trained import check_draws
+
+    check_draws(num, seed)
+    choose(samplers.SAMPLERS, sampler, "sampler")
+    workdir = Path(workdir)
+    run = vae.load(workdir)
+    path = workdir / "samples.npz"
+    parts = _Parts(run, num, seed, sampler)
+    npz.write_in_parts(
+        path, "mean", (num, *run.shape), iter(parts), seed=seed, step=run.step, sampler=sampler
+    )
+    if len(run.shape) != 3:
+        return [path]
+    shown = scaled(run, parts.first)
+    grid = images.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
+    name = "samples" if sampler == "prior" else f"samples_{sampler}"
+    return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
+
+
+class _Parts:
+    """Means of p(x|z), some at a time; `first` are those to look at."""
+
+    def __init__(self, run: "Trained", num: int, seed: int, sampler: str):
+        self.run, self.num, self.seed, self.sampler = run, num, seed, sampler
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        from vae.evaluation.trained import PART
+
+        run, z = self.run, None
+        if self.sampler != "prior":  # known as a whole: small beside x
+            z = samplers.fit(run, self.sampler).sample(self.num, self.seed)
+        for start in range(0, self.num, PART):
+            count = min(PART, self.num - start)
+            if z is None:
+                context = run.contexts(count, start)
+                mean = run.sample(count, seed=self.seed, context=context, first=start)
+            else:
+                mean = run.decode(z[start : start + count])
+            if start == 0:
+                self.first = mean[:MOST_SHOWN]
+            yield np.asarray(mean, np.float32)
+
+
+def scaled(run: "Trained", values: np.ndarray) -> np.ndarray:
+    """Values of the run's data as brightness, 0 black and 1 white."""
+    low, high = brightness_range(run, values)
+    return (values - low) / (high - low)
