@@ -39,7 +39,7 @@ SCORES = anomaly.NAMES
 
 
 def vae_method(score: str) -> str:
-    return f"VAE, {score}"
+    return f"VAE, {score.removeprefix('negative_')}"
 
 
 def best(trials: Sequence[Trial]) -> str:
@@ -159,7 +159,7 @@ def compared(
 ) -> list[Trial]:
     """Rows of one data set: the VAE's scores, which its runs have kept, and the detectors'."""
     rows = []
-    kept = [runs.read_arrays(directory / "trials" / t["trial"] / "anomaly.npz") for t in trials]
+    kept = [anomaly.kept(directory / "trials" / t["trial"]) for t in trials]
     labels = kept[0]["labels"]
     scored = [{s: arrays[s] for s in SCORES} for arrays in kept]
     usual = [{s: arrays[f"validation_{s}"] for s in SCORES} for arrays in kept]

@@ -91,7 +91,8 @@ def detect(values: Any) -> None:
     found = detect(values.workdir, values.input, values.output, values.score, values.share)
     print(
         f"{found['marked']:,} of {found['examples']:,} examples marked: {values.score} above "
-        f"{found['threshold']:.5g}\n{values.output}"
+        f"{found['threshold']:.5g}, as at most {found['share']:.2g} of ordinary ones are\n"
+        f"{values.output}"
     )
 
 
@@ -211,9 +212,9 @@ VERBS = {
             Flag("workdir", "run directory; repeat it for an ensemble", (), required=True),
             Flag("input", "the examples: .csv, .npz or .npy", required=True),
             Flag("output", "the .csv to write", required=True),
-            Flag("score", "decides: elbo, iwae, reconstruction, rate, mahalanobis, residual",
-                 "elbo"),
-            Flag("share", "of validation examples, to be marked: false alarms", 0.01),
+            Flag("score", "decides: negative_elbo, negative_iwae, reconstruction, rate, "
+                 "mahalanobis, residual", "negative_elbo"),
+            Flag("share", "of ordinary examples, that may be marked: false alarms", 0.01),
         ),
         detect,
     ),

@@ -86,6 +86,7 @@ RULES: dict[str, Rule] = {
     "data.name": _text,
     "data.dir": _text,
     "data.path": _text,
+    "data.label": _text,
     "data.kind": _one_of("", "binary", "grey", "real", "counts", "tokens"),
     "data.binarization": _one_of("dynamic", "static", "none"),
     "data.validation_size": _whole(-1),
@@ -286,7 +287,7 @@ def from_json(text: str) -> ConfigDict:
 # Keys whose default leaves older runs as they were.
 LATER = (
     "eval.", "data.standardize", "data.split", "data.left_out", "data.per_class",
-    "data.leave_items",
+    "data.leave_items", "data.label",
     "model.input_dropout", "model.word_dropout", "model.regressor", "objective.regression",
 )  # fmt: skip
 

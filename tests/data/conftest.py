@@ -26,6 +26,7 @@ def config():
             dir="",
             path="",
             kind="",
+            label="",
             binarization="none",
             validation_size=-1,
             split=0,

@@ -19,7 +19,7 @@ Arrays = tuple[np.ndarray, np.ndarray]  # examples, labels
 def load(name: str, row: Row) -> Dataset:
     """Returns all examples as one split; nothing is downloaded."""
     values, labels = {"digits": _digits, "breast_cancer": _breast_cancer}[name]()
-    x = values.reshape(-1, *row.shape).astype(np.float32 if row.kind == "real" else np.uint8)
+    x = values.reshape(-1, *row.shape).astype(values.dtype if row.kind == "real" else np.uint8)
     split = Split(x, labels.astype(np.int32))
     return Dataset(name, row.version, row.kind, row.levels, {"train": split})
 

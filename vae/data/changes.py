@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vae.data import likes
+from vae.data import likes, precision
 from vae.data.dataset import Dataset
 from vae.data.table import SEED
 from vae.errors import UserError
@@ -23,7 +23,7 @@ def changed(whole: Dataset, data: Any) -> Dataset:
         whole = without(whole, data.left_out)
     if data.leave_items:
         whole = likes.leave_items(whole, data.split)
-    return standardized(whole) if data.standardize else whole
+    return precision.standardized(whole) if data.standardize else precision.single(whole)
 
 
 def few(whole: Dataset, count: int, number: int) -> Dataset:
@@ -68,24 +68,3 @@ def without(whole: Dataset, label: int) -> Dataset:
         split = split.map(lambda array, rows=rows: array[rows])
         splits[name] = dataclasses.replace(split, labels=of_it[rows].astype(np.int32))
     return dataclasses.replace(whole, splits=splits)
-
-
-def standardized(whole: Dataset) -> Dataset:
-    """Less the training set's mean and over its standard deviation, column by column."""
-    if whole.kind != "real" or len(whole.shape) != 1:
-        raise UserError(
-            "data.standardize is for vectors of real numbers: set it to False, or data.kind=real"
-        )
-    train = np.asarray(whole.splits["train"].x, np.float64)
-    mean, std = train.mean(0), train.std(0)
-    std[std == 0] = 1.0  # a column that is the same everywhere becomes zeros
-    splits = {
-        name: dataclasses.replace(split, x=standardize(np.asarray(split.x), mean, std))
-        for name, split in whole.splits.items()
-    }
-    return dataclasses.replace(whole, splits=splits, scaler=(mean, std))
-
-
-def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """(x - mean) / std in double precision, as float32."""
-    return ((np.asarray(x, np.float64) - mean) / std).astype(np.float32)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from vae.data import precision
 from vae.data.dataset import Dataset, Split
 from vae.data.table import SEED
 from vae.errors import UserError
@@ -24,7 +25,7 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
     """
     if labelled and source != "labels":
         raise UserError(f"data.labelled={labelled} is of labels: set data.context=labels")
-    splits = dataset.splits
+    splits, scaler = dataset.splits, None
     missing = [name for name, split in splits.items() if _column(split, source) is None]
     if missing:
         raise UserError(
@@ -43,11 +44,9 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
             for name, split in splits.items()
         }
     else:
-        context = {name: np.asarray(split.context, np.float32) for name, split in splits.items()}
-    scaler = None
-    if source == "scaled":
-        mean, std = scaler = moments(dataset)
-        context = {name: (c - mean) / std for name, c in context.items()}
+        own = {name: np.asarray(split.context) for name, split in splits.items()}
+        scaler = precision.moments(own["train"]) if source == "scaled" else None
+        context = _single(own, scaler)
     splits = {
         name: dataclasses.replace(split, context=context[name]) for name, split in splits.items()
     }
@@ -56,11 +55,18 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
     return dataclasses.replace(dataset, splits=splits, context_scaler=scaler)
 
 
-def moments(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation [C] of the training set's own context."""
-    train = np.asarray(dataset.splits["train"].context, np.float64)
-    std = train.std(0)
-    return (train.mean(0).astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
+def _single(
+    context: dict[str, np.ndarray], scaler: tuple[np.ndarray, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """The user's own context as float32, standardised where there is a scaler."""
+
+    def seen(values: np.ndarray) -> np.ndarray:
+        return precision.standardize(values, *scaler) if scaler else values.astype(np.float32)
+
+    columns = tuple(f"column {c} of the context" for c in range(context["train"].shape[1]))
+    remedy = ": subtract an offset" if scaler else ": set data.context=scaled"
+    precision.check(context["train"], seen, columns, remedy)
+    return {name: seen(values) for name, values in context.items()}
 
 
 def _classes(dataset: Dataset) -> int:

@@ -36,12 +36,13 @@ class Lazy:
 class Split:
     """Examples that are used for one purpose. With `data.stream` the arrays are `Lazy`."""
 
-    # uint8 [N, H, W, C] or [N, D]; float32 for kind 'real'; for counts and tokens [N, D] of the
+    # uint8 [N, H, W, C] or [N, D]; for kind 'real' float32, as a source gives it until all
+    # arithmetic on it is done any type of numbers; for counts and tokens [N, D] of the
     # smallest of uint8, uint16 and int32 that holds them
     x: np.ndarray
     labels: np.ndarray | None = None  # int32 [N]
     factors: np.ndarray | None = None  # int32 [N, F]
-    context: np.ndarray | None = None  # float32 [N, C]: what a conditional model is given
+    context: np.ndarray | None = None  # [N, C]: what a conditional model is given, then float32
     binarized: bool = False  # x holds 0 and 1 although the data set is grey
 
     def __len__(self) -> int:
@@ -75,6 +76,8 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     columns: tuple[str, ...] = ()  # names of a table's columns
+    label: str = ""  # name of the column that its labels are from
+    classes: tuple[str, ...] = ()  # names of the labels 0, 1, ..., where they were text
     vocabulary: tuple[str, ...] = ()  # what token ids stand for
     context_scaler: tuple[np.ndarray, np.ndarray] | None = None  # as `scaler`, of the context: [C]
     scaler: tuple[np.ndarray, np.ndarray] | None = None  # what was taken off x, and divided by: [D]
@@ -97,7 +100,7 @@ class Dataset:
 
 
 def describe(dataset: Dataset) -> str:
-    """One line: name, version, split sizes, shape and values."""
+    """One line: name, version, split sizes, shape, values, and where a table's labels are from."""
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
     shape = "x".join(map(str, dataset.shape))
     values = {
@@ -107,4 +110,14 @@ def describe(dataset: Dataset) -> str:
         "counts": "counts",
         "tokens": f"tokens 0..{dataset.levels - 1}",
     }[dataset.kind]
-    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values}"
+    labels = ""
+    if dataset.columns:
+        labels = f"; labels: column {dataset.label!r}" if dataset.label else "; no labels"
+    if dataset.classes:
+        labels += f" ({_shortened(dataset.classes)})"
+    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values}{labels}"
+
+
+def _shortened(names: tuple[str, ...], most: int = 5) -> str:
+    more = f", ... {len(names):,} in all" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -6,7 +6,8 @@
   `train_context`, ...; names of the D columns in `columns`, and of token ids
   in `vocabulary`;
 - `.npy`: one array;
-- `.csv`: a row an example, names of the columns first; a column `label` or `y` is labels;
+- `.csv`: a row an example, names of the columns first; one column may be labels, which
+  `data.label` names, or it is called `label`, `labels`, `y`, `class` or `target`;
 - folder: pictures in it and below; sub-folders train, validation and test make the splits.
 
 Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, other whole numbers
@@ -19,6 +20,7 @@ Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, ot
 - `tokens`: [N, D], sequences of ids from 0 on; the largest of all splits sets their number.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ import numpy as np
 
 from vae import npz
 from vae.choices import choose
-from vae.data import csvfiles, images
+from vae.data import csvfiles, images, labels
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.errors import UserError
 
@@ -43,13 +45,15 @@ _MOST = {  # the largest value of each kind: what float32 counts to, and what on
 }
 
 
-def load(path: str, image_size: int, kind: str = "") -> Dataset:
-    """Returns what is at `path`, with the splits it has: 'train' at least.
+def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset:
+    """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers stay of the
+    type they have there: what is done with them decides what of it is left.
 
     Args:
       path: `config.data.path`.
       image_size: side that the pictures of a folder get; 0 for the size they have.
       kind: what the numbers are; "" to see it from them.
+      label: column of a table that is labels; "" to see it from the names, "none" for none.
 
     Raises:
       UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...),
@@ -60,6 +64,8 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
     if kind:
         choose(dict.fromkeys(_KINDS), kind, "data.kind")
     where = Path(path).expanduser()
+    if label and where.suffix != ".csv":
+        raise UserError(f"data.label={label!r} is a column of a .csv: set data.label=''")
     if where.is_dir():
         if kind not in ("", "grey"):
             raise UserError(f"data.kind={kind!r}: {path} is a folder of pictures, which are grey")
@@ -74,7 +80,10 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
     vocabulary: tuple[str, ...] = ()
     try:
         if where.suffix == ".csv":
-            content, columns = _table(where)
+            table = csvfiles.features(csvfiles.read(where), label)
+            content, columns, label = {"x": table.x}, table.columns, table.label
+            if label:
+                content["labels"] = table.labels
         else:
             content = npz.opened(where)
         if "columns" in content:
@@ -87,29 +96,19 @@ def load(path: str, image_size: int, kind: str = "") -> Dataset:
             f"{where} is damaged or not of numbers ({error}): write it again"
         ) from error
     kind, most = _kind([x for x, *_ in arrays.values()], where, kind)
+    found, classes = _labels(arrays, f"{where}: {label}" if label else str(where))
     splits = {
         split: Split(
-            _examples(x, _storage(kind, most)),
-            _labels(labels, len(x), where),
+            _examples(x, x.dtype if kind == "real" else _storage(most)),
+            found[split],
             context=_context(context, len(x), where),
         )
-        for split, (x, labels, context) in arrays.items()
+        for split, (x, _, context) in arrays.items()
     }
     _check_names(columns, vocabulary, splits["train"].x.shape, kind, most, where)
     levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1, len(vocabulary))}
-    return _dataset(splits, kind, levels.get(kind, 0), columns, vocabulary)
-
-
-def _table(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """A table's features and labels as arrays, and the features' names."""
-    values, names = csvfiles.read(path)
-    features = [name not in csvfiles.LABELS for name in names]
-    if not any(features):
-        raise UserError(f"{path} has no column of features, only {', '.join(names)}")
-    content = {"x": values[:, features]}
-    if not all(features):
-        content["labels"] = values[:, features.index(False)]
-    return content, tuple(np.array(names)[features].tolist())
+    whole = _dataset(splits, kind, levels.get(kind, 0), columns, vocabulary)
+    return dataclasses.replace(whole, label=label, classes=classes)
 
 
 def _names(values: np.ndarray, what: str, path: Path) -> tuple[str, ...]:
@@ -196,12 +195,11 @@ def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
                 "[N, H, W, C], [N, H, W] or [N, D]"
             )
         for start, chunk in _chunks(array):
-            with np.errstate(over="ignore"):  # too large for float32: reported as infinity
-                finite = np.isfinite(chunk.astype(np.float32)).reshape(len(chunk), -1).all(axis=1)
+            finite = _fits_single(chunk).reshape(len(chunk), -1).all(axis=1)
             if not finite.all():
                 raise UserError(
-                    f"{path} holds NaN or infinity, first in example {start + finite.argmin()}: "
-                    "fill or remove such values"
+                    f"{path} holds NaN, infinity or numbers beyond 3e38, first in example "
+                    f"{start + finite.argmin()}: fill or remove such values"
                 )
             binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
             if whole and chunk.dtype.kind == "f":
@@ -220,6 +218,12 @@ def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
             "with data.kind: counts, tokens or real"
         )
     return "grey", high
+
+
+def _fits_single(values: np.ndarray) -> np.ndarray:
+    """Whether numbers are finite, in single precision too."""
+    with np.errstate(over="ignore"):
+        return np.isfinite(values.astype(np.float32))
 
 
 def _check_kind(kind: str, path: Path, ndim: int, whole: bool, low: float, high: float) -> None:
@@ -244,10 +248,8 @@ def _check_kind(kind: str, path: Path, ndim: int, whole: bool, low: float, high:
     )
 
 
-def _storage(kind: str, most: float) -> type:
-    """The smallest type that holds numbers of `kind` up to `most`."""
-    if kind == "real":
-        return np.float32
+def _storage(most: float) -> type:
+    """The smallest type that holds whole numbers up to `most`."""
     return next(t for t in (np.uint8, np.uint16, np.int32) if most <= np.iinfo(t).max)
 
 
@@ -262,28 +264,29 @@ def _examples(array: np.ndarray, dtype: type) -> Lazy:
 
 
 def _context(context: Any, count: int, path: Path) -> np.ndarray | None:
-    """Float32 [N, C], if there is any."""
+    """[N, C], if there is any, of the type it has."""
     if context is None:
         return None
     context = np.asarray(context)
-    numbers = context.dtype.kind in "buif" and np.isfinite(context).all()
+    numbers = context.dtype.kind in "buif" and _fits_single(context).all()
     if context.ndim != 2 or len(context) != count or not numbers:
         raise UserError(
             f"{path} holds {context.dtype} of shape {context.shape} as context: give finite "
             f"numbers [{count}, C]"
         )
-    return context.astype(np.float32)
+    return context
 
 
-def _labels(labels: np.ndarray | None, count: int, path: Path) -> np.ndarray | None:
-    if labels is None:
-        return None
-    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "buif":
-        raise UserError(f"{path}: labels of shape {labels.shape} do not fit {count} examples")
-    whole = labels.reshape(count).astype(np.int32)
-    if (whole != labels.reshape(count)).any():
-        raise UserError(f"{path}: labels have to be whole numbers")
-    return whole
+def _labels(
+    arrays: Mapping[str, tuple[np.ndarray, Any, Any]], where: str
+) -> tuple[dict[str, np.ndarray | None], tuple[str, ...]]:
+    """Labels of each split that has any, int32 [N], and names of classes where they are text."""
+    for split, (x, given, _) in arrays.items():
+        if given is not None and given.shape not in ((len(x),), (len(x), 1)):
+            raise UserError(
+                f"{where}: labels of shape {given.shape} do not fit {len(x)} examples of {split}"
+            )
+    return labels.numbered({split: given for split, (_, given, _) in arrays.items()}, where)
 
 
 def _pictures(folder: Path, image_size: int) -> dict[str, Split]:

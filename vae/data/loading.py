@@ -14,6 +14,7 @@ from vae.data import (
     files,
     images,
     originals,
+    precision,
     records,
     sprites,
 )
@@ -46,6 +47,8 @@ def load(data: Any) -> Dataset:
         )
     if data.kind and entry.source != "files":
         raise UserError(f"data.kind={data.kind!r} is for data.name=files: set data.kind=''")
+    if data.label and entry.source != "files":
+        raise UserError(f"data.label={data.label!r} is for data.name=files: set data.label=''")
     if data.stream and data.context:
         raise UserError("data.stream reads x alone: set data.stream=False, or data.context=''")
     whole = _source(entry, data)
@@ -85,7 +88,7 @@ def _source(entry: Row, data: Any) -> Dataset:
         case "rendered":
             return sprites.load(data.name, entry)
         case "files":
-            return files.load(data.path, data.image_size, data.kind)
+            return files.load(data.path, data.image_size, data.kind, data.label)
         case "arrays":
             return originals.load(data.name, entry, data.dir)
         case _:
@@ -116,6 +119,7 @@ def _resized(x: np.ndarray, size: int, levels: int) -> Lazy:
     def read(rows: np.ndarray) -> np.ndarray:
         return np.stack([images.fit(image, size, levels) for image in x[rows]])
 
+    x = x if levels else precision.as_float32(x)
     return Lazy(read, (len(x), size, size, x.shape[-1]), x.dtype)
 
 

@@ -60,7 +60,7 @@ def arrays(folder: Path, tokens: str) -> dict[str, np.ndarray]:
     vocabulary = (END, *sorted({token for each in sequences for token in each}))
     return {
         "x": numbered(sequences, vocabulary, max(map(len, sequences)) + 1),
-        "context": np.array(rows, np.float32),
+        "context": np.array(rows, np.float64),
         "vocabulary": np.array(vocabulary),
     }
 

@@ -6,10 +6,12 @@ functions of plain arrays of scores and of labels, 1 for an anomaly.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vae import runs
 from vae.errors import UserError
 from vae.evaluation.outliers import auroc
 from vae.evaluation.trained import Trained
@@ -18,7 +20,8 @@ from vae.probability import noise
 SEED = 0
 ELBO_SAMPLES = 100  # draws of z an example
 TRAIN = 20_000  # training examples that a Gaussian is fitted to, at most
-NAMES = ("elbo", "iwae", "reconstruction", "rate", "mahalanobis", "residual")
+NAMES = ("negative_elbo", "negative_iwae", "reconstruction", "rate", "mahalanobis", "residual")
+EARLIER = {"elbo": "negative_elbo", "iwae": "negative_iwae"}  # what older runs call them
 LARGEST = 4096  # numbers of an example whose residuals' covariance is fitted
 
 
@@ -55,7 +58,8 @@ def scores(
 ) -> dict[str, np.ndarray]:
     """Scores of examples as the model sees them (`Trained.examples`, `Trained.prepare`).
 
-    - `elbo`, `iwae`: minus the bounds on log p(x), nats (the IWAE's with the config's largest K);
+    - `negative_elbo`, `negative_iwae`: minus the bounds on log p(x), nats (the IWAE's with the
+      config's largest K);
     - `reconstruction`: -E_q[log p(x|z)], nats (An & Cho 2015, "reconstruction probability");
     - `rate`: KL(q(z|x) || p(z)), nats;
     - `mahalanobis`: distance of the posterior mean from those of the training set;
@@ -80,8 +84,8 @@ def scores(
     train, of_train = run.seen("train")[:TRAIN], run.context("train", TRAIN)
     codes = run.encode(train, of_train)[0]
     found = {
-        "elbo": -elbo["elbo"],
-        "iwae": -run.compiled.iwae(draws)(run.variables, x, key, batch, given),
+        "negative_elbo": -elbo["elbo"],
+        "negative_iwae": -run.compiled.iwae(draws)(run.variables, x, key, batch, given),
         "reconstruction": elbo["distortion"],
         "rate": elbo["rate"],
         "mahalanobis": Gaussian.fit(codes).distance(mean),
@@ -115,20 +119,35 @@ def ensemble(
     return found
 
 
-def threshold(ordinary: np.ndarray, share: float) -> float:
-    """The score that a share of ordinary examples [N] is above: of training or validation data.
+def kept(workdir: Path) -> dict[str, np.ndarray]:
+    """What evaluation keeps of a run: `labels`, and each score [N], with `validation_` before it
+    those of validation examples."""
+    arrays = runs.read_arrays(workdir / "anomaly.npz")
+    older = {f"{prefix}{was}": f"{prefix}{name}"
+             for was, name in EARLIER.items() for prefix in ("", "validation_")}  # fmt: skip
+    return {older.get(name, name): values for name, values in arrays.items()}
+
+
+def threshold(ordinary: np.ndarray, share: float) -> tuple[float, float]:
+    """A score that at most a share of ordinary examples is above, whatever their distribution.
+
+    It is one of the scores [N] of examples that were not trained on: of N + 1 ordinary ones, each
+    is equally likely to be the new one, and to have any of the ranks (conformal prediction, Vovk et
+    al. 2005).
+
+    Returns:
+      The score, and the share it stands for: up to 1 / (N + 1), the largest score's, which is
+      taken where `share` is smaller.
 
     Raises:
-      UserError: a share outside (0, 1), or too few examples to know it by.
+      UserError: a share outside (0, 1).
     """
     if not 0 < share < 1:
         raise UserError(f"a share of false alarms of {share:g}: give one between 0 and 1")
-    if share * len(ordinary) < 1:
-        raise UserError(
-            f"{len(ordinary):,} ordinary examples do not tell a share of false alarms of "
-            f"{share:g}: give a larger share, or more validation examples"
-        )
-    return float(np.quantile(np.asarray(ordinary, np.float64), 1 - share))
+    ranked = np.sort(np.asarray(ordinary, np.float64))
+    above = int(share * (len(ranked) + 1) + 1e-9)  # ranks of N + 1 that are above it
+    above = min(max(1, above), len(ranked))
+    return float(ranked[-above]), above / (len(ranked) + 1)
 
 
 def metrics(score: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, Any]]:

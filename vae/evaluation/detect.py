@@ -1,6 +1,7 @@
 """The `detect` verb: anomaly scores of a user's table by trained runs, as a CSV file."""
 
 import csv
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from vae.evaluation import anomaly
 from vae.evaluation.trained import Trained, load
 
 ARRAYS = ("x", "X", "test", "x_test", "X_test")
+Carried = list[tuple[str, np.ndarray]]  # columns of a table that are not scored: name, cells [N]
 
 
 def detect(
     workdirs: Sequence[str | Path], source: str | Path, output: str | Path,
-    score: str = "elbo", share: float = 0.01,
+    score: str = "negative_elbo", share: float = 0.01,
 ) -> dict[str, Any]:  # fmt: skip
     """Scores every example of a file, and marks those above a threshold.
 
@@ -27,12 +29,15 @@ def detect(
       workdirs: runs; of several of one data set the scores are an ensemble's.
       source: a .csv with the columns of the training table, in any order, or an .npz or .npy with
         an array of examples, both as they were before the run standardised them.
-      output: the CSV to write: `example`, a column a score, `anomaly` (0 or 1).
+      output: the CSV to write: `example`, the columns of a .csv that the run does not take as they
+        are written (`input_` before a name that the output has itself), a column a score, `anomaly`
+        (0 or 1). A score is infinite where a number is too large for the model.
       score: that decides what is an anomaly: one of `anomaly.names`.
-      share: of the validation examples, that would be marked: the rate of false alarms.
+      share: of ordinary examples, that may be marked: the rate of false alarms. The threshold is
+        found on validation examples; what few of them cannot tell is said.
 
     Returns:
-      How many `examples` there are and `marked`, and the `threshold`.
+      How many `examples` there are and `marked`, the `threshold`, and the `share` it stands for.
 
     Raises:
       UserError: a run or the file cannot be used; nothing is written.
@@ -47,43 +52,66 @@ def detect(
             raise UserError(f"{run.workdir} and {members[0].workdir} are of different data")
     names = anomaly.names(members[0])
     choose(dict.fromkeys(names), score, "score")
-    raw = read(source, members[0])
+    raw, carried = read(source, members[0])
     usual = [anomaly.scores(run, run.examples("validation")) for run in members]
-    found = [anomaly.scores(run, run.prepare(raw)) for run in members]
+    found = [scores(run, raw) for run in members]
     if len(members) == 1:
         (scored,), (ordinary,) = found, usual
     else:
         scored, ordinary = anomaly.ensemble(found, usual), anomaly.ensemble(usual, usual)
-    limit = anomaly.threshold(ordinary[score], share)
-    marked = scored[score] > limit
+    limit, possible = anomaly.threshold(ordinary[score], share)
+    if possible > share:
+        warnings.warn(
+            f"{len(ordinary[score]):,} validation examples tell a share of false alarms down to "
+            f"{possible:.2g}, not {share:g}: the threshold is the largest of their scores",
+            stacklevel=2,
+        )
+    marked = (scored[score] > limit).astype(int)
+    own = ("example", *names, "anomaly")
+    header = [f"input_{name}" if name in own else name for name, _ in carried]
+    columns = [cells for _, cells in carried]
+    columns += [[f"{value:.6g}" for value in scored[name]] for name in names]
     output.parent.mkdir(parents=True, exist_ok=True)
     with npz.replacing(output) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["example", *names, "anomaly"])
-        for number in range(len(raw)):
-            values = (f"{scored[name][number]:.6g}" for name in names)
-            writer.writerow([number, *values, int(marked[number])])
-    return {"examples": len(raw), "marked": int(marked.sum()), "threshold": limit}
+        writer.writerow(["example", *header, *names, "anomaly"])
+        writer.writerows(zip(range(len(raw)), *columns, marked, strict=True))
+    return {
+        "examples": len(raw), "marked": int(marked.sum()), "threshold": limit, "share": possible
+    }  # fmt: skip
 
 
-def read(path: Path, run: Trained) -> np.ndarray:
-    """The examples of a file, their columns in the order of the run's training table.
+def scores(run: Trained, raw: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores of examples as the file holds them: infinite where numbers are too large for one."""
+    with np.errstate(over="ignore"):
+        x = np.asarray(run.prepare(raw)).astype(np.float32)
+    fits = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    x[~fits] = 0.0  # any number: they are given no score below
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = anomaly.scores(run, x)
+    found = {
+        name: np.where(fits & np.isfinite(values), values, np.inf)
+        for name, values in found.items()
+    }
+    beyond = np.flatnonzero(np.isinf(list(found.values())).any(axis=0))
+    if len(beyond):
+        warnings.warn(
+            f"{len(beyond):,} examples are so far out that a score is infinite: "
+            f"{', '.join(map(str, beyond[:10]))}{', ...' * (len(beyond) > 10)}",
+            stacklevel=2,
+        )
+    return found
+
+
+def read(path: Path, run: Trained) -> tuple[np.ndarray, Carried]:
+    """The examples of a file, their columns in the order of the run's training table, and the other
+    columns as they are written.
 
     Raises:
       UserError: no such file, nothing in it, columns are missing, or no finite numbers.
     """
     if path.suffix == ".csv":
-        values, names = csvfiles.read(path)
-        wanted = run.described.get("columns")
-        if wanted is None:
-            wanted = [name for name in names if name not in csvfiles.LABELS]
-        missing = [name for name in wanted if name not in names]
-        if missing:
-            raise UserError(
-                f"{path} lacks {len(missing)} of the {len(wanted)} columns that the run was "
-                f"trained on: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
-            )
-        return values[:, [names.index(name) for name in wanted]]
+        return _columns(csvfiles.read(path, text=True), run)
     if path.suffix not in (".npz", ".npy"):
         raise UserError(f"--input={path}: give a .csv, .npz or .npy file")
     if not path.exists():
@@ -98,4 +126,25 @@ def read(path: Path, run: Trained) -> np.ndarray:
     values = arrays[name]
     if values.dtype.kind not in "buif" or not values.ndim or not len(values):
         raise UserError(f"{path} holds {values.dtype} of shape {values.shape}: give numbers [N, D]")
-    return values
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        raise UserError(
+            f"{path} holds NaN or infinity, first in example {finite.argmin()}: fill or remove it"
+        )
+    return values, []
+
+
+def _columns(table: csvfiles.Table, run: Trained) -> tuple[np.ndarray, Carried]:
+    """What of a table the run takes, and the rest."""
+    names, wanted = table.names, run.described.get("columns")
+    if wanted is None:  # it was trained on an array, whose columns have no names
+        found = csvfiles.features(table, run.config.data.label)
+        return found.x, [(found.label, found.labels)] if found.label else []
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise UserError(
+            f"{table.path} lacks {len(missing)} of the {len(wanted)} columns that the run was "
+            f"trained on: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
+        )
+    rest = [(name, table.cells(n)) for n, name in enumerate(names) if name not in wanted]
+    return table.numbers([names.index(name) for name in wanted]), rest

@@ -9,10 +9,10 @@ import numpy as np
 
 from vae import data, models, runs
 from vae.checkpoint import Checkpoints
-from vae.data.changes import standardize
 from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
+from vae.data.precision import standardize
 from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.evaluation.batches import PerExample

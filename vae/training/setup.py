@@ -1,6 +1,7 @@
 """From a checked config and its data to what the loop needs, before anything is written."""
 
 import importlib.util
+import warnings
 
 import jax
 import numpy as np
@@ -16,6 +17,9 @@ from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.training import objectives, optimizers, schedules
 from vae.training.program import Hyper, Program
+
+LARGE = 10.0  # root mean square of a number of an example: at 30 the first step is not finite
+MOST = 20_000  # examples that it is taken over
 
 
 def resolve_parallel(config: ConfigDict) -> str:
@@ -69,6 +73,24 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     )
 
 
+def check_scale(dataset: Dataset) -> None:
+    """Warns of real numbers too large for networks and steps that are meant for numbers about 1."""
+    if dataset.kind != "real" or dataset.scaler is not None:
+        return
+    size = np.sqrt(np.square(np.asarray(dataset.splits["train"].x[:MOST], np.float64)).mean(0))
+    worst = int(size.argmax())
+    if size.flat[worst] <= LARGE:
+        return
+    name = dataset.columns[worst] if dataset.columns else f"number {worst} of an example"
+    vectors = len(dataset.shape) == 1
+    remedy = "set data.standardize=True" if vectors else "divide them in the file"
+    warnings.warn(
+        f"{name} is about {size.flat[worst]:.3g} in size, and training is for numbers about 1: it "
+        f"may stop or learn badly; {remedy}",
+        stacklevel=2,
+    )
+
+
 def hyperparameters(config: ConfigDict) -> Hyper:
     """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
     averaged weights, the number of latents and the seed."""
@@ -86,6 +108,7 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         larger than the training set.
     """
     check_data(config, dataset)
+    check_scale(dataset)
     if config.train.wandb and importlib.util.find_spec("wandb") is None:
         raise UserError("train.wandb is set and wandb is missing: pip install -e '.[wandb]'")
     train = dataset.splits["train"]

@@ -29,6 +29,10 @@ Validate = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size)
 def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """What a trained model must know of its data, so that loading one reads no data."""
     table = {"columns": list(dataset.columns)} if dataset.columns else {}
+    if dataset.label:
+        table["label"] = dataset.label
+    if dataset.classes:
+        table["classes"] = list(dataset.classes)
     if dataset.scaler is not None:
         table["mean"], table["std"] = (values.tolist() for values in dataset.scaler)
     if dataset.context_scaler is not None:
@@ -185,10 +189,12 @@ class Trial:
         bound = float(self.hyper["skip_norm"])
         over = f" or above optimizer.skip_norm={bound:g}" if bound and "norm" in term else ""
         reason = f"{term} is not finite{over} at step {wrong}"
+        raw = self.dataset.kind == "real" and self.dataset.scaler is None and len(self.shape) == 1
+        scale = "set data.standardize=True, " if raw else ""
         self.failure = (
-            f"{reason}: the batch is in {path}, the last good "
-            "checkpoint is kept\nlower optimizer.learning_rate, set optimizer.clip_norm, or "
-            f"tolerate some with train.skip_steps (now {self.program.skip_steps})"
+            f"{reason}: the batch is in {path}, the last good checkpoint is kept\n"
+            f"{scale}lower optimizer.learning_rate, set optimizer.clip_norm, or tolerate some with "
+            f"train.skip_steps (now {self.program.skip_steps})"
         )
         if jax.process_index() == 0:
             np.savez(path, step=wrong, rows=rows, x=np.asarray(self.feed.split.x[rows]))

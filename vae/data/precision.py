@@ -1,0 +1,117 @@
+"""From the user's numbers to the single precision that models compute in.
+
+Arithmetic on them is done in double precision before that, and a column whose values would become
+equal to each other is refused.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from vae.data.dataset import Dataset, Lazy
+from vae.errors import UserError
+
+NUMBERS = 2**22  # that are looked at
+ROWS = 4096  # examples of them, at most: as many normal draws stay different in single precision
+LOST = 0.01  # of a column's different values, that may become equal
+
+
+def moments(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column of examples [N, D]: float64 [D] each.
+
+    A column that is the same everywhere has a deviation of 1, so that it becomes zeros.
+    """
+    train = np.asarray(train, np.float64)
+    constant = train.min(0) == train.max(0)  # the mean of equal numbers may be off by a rounding
+    mean = np.where(constant, train[0], train.mean(0))
+    return mean, np.where(constant, 1.0, train.std(0))
+
+
+def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """(x - mean) / std in double precision, as float32; infinity where that is too small."""
+    with np.errstate(over="ignore"):
+        return ((np.asarray(x, np.float64) - mean) / std).astype(np.float32)
+
+
+def standardized(whole: Dataset) -> Dataset:
+    """Less the training set's mean and over its standard deviation, column by column.
+
+    Raises:
+      UserError: these are no vectors of real numbers, or a column would lose values.
+    """
+    if whole.kind != "real" or len(whole.shape) != 1:
+        raise UserError(
+            "data.standardize is for vectors of real numbers: set it to False, or data.kind=real"
+        )
+    train = np.asarray(whole.splits["train"].x)
+    scaler = moments(train)
+    check(
+        train, lambda x: standardize(x, *scaler), whole.columns,
+        " once standardised: subtract an offset from it, or remove examples far from all others",
+    )  # fmt: skip
+    splits = {
+        name: dataclasses.replace(split, x=standardize(np.asarray(split.x), *scaler))
+        for name, split in whole.splits.items()
+    }
+    return dataclasses.replace(whole, splits=splits, scaler=scaler)
+
+
+def single(whole: Dataset) -> Dataset:
+    """Real numbers as float32; those that are read when they are indexed still are.
+
+    Raises:
+      UserError: a column would lose values.
+    """
+    if whole.kind != "real":
+        return whole
+    remedy = "set data.standardize=True" if len(whole.shape) == 1 else "scale it"
+    check(whole.splits["train"].x, as_float32, whole.columns, f": {remedy}, or subtract an offset")
+    splits = {
+        name: dataclasses.replace(split, x=as_float32(split.x))
+        for name, split in whole.splits.items()
+    }
+    return dataclasses.replace(whole, splits=splits)
+
+
+def as_float32(x: np.ndarray | Lazy) -> np.ndarray | Lazy:
+    """The same numbers, rounded."""
+    if x.dtype == np.float32:
+        return x
+    if isinstance(x, Lazy):
+        return Lazy(lambda rows: x[rows].astype(np.float32), x.shape, np.float32)
+    return x.astype(np.float32)
+
+
+def check(
+    train: np.ndarray | Lazy,
+    seen: Callable[[np.ndarray], np.ndarray],
+    columns: tuple[str, ...],
+    remedy: str,
+) -> None:
+    """Raises UserError where values of a column that differ are the same to the model.
+
+    Args:
+      train: the user's numbers [N, ...], as they are.
+      seen: what the model is given of some of them.
+      columns: their names, or ().
+      remedy: ends the message.
+    """
+    size = int(np.prod(train.shape[1:]))
+    count = min(len(train), ROWS, max(256, NUMBERS // size))
+    raw = train[np.linspace(0, len(train) - 1, count).astype(int)]
+    given = _different(raw)
+    kept = _different(seen(raw))
+    worst = int(np.argmax((given - kept) / given))
+    if given[worst] - kept[worst] > LOST * given[worst]:
+        name = columns[worst] if columns else f"number {worst} of an example"
+        raise UserError(
+            f"{name} has {given[worst]:,} different values in {count:,} examples, and single "
+            f"precision keeps {kept[worst]:,} of them{remedy}"
+        )
+
+
+def _different(values: np.ndarray) -> np.ndarray:
+    """How many values each column [N, ...] has."""
+    ordered = np.sort(values.reshape(len(values), -1), axis=0)
+    return 1 + (ordered[1:] != ordered[:-1]).sum(0)
