@@ -12,7 +12,6 @@ import vae
 from configs import adbench
 from tests.helpers import small_config
 from vae.__main__ import main
-from vae.data import csvfiles
 from vae.errors import UserError
 from vae.evaluation import anomaly
 
@@ -85,9 +84,10 @@ def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
     x, labels = run.prepare(test_set[0]), test_set[1]
     found = anomaly.scores(run, x)
     assert tuple(found) == anomaly.NAMES and all(v.shape == (400,) for v in found.values())
-    np.testing.assert_allclose(found["elbo"], found["reconstruction"] + found["rate"], rtol=1e-4)
-    assert found["iwae"][labels == 0].mean() < found["elbo"][labels == 0].mean()
-    for name in ("elbo", "iwae", "reconstruction", "residual"):
+    negative, tighter = found["negative_elbo"], found["negative_iwae"]
+    np.testing.assert_allclose(negative, found["reconstruction"] + found["rate"], rtol=1e-4)
+    assert tighter[labels == 0].mean() < negative[labels == 0].mean()
+    for name in ("negative_elbo", "negative_iwae", "reconstruction", "residual"):
         assert anomaly.metrics(found[name], labels)["auroc"]["value"] > 0.9
     train = run.examples("train")
     away = [each - run.decode(run.encode(each)[0]) for each in (train, x)]
@@ -107,7 +107,7 @@ def test_rows_far_out_train_and_score_finite_and_highest(tmp_path):
     far = np.concatenate([x[:200], 100.0 * np.abs(x).max() * np.eye(4)])
     for name, values in anomaly.scores(run, run.prepare(far)).items():
         assert np.isfinite(values).all(), name
-        if name in ("elbo", "iwae", "reconstruction", "residual"):
+        if name in ("negative_elbo", "negative_iwae", "reconstruction", "residual"):
             assert values[200:].min() > values[:200].max(), name
 
 
@@ -146,13 +146,29 @@ def test_metrics_are_sklearn_s_with_ties():
     assert anomaly.metrics(np.zeros(10), marks)["precision_at_n"]["value"] == pytest.approx(0.3)
 
 
-def test_a_threshold_is_a_quantile_of_ordinary_scores():
-    scores = np.arange(1000.0)
-    assert (scores > anomaly.threshold(scores, 0.01)).sum() == 10
-    with pytest.raises(UserError, match="between 0 and 1"):
-        anomaly.threshold(scores, 1.0)
-    with pytest.raises(UserError, match="do not tell"):
-        anomaly.threshold(scores[:50], 0.01)
+@pytest.mark.parametrize(("count", "share"), [(1000, 0.01), (99, 0.01), (50, 0.05), (7, 0.5)])
+def test_a_new_ordinary_score_is_above_the_threshold_as_rarely_as_asked(count, share):
+    """Of count + 1 scores each is the new one equally often, whatever they are."""
+    every = np.random.default_rng(0).standard_t(1.0, count + 1)
+    found = [anomaly.threshold(np.delete(every, n), share) for n in range(count + 1)]
+    above = np.mean([every[n] > limit for n, (limit, _) in enumerate(found)])
+    assert above == pytest.approx(found[0][1], rel=1e-12) and above <= share
+    assert above + 1 / (count + 1) > share  # the largest such share
+
+
+def test_the_largest_score_is_the_threshold_where_examples_are_few():
+    scores = np.random.default_rng(0).normal(size=50)
+    assert anomaly.threshold(scores, 0.01) == (scores.max(), pytest.approx(1 / 51))
+    assert anomaly.threshold(scores, 1.0 - 1e-12)[0] == scores.min()
+    for share in (0.0, 1.0, 2.0):
+        with pytest.raises(UserError, match="between 0 and 1"):
+            anomaly.threshold(scores, share)
+
+
+def test_scores_that_older_runs_keep_have_today_s_names(tmp_path):
+    arrays = {"elbo": np.ones(3), "validation_iwae": np.zeros(2), "rate": np.ones(3)}
+    np.savez(tmp_path / "anomaly.npz", **arrays)
+    assert set(anomaly.kept(tmp_path)) == {"negative_elbo", "validation_negative_iwae", "rate"}
 
 
 def test_an_ensemble_is_the_mean_of_standardised_scores():
@@ -191,17 +207,35 @@ def run_detect(folder, source, output, *flags):
 def test_detect_writes_scores_and_marks_few_of_the_ordinary(folder, test_set, tmp_path, members):
     x, labels = test_set
     shuffled = [3, 1, 0, 2]
-    source = write(tmp_path / "new.csv", x[:, shuffled], np.array(NAMES)[shuffled], note=labels)
+    source = write(tmp_path / "new.csv", x[:, shuffled], np.array(NAMES)[shuffled],
+                   note=[f"0{label}" for label in labels])  # fmt: skip
     flags = ["--share=0.05"] + [f"--workdir={folder / 'run1'}"] * (members - 1)
     assert run_detect(folder, source, tmp_path / "scores.csv", *flags) == 0
     with open(tmp_path / "scores.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["example", *anomaly.NAMES, "anomaly"] and len(rows) == 400
+    assert list(rows[0]) == ["example", "note", *anomaly.NAMES, "anomaly"] and len(rows) == 400
+    assert [row.pop("note") for row in rows] == [f"0{label}" for label in labels]
     marked = np.array([int(row["anomaly"]) for row in rows])
     assert marked[labels == 0].mean() < 0.15 and marked[labels == 1].mean() > 0.5
     np.savez(tmp_path / "new.npz", x=x)
     assert run_detect(folder, tmp_path / "new.npz", tmp_path / "again.csv", *flags) == 0
-    assert (tmp_path / "again.csv").read_text() == (tmp_path / "scores.csv").read_text()
+    with open(tmp_path / "again.csv", newline="") as file:
+        assert list(csv.DictReader(file)) == rows
+
+
+def test_a_row_far_out_has_an_infinite_score_and_is_named(folder, test_set, tmp_path, capsys):
+    """The others have their scores; and 90 rows tell no share of 0.001."""
+    x, output = test_set[0][:20].copy(), tmp_path / "scores.csv"
+    x[[3, 7], [1, 2]] = 1e200, -1e30  # beyond float32, and beyond float32 once squared
+    assert run_detect(folder, write(tmp_path / "new.csv", x), output, "--share=0.001") == 0
+    said = capsys.readouterr()
+    assert "2 examples are so far out that a score is infinite: 3, 7" in said.err
+    assert "90 validation examples tell a share of false alarms down to 0.011" in said.err
+    assert "at most 0.011 of ordinary ones" in said.out
+    found = np.genfromtxt(output, delimiter=",", skip_header=1)
+    others = np.delete(np.arange(20), [3, 7])
+    assert np.isfinite(found[others]).all() and not np.isnan(found).any()
+    assert np.isinf(found[[3, 7], 1]).all() and (found[[3, 7], -1] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -240,10 +274,3 @@ def test_other_wrong_input_is_refused(folder, tmp_path, capsys):
         assert run_detect(folder, *arguments) == 2
         assert words in capsys.readouterr().err
     assert not list(tmp_path.glob("s*.csv"))
-
-
-def test_tables_without_names_are_numbered(tmp_path):
-    (tmp_path / "t.csv").write_text("1,2\n3,4.5\n\n")
-    values, names = csvfiles.read(tmp_path / "t.csv")
-    np.testing.assert_array_equal(values, [[1, 2], [3, 4.5]])
-    assert names == ("0", "1")

@@ -86,8 +86,8 @@ def _classes(
         if len(missing):
             at = f"{split} example" if len(given) > 1 else "example"
             raise UserError(
-                f"{where}: {at} {missing[0]} has no label ({array[missing[0]]!r}): fill or remove "
-                "it, or set data.label=none"
+                f"{where}: {at} {missing[0]} has no label ({str(array[missing[0]])!r}): fill or "
+                "remove it, or set data.label=none"
             )
     numbers = {split: np.searchsorted(names, array) for split, array in given.items()}
     return numbers, tuple(names.tolist())
