@@ -95,7 +95,7 @@ def _classes(
 
 def _whole(array: np.ndarray, where: str) -> np.ndarray:
     values = np.asarray(array, np.float64)
-    remedy = "number classes, or set a table's data.label to another column or to none"
+    remedy = "number classes, or leave them out (of a table: set data.label to none)"
     bad = np.flatnonzero(~(np.isfinite(values) & (values == np.floor(values))))
     if len(bad):
         raise UserError(
