@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vae import arguments
 from vae.choices import nearest
-from vae.command import ROOT, Flag, Verb, guarded, parse, usage, verb_usage
+from vae.command import ROOT, Flag, Verb, guarded, usage, verb_usage
 from vae.errors import UserError
 
 
@@ -52,7 +53,7 @@ def report(values: Any) -> None:
 def prepare(values: Any) -> None:
     from vae.data import prepare
 
-    print(prepare(values.name, values.data_dir, values["from"].value))
+    print(prepare(values.name, values.data_dir, getattr(values, "from")))
 
 
 def sweep(values: Any) -> None:
@@ -72,7 +73,7 @@ def sweep(values: Any) -> None:
             values.halving,
         )
         return
-    points = grid.points(parts) or grid.described(values["config"].config_filename)
+    points = grid.points(parts) or grid.described(values.config_file)
     launch.sweep(
         values.config,
         points or [{}] * (values.seeds > 1),
@@ -151,8 +152,8 @@ VERBS = {
         (
             Flag("workdir", "run directory; by default runs/ and a name made from the config"),
             Flag("coordinator", "host:port of process 0, for several processes outside Slurm"),
-            Flag("num_processes", "number of processes, with --coordinator", 0),
-            Flag("process_id", "number of this process, with --coordinator", -1),
+            Flag("num_processes", "number of processes, with --coordinator", kind=int),
+            Flag("process_id", "number of this process, with --coordinator", kind=int),
         ),
         train,
         config=True,
@@ -257,26 +258,37 @@ VERBS = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
+NONE = Verb("", (), lambda values: None)  # of a command line that names no verb
+
+
+def main(argv: list[str] | None = None) -> int:
     """Runs one command line; returns the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    if not arguments or arguments[0] in ("--help", "-h", "help"):
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv:
         print(usage(VERBS))
-        return 0 if arguments else 2
-    return guarded(lambda: _command(arguments[0], arguments[1:]), debug)
+        return 2
+    shared = arguments.common()
+    return guarded(lambda: _command(argv, shared), lambda: shared["debug"].value)
 
 
-def _command(name: str, rest: list[str]) -> None:
-    if name not in VERBS:
+def _command(argv: list[str], shared: Any) -> None:
+    name, rest = arguments.verb_of(argv, shared)
+    if name == "help":
+        name, rest = arguments.verb_of([*rest, "--help"], shared)
+    if name and name not in VERBS:
         raise UserError(
             f"no verb {name!r}{nearest(name, VERBS)}: one of {', '.join(VERBS)} (see --help)"
         )
-    if {"--help", "-h"} & set(rest):
-        print(verb_usage(name, VERBS[name]))
+    verb = VERBS.get(name, NONE)
+    try:
+        values = arguments.parse(name, verb, rest, shared)
+    except arguments.Help as asked:
+        text = verb_usage(name, verb) if name else usage(VERBS)
+        print(arguments.help_text(asked.form, text, shared))
         return
-    VERBS[name].call(parse(name, VERBS[name], rest))
+    if verb is NONE:
+        raise UserError(f"no verb: one of {', '.join(VERBS)} (see --help)")
+    arguments.called(lambda: verb.call(values), shared)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,19 @@ from typing import Any
 from vae.errors import UserError
 
 
+def shown(value: Any) -> str:
+    """`repr(value)` for a message, also where there is none: of a number of 10,000 digits, or of an
+    object that fails."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Returns " (did you mean 'x'?)" for the name closest to `name`, or "" where none is close."""
-    close = difflib.get_close_matches(str(name), list(names), n=1, cutoff=0.5)
+    name = name if isinstance(name, str) else shown(name)
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -29,7 +39,7 @@ def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
     names = sorted(options if isinstance(options, Mapping) else options.__all__)
     if name not in names:
         raise UserError(
-            f"{key}={name!r} is not one of: {', '.join(names)}{nearest(name, names)}"
+            f"{key}={shown(name)} is not one of: {', '.join(names)}{nearest(name, names)}"
         )
     return options[name] if isinstance(options, Mapping) else getattr(options, name)
 

@@ -1,4 +1,4 @@
-"""A command's flags: what a verb takes, how it is read, and how what goes wrong is said."""
+"""A command: what a verb takes, its help, and how what goes wrong is said."""
 
 import dataclasses
 import os
@@ -8,18 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from absl import flags, logging
+from absl import logging
 
-from vae.choices import nearest
-from vae.errors import RunError, UserError
+from vae.errors import Interrupted, RunError, UserError, shortened
+from vae.signals import sigterm_interrupts
 
-ROOT = Path(__file__).resolve().parent.parent  # config files import `configs` from here
-DEFINE = {
-    bool: flags.DEFINE_boolean,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    tuple: flags.DEFINE_multi_string,
-}
+ROOT = Path(__file__).resolve().parent.parent  # where `configs` and `experiments` are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +24,7 @@ class Flag:
     help: str
     default: Any = None
     required: bool = False
+    kind: type | None = None  # where the default, being None, does not tell: else text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,23 +36,26 @@ class Verb:
     call: Callable[[Any], None]
     argument: str = ""  # a positional argument, by name
     rest: str = ""  # the flag that takes what follows it: --compare A B
-    config: bool = False  # takes --config=FILE[:arg] and --config.a.b=value
+    config: bool = False  # takes --config FILE[:arg] and --config.a.b value
 
 
 def usage(verbs: Mapping[str, Verb]) -> str:
     """What `--help` prints."""
     lines = ["usage: python -m vae VERB [flags]      (or ./launch.sh VERB [flags])", ""]
     for name, verb in verbs.items():
-        lines.append(f"  {_call(name, verb)}\n      {verb.summary}")
+        lines.append(f"  {call_of(name, verb)}\n      {verb.summary}")
     lines += [
         "",
-        "--debug shows the traceback of an error. VERB --help lists the flags of a verb.",
-        "Exit codes: 0 done, 1 failed, 2 the command or the config is wrong.",
+        "--debug shows the traceback of an error. VERB --help lists the flags of a verb, VERB",
+        "--helpfull those of absl and JAX too, which every verb takes.",
+        "Exit codes: 0 done, 1 failed, 2 the command or the config is wrong; 130 interrupted by",
+        "Ctrl-C, 143 by SIGTERM: what was done is saved.",
     ]
     return "\n".join(lines)
 
 
-def _call(name: str, verb: Verb) -> str:
+def call_of(name: str, verb: Verb) -> str:
+    """A verb with its arguments and flags, as in its usage."""
     parts = [name] + ([verb.argument.upper()] if verb.argument else [])
     if verb.config:
         parts.append("--config=FILE[:arg] [--config.a.b=value]")
@@ -69,107 +67,45 @@ def _call(name: str, verb: Verb) -> str:
 
 def verb_usage(name: str, verb: Verb) -> str:
     """What `VERB --help` prints."""
-    lines = [f"usage: {_call(name, verb)}", "", f"  {verb.summary}", ""]
+    lines = [f"usage: {call_of(name, verb)}", "", f"  {verb.summary}", ""]
     if verb.config:
-        lines.append("  --config        a file of configs/ or your own; ':arg' goes to get_config")
+        lines.append("  --config        a file of configs/ or your own, whose get_config gets what")
+        lines.append("                  follows a ':'; or a run, or its config.json")
         lines.append("  --config.a.b    any key of the config; configs/base.py explains each")
     for flag in verb.flags:
-        default = f" (default: {flag.default})" if flag.default not in (None, -1, (), False) else ""
+        default = f" (default: {flag.default})" if flag.default not in (None, (), False) else ""
         lines.append(f"  --{flag.name:<13} {flag.help}{default}")
     return "\n".join(lines)
 
 
-def parse(name: str, verb: Verb, arguments: list[str]) -> flags.FlagValues:
-    """Reads a verb's arguments.
-
-    Raises:
-      UserError: an unknown or missing flag, or a config that cannot be read.
-    """
-    values = flags.FlagValues()
-    for flag in verb.flags:
-        define = DEFINE.get(type(flag.default), flags.DEFINE_string)
-        default = list(flag.default) if isinstance(flag.default, tuple) else flag.default
-        define(flag.name, default, flag.help, flag_values=values)
-    argv = [name, *arguments]
-    if verb.config:
-        _define_config(name, values, argv)
-    try:
-        rest = values(argv)[1:]
-    except flags.UnrecognizedFlagError as error:
-        known = [flag.name for flag in verb.flags] + ["config"] * verb.config
-        raise UserError(
-            f"{name} has no flag --{error.flagname}{nearest(error.flagname, known)}: "
-            f"see {name} --help"
-        ) from None
-    except flags.Error as error:
-        raise UserError(_last_line(error)) from None
-    except Exception as error:  # a config file is the user's program: it may raise anything
-        reason = str(error).replace("\\n", "\n").splitlines()[-1].strip("'")
-        raise UserError(f"--config cannot be read: {type(error).__name__}: {reason}") from error
-    if verb.argument:
-        if not rest:
-            raise UserError(f"{name} needs {verb.argument.upper()}: {_call(name, verb)}")
-        flags.DEFINE_string(verb.argument, rest.pop(0), "", flag_values=values)
-    if verb.rest and values[verb.rest].value:
-        values[verb.rest].value = [*values[verb.rest].value, *rest]
-        rest = []
-    if rest:
-        raise UserError(f"{name} does not take {rest[0]!r}: see {name} --help")
-    for flag in verb.flags:
-        if flag.required and not values[flag.name].value:
-            raise UserError(f"{name} needs --{flag.name}: {flag.help}")
-    return values
-
-
-def _define_config(name: str, values: flags.FlagValues, argv: list[str]) -> None:
-    """Defines --config and its overrides; the file is read when the flags are parsed."""
-    from ml_collections import config_flags
-
-    from vae.config import RULES
-
-    given = [argument.lstrip("-").split("=") for argument in argv if argument.startswith("-")]
-    files = [rest[0].split(":")[0] for key, *rest in given if key == "config" and rest]
-    if not files:
-        raise UserError(f"{name} needs --config=FILE, for instance --config=configs/digits.py")
-    if not Path(files[-1]).is_file():
-        raise UserError(f"--config={files[-1]}: there is no such file")
-    for key, *_ in given:
-        if key.startswith("config.") and key.removeprefix("config.") not in RULES:
-            key = key.removeprefix("config.")
-            raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
-    sys.path.insert(0, str(ROOT))  # where a config file finds `configs`
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-
-
-def _last_line(error: Exception) -> str:
-    """The last line of a message: config_flags' may hold a whole traceback."""
-    text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
-    return [line.strip() for line in text.splitlines() if line.strip()][-1]
-
-
-def guarded(work: Callable[[], None], debug: bool = False) -> int:
+def guarded(work: Callable[[], None], debug: Callable[[], bool] = lambda: False) -> int:
     """Does the work with compilations kept; prints an error in a line or two.
 
+    Args:
+      debug: whether to raise it instead, asked once there is one.
+
     Returns:
-      The exit code: 0 done, 1 failed, 2 the command or the config is wrong.
+      The exit code: 0 done, 1 failed, 2 the command or the config is wrong; 128 and the number of
+      the signal that interrupted it.
     """
     warnings.showwarning = _show_warning
     _cache_compilations()
-    if not debug:  # Orbax logs the traceback of an error that it also raises
-        logging.set_verbosity(logging.FATAL)
+    logging.set_verbosity(logging.FATAL)  # Orbax logs the traceback of an error that it also raises
     try:
-        work()
+        with sigterm_interrupts():
+            work()
         return 0
     except (UserError, RunError, OSError) as error:
-        if debug:
+        if debug():
             raise
-        print(f"error: {_message(error)}", file=sys.stderr)
+        print(f"error: {shortened(_message(error))}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 1
-    except KeyboardInterrupt:
-        if debug:
+    except KeyboardInterrupt as error:
+        if debug():
             raise
-        print("error: interrupted; run the same command to go on", file=sys.stderr)
-        return 1
+        ended = error if isinstance(error, Interrupted) else Interrupted()
+        print(ended, file=sys.stderr)
+        return 128 + ended.number
 
 
 def _cache_compilations() -> None:
@@ -187,4 +123,4 @@ def _message(error: Exception) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {shortened(str(message))}", file=sys.stderr)

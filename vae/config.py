@@ -4,206 +4,164 @@ import functools
 import hashlib
 import importlib.util
 import json
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from vae.choices import nearest
+from vae.choices import nearest, shown
 from vae.errors import UserError
-
-Rule = Callable[[Any], str | None]  # a value -> what it should have been, or None where it is right
+from vae.rules import (
+    LARGEST,
+    Number,
+    Rule,
+    above_zero,
+    flag,
+    fraction,
+    length,
+    one_of,
+    some_of,
+    some_wholes,
+    text,
+    whole,
+    wholes,
+)
 
 # Keys that may differ between two launches of one run, because they change no weight of it.
 NEUTRAL = ("eval.", "train.parallel", "train.wandb", "data.dir")
 
 
-def _whole(least: int) -> Rule:
-    def rule(value: Any) -> str | None:
-        fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        return None if fits else f"a whole number of at least {least}"
-
-    return rule
-
-
-def _number(low: float, high: float = math.inf, open_low: bool = False) -> Rule:
-    def rule(value: Any) -> str | None:
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
-        fits = fits and math.isfinite(value) and low <= value <= high
-        fits = fits and not (open_low and value == low)
-        least = f"above {low:g}" if open_low else f"at least {low:g}"
-        most = f" and at most {high:g}" if high < math.inf else ""
-        return None if fits else f"a number {least}{most}"
-
-    return rule
-
-
-def _wholes(value: Any) -> str | None:
-    items = value if isinstance(value, tuple | list) else ()
-    fits = isinstance(value, tuple | list) and all(_whole(1)(item) is None for item in items)
-    return None if fits else "a list of whole numbers of at least 1, such as (200, 200)"
-
-
-def _some_wholes(value: Any) -> str | None:
-    return _wholes(value) if value != () else "a list of at least one whole number"
-
-
-def _some_of(*names: str) -> Rule:
-    def rule(value: Any) -> str | None:
-        items = value if isinstance(value, tuple | list) else (value,)
-        wrong = [item for item in items if item not in names]
-        if isinstance(value, tuple | list) and not wrong:
-            return None
-        near = nearest(wrong[0], names) if wrong else ""
-        return f"a list of some of: {', '.join(names)}, such as ({names[0]!r},){near}"
-
-    return rule
-
-
-def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) else "text"
-
-
-def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
-
-
-def _one_of(*names: str) -> Rule:
-    def rule(value: Any) -> str | None:
-        return None if value in names else f"one of: {', '.join(names)}{nearest(value, names)}"
-
-    return rule
-
-
-_fraction = _number(0.0, 1.0)
-_length = _number(0.0)
-_above_zero = _number(0.0, open_low=True)
-
 RULES: dict[str, Rule] = {
-    "seed": _whole(0),
-    "data.name": _text,
-    "data.dir": _text,
-    "data.path": _text,
-    "data.label": _text,
-    "data.kind": _one_of("", "binary", "grey", "real", "counts", "tokens"),
-    "data.binarization": _one_of("dynamic", "static", "none"),
-    "data.validation_size": _whole(-1),
-    "data.size": _whole(0),
-    "data.image_size": _whole(0),
-    "data.context": _one_of("", "labels", "factors", "array", "scaled"),
-    "data.labelled": _whole(0),
-    "data.labelled_share": _number(0.0, 0.99, open_low=True),
-    "data.stream": _flag,
-    "data.standardize": _flag,
-    "data.split": _whole(0),
-    "data.left_out": _whole(-1),
-    "data.per_class": _whole(0),
-    "data.leave_items": _flag,
-    "model.name": _text,
-    "model.latent_size": _whole(1),
-    "model.upper_sizes": _some_wholes,
-    "model.layer_hidden": _wholes,
-    "model.codes": _whole(2),
-    "model.code_size": _whole(1),
-    "model.codebook_update": _one_of("ema", "gradient"),
-    "model.prior_width": _whole(4),
-    "model.prior_depth": _whole(1),
-    "model.classifier": _text,
-    "model.regressor": _text,
-    "model.groups": _some_wholes,
-    "model.encoder": _text,
-    "model.decoder": _text,
-    "model.posterior": _text,
-    "model.prior": _text,
-    "model.prior_components": _whole(1),
-    "model.flow_layers": _whole(1),
-    "model.flow_hidden": _some_wholes,
-    "model.flow_bins": _whole(2),
-    "model.flow_columns": _whole(0),
-    "model.flow_reflections": _whole(1),
-    "model.likelihood": _text,
-    "model.sigma": _above_zero,
-    "model.mixtures": _whole(1),
-    "model.hidden": _wholes,
-    "model.filters": _some_wholes,
-    "model.blocks": _whole(1),
-    "model.dense": _whole(0),
-    "model.activation": _text,
-    "model.dropout": _number(0.0, 0.99),
-    "model.input_dropout": _number(0.0, 0.99),
-    "model.word_dropout": _number(0.0, 1.0),
-    "model.dtype": _one_of("float32", "bfloat16"),
-    "objective.name": _text,
-    "objective.beta": _length,
-    "objective.beta_schedule": _one_of("constant", "linear", "cyclical"),
-    "objective.beta_epochs": _length,
-    "objective.gamma": _length,
-    "objective.capacity": _length,
-    "objective.capacity_epochs": _length,
-    "objective.samples": _whole(1),
-    "objective.batches": _whole(1),
-    "objective.mix": _fraction,
-    "objective.alpha": _number(-math.inf),
-    "objective.free_bits": _length,
-    "objective.group_size": _whole(1),
-    "objective.estimator": _one_of("stratified", "weighted", "exact"),
-    "objective.off_diagonal": _length,
-    "objective.diagonal": _length,
-    "objective.mmd": _length,
-    "objective.kernel": _one_of("imq", "rbf"),
-    "objective.decoder_penalty": _length,
-    "objective.commitment": _length,
-    "objective.codebook_decay": _number(0.0, 0.999999),
-    "objective.revive": _length,
-    "objective.labelled": _length,
-    "objective.classification": _length,
-    "objective.regression": _length,
-    "objective.tc": _length,
-    "objective.critic_hidden": _some_wholes,
-    "objective.critic_learning_rate": _above_zero,
-    "optimizer.name": _text,
-    "optimizer.learning_rate": _above_zero,
-    "optimizer.schedule": _text,
-    "optimizer.warmup_epochs": _length,
-    "optimizer.b1": _number(0.0, 0.999999),
-    "optimizer.b2": _number(0.0, 0.999999),
-    "optimizer.eps": _above_zero,
-    "optimizer.weight_decay": _length,
-    "optimizer.clip_norm": _length,
-    "optimizer.skip_norm": _length,
-    "train.epochs": _whole(1),
-    "train.batch_size": _whole(1),
-    "train.parallel": _one_of("auto", "jit", "pmap"),
-    "train.ema": _number(0.0, 0.999999),
-    "train.eval_epochs": _above_zero,
-    "train.patience": _whole(0),
-    "train.skip_steps": _whole(0),
-    "train.wandb": _text,
-    "eval.split": _one_of("validation", "test"),
-    "eval.checkpoint": _one_of("best", "last"),
-    "eval.batch_size": _whole(1),
-    "eval.iwae_samples": _some_wholes,
-    "eval.elbo_samples": _whole(1),
-    "eval.metrics": _some_of(
+    "seed": whole(0, 2**32 - 1),
+    "data.name": text,
+    "data.dir": text,
+    "data.path": text,
+    "data.label": text,
+    "data.kind": one_of("", "binary", "grey", "real", "counts", "tokens"),
+    "data.binarization": one_of("dynamic", "static", "none"),
+    "data.validation_size": whole(-1),
+    "data.size": whole(0),
+    "data.image_size": whole(0),
+    "data.context": one_of("", "labels", "factors", "array", "scaled"),
+    "data.labelled": whole(0),
+    "data.labelled_share": Number(0.0, 0.99, open_low=True),
+    "data.stream": flag,
+    "data.standardize": flag,
+    "data.split": whole(0),
+    "data.left_out": whole(-1),
+    "data.per_class": whole(0),
+    "data.leave_items": flag,
+    "model.name": text,
+    "model.latent_size": whole(1),
+    "model.upper_sizes": some_wholes,
+    "model.layer_hidden": wholes,
+    "model.codes": whole(2),
+    "model.code_size": whole(1),
+    "model.codebook_update": one_of("ema", "gradient"),
+    "model.prior_width": whole(4),
+    "model.prior_depth": whole(1),
+    "model.classifier": text,
+    "model.regressor": text,
+    "model.groups": some_wholes,
+    "model.encoder": text,
+    "model.decoder": text,
+    "model.posterior": text,
+    "model.prior": text,
+    "model.prior_components": whole(1),
+    "model.flow_layers": whole(1),
+    "model.flow_hidden": some_wholes,
+    "model.flow_bins": whole(2),
+    "model.flow_columns": whole(0),
+    "model.flow_reflections": whole(1),
+    "model.likelihood": text,
+    "model.sigma": above_zero,
+    "model.mixtures": whole(1),
+    "model.hidden": wholes,
+    "model.filters": some_wholes,
+    "model.blocks": whole(1),
+    "model.dense": whole(0),
+    "model.activation": text,
+    "model.dropout": Number(0.0, 0.99),
+    "model.input_dropout": Number(0.0, 0.99),
+    "model.word_dropout": Number(0.0, 1.0),
+    "model.dtype": one_of("float32", "bfloat16"),
+    "objective.name": text,
+    "objective.beta": length,
+    "objective.beta_schedule": one_of("constant", "linear", "cyclical"),
+    "objective.beta_epochs": length,
+    "objective.gamma": length,
+    "objective.capacity": length,
+    "objective.capacity_epochs": length,
+    "objective.samples": whole(1),
+    "objective.batches": whole(1),
+    "objective.mix": fraction,
+    "objective.alpha": Number(-LARGEST),
+    "objective.free_bits": length,
+    "objective.group_size": whole(1),
+    "objective.estimator": one_of("stratified", "weighted", "exact"),
+    "objective.off_diagonal": length,
+    "objective.diagonal": length,
+    "objective.mmd": length,
+    "objective.kernel": one_of("imq", "rbf"),
+    "objective.decoder_penalty": length,
+    "objective.commitment": length,
+    "objective.codebook_decay": Number(0.0, 0.999999),
+    "objective.revive": length,
+    "objective.labelled": length,
+    "objective.classification": length,
+    "objective.regression": length,
+    "objective.tc": length,
+    "objective.critic_hidden": some_wholes,
+    "objective.critic_learning_rate": above_zero,
+    "optimizer.name": text,
+    "optimizer.learning_rate": above_zero,
+    "optimizer.schedule": text,
+    "optimizer.warmup_epochs": length,
+    "optimizer.b1": Number(0.0, 0.999999),
+    "optimizer.b2": Number(0.0, 0.999999),
+    "optimizer.eps": above_zero,
+    "optimizer.weight_decay": length,
+    "optimizer.clip_norm": length,
+    "optimizer.skip_norm": length,
+    "train.epochs": whole(1),
+    "train.batch_size": whole(1),
+    "train.parallel": one_of("auto", "jit", "pmap"),
+    "train.ema": Number(0.0, 0.999999),
+    "train.eval_epochs": above_zero,
+    "train.patience": whole(0),
+    "train.skip_steps": whole(0),
+    "train.wandb": text,
+    "eval.split": one_of("validation", "test"),
+    "eval.checkpoint": one_of("best", "last"),
+    "eval.batch_size": whole(1),
+    "eval.iwae_samples": some_wholes,
+    "eval.elbo_samples": whole(1),
+    "eval.metrics": some_of(
         "aggregate", "ais", "bdmc", "gaps", "disentanglement", "probes", "samples", "anomaly",
         "recommendation", "molecules",
     ),
-    "eval.codes": _whole(2),
-    "eval.samples": _whole(10),
-    "eval.extractor": _text,
-    "eval.ais_examples": _whole(1),
-    "eval.ais_temperatures": _whole(1),
-    "eval.ais_chains": _whole(1),
-    "eval.ais_leapfrogs": _whole(1),
-    "eval.ais_schedule": _text,
-    "eval.ais_batch_size": _whole(1),
-    "eval.local_steps": _whole(1),
-    "eval.local_draws": _whole(1),
-    "eval.active_threshold": _number(0.0),
-    "eval.metric": _text,
+    "eval.codes": whole(2),
+    "eval.samples": whole(10),
+    "eval.extractor": text,
+    "eval.ais_examples": whole(1),
+    "eval.ais_temperatures": whole(1),
+    "eval.ais_chains": whole(1),
+    "eval.ais_leapfrogs": whole(1),
+    "eval.ais_schedule": text,
+    "eval.ais_batch_size": whole(1),
+    "eval.local_steps": whole(1),
+    "eval.local_draws": whole(1),
+    "eval.active_threshold": Number(0.0),
+    "eval.metric": text,
 }
+
+# The real numbers that a compiled program takes as arguments: runs that differ in them share one.
+TRACED = tuple(
+    key
+    for key, rule in RULES.items()
+    if isinstance(rule, Number) and key.startswith(("objective.", "optimizer."))
+)
 
 
 @functools.cache
@@ -235,16 +193,22 @@ def check(config: ConfigDict) -> None:
         short for.
     """
     found = dict(flatten(config))
+    check_keys(found)
+    for key, rule in RULES.items():
+        expected = rule(found[key])
+        if expected:
+            raise UserError(f"{key}={shown(found[key])} should be {expected}")
+    _check_schedules(config)
+
+
+def check_keys(found: Collection[str]) -> None:
+    """Raises UserError where a dotted key is unknown, or one is missing."""
     for key in found:
         if key not in RULES:
             raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
-    for key, rule in RULES.items():
+    for key in RULES:
         if key not in found:
             raise UserError(f"config lacks the key {key!r}: start from configs/base.py")
-        expected = rule(found[key])
-        if expected:
-            raise UserError(f"{key}={found[key]!r} should be {expected}")
-    _check_schedules(config)
 
 
 def _check_schedules(config: ConfigDict) -> None:

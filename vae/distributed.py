@@ -7,7 +7,9 @@ import numpy as np
 from vae.errors import UserError
 
 
-def initialize(coordinator: str | None, num_processes: int, process_id: int) -> None:
+def initialize(
+    coordinator: str | None, num_processes: int | None, process_id: int | None
+) -> None:
     """Joins the processes of a run, before JAX is first used; does nothing for a single one.
 
     Args:
@@ -15,18 +17,29 @@ def initialize(coordinator: str | None, num_processes: int, process_id: int) -> 
       num_processes, process_id: with a coordinator; how many there are, and which this one is.
 
     Raises:
-      UserError: a coordinator without valid numbers.
+      UserError: one of the three without the others, or with a number that is none of a process.
     """
-    import jax
-
-    if coordinator:
+    given = {"coordinator": coordinator, "num_processes": num_processes, "process_id": process_id}
+    missing = [f"--{name}" for name, value in given.items() if value is None]
+    if 0 < len(missing) < len(given):
+        raise UserError(
+            f"--coordinator, --num_processes and --process_id go together: {missing[0]} is missing"
+        )
+    if coordinator is not None:
+        host, _, port = coordinator.rpartition(":")
+        if not host or not port.isdecimal():
+            raise UserError(f"--coordinator={coordinator} should be HOST:PORT of process 0")
         if not 0 <= process_id < num_processes:
             raise UserError(
                 f"--coordinator needs --num_processes of at least 1 (got {num_processes}) and "
                 f"--process_id below it (got {process_id})"
             )
+        import jax
+
         jax.distributed.initialize(coordinator, num_processes, process_id)
     elif int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
+        import jax
+
         jax.distributed.initialize()
 
 

@@ -1,4 +1,9 @@
-"""The two ways a command ends badly; `vae.command` prints either as one or two lines."""
+"""The ways in which a command ends early; `vae.command` prints each as one or two lines."""
+
+import re
+import signal
+
+LONG_WORD, LONG_LINE = 200, 1000  # letters of a message, beyond which its middle is left out
 
 
 class UserError(Exception):
@@ -7,3 +12,24 @@ class UserError(Exception):
 
 class RunError(Exception):
     """The command was right and the work failed (exit code 1). The message says what to do."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work (exit code 128 and its number). The message says what was saved."""
+
+    def __init__(self, number: int = signal.SIGINT, message: str = ""):
+        super().__init__(message or "interrupted; run the same command to go on")
+        self.number = int(number)
+
+
+def shortened(message: str) -> str:
+    """A message without the middle of what is very long: a user's value may be of any length."""
+    message = re.sub(rf"\S{{{LONG_WORD + 1},}}", lambda word: _cut(word[0], LONG_WORD), message)
+    return "\n".join(_cut(line, LONG_LINE) for line in message.split("\n"))
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    left = most // 2 - 20
+    return f"{text[:left]}...({len(text) - 2 * left:,} more)...{text[-left:]}"

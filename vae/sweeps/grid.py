@@ -16,18 +16,20 @@ import dataclasses
 import itertools
 import math
 import re
-import runpy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae.choices import nearest
+from vae.choices import nearest, shown
+from vae.config_files import grid
 from vae.errors import UserError
+from vae.rules import LARGEST
 
 Point = dict[str, Any]
 Grid = list[Point]
+MOST = 100_000  # points of a grid
 RANGE = re.compile(r"(log|linear)\(([^()]*)\)")
 
 
@@ -46,7 +48,13 @@ def sweep(key: str, values: Iterable[Any]) -> Grid:
 
 
 def product(grids: Iterable[Grid]) -> Grid:
-    """Every combination of one point of each grid; the last varies fastest."""
+    """Every combination of one point of each grid; the last varies fastest.
+
+    Raises:
+      UserError: a key is set twice, or there are more than MOST of them.
+    """
+    grids = list(grids)
+    _few(math.prod(map(len, grids)))
     return [_merge(points) for points in itertools.product(*grids)]
 
 
@@ -70,18 +78,27 @@ def chain(grids: Iterable[Grid]) -> Grid:
 
 def linear(low: float, high: float, num: int) -> list[float]:
     """`num` numbers from `low` to `high`, evenly spaced, both ends included."""
-    if num < 2:
-        raise UserError(f"a range needs at least 2 values, not {num}")
+    if not math.isfinite(high - low):
+        raise UserError(f"a range from {low:g} to {high:g} has no even steps")
+    if num < 2 or int(num) != num:
+        raise UserError(f"a range has 2 values or more, a whole number of them, not {num:g}")
+    _few(num)
     step = (high - low) / (num - 1)
+    num = int(num)
     return [_tidy(low + i * step) for i in range(num - 1)] + [high]
 
 
 def log(low: float, high: float, num: int) -> list[float]:
     """`num` numbers from `low` to `high`, each the same multiple of the one before."""
-    if not 0 < low < high:
+    if not 0 < low < high < math.inf:
         raise UserError(f"log({low:g}, {high:g}) needs 0 < low < high")
     inner = linear(math.log(low), math.log(high), num)[1:-1]
     return [low, *(_tidy(math.exp(x)) for x in inner), high]
+
+
+def _few(points: int) -> None:
+    if points > MOST:
+        raise UserError(f"a sweep has at most {MOST:,} points, not {shown(points)}")
 
 
 def _tidy(number: float) -> float:
@@ -115,32 +132,34 @@ def parse(text: str, config: ConfigDict) -> tuple[str, list[Any] | Range]:
     scale, inside = match.groups()
     try:
         low, high, *num = (float(part) for part in inside.split(","))
-        num = [int(n) for n in num]
-        assert len(num) <= 1 and low < high
-    except (ValueError, AssertionError):
+    except ValueError:
+        low, high, num = 1.0, 0.0, []
+    if len(num) > 1 or not low < high:
         raise UserError(
             f"--sweep={text}: a range is {scale}(low,high,count), or {scale}(low,high) for a search"
-        ) from None
-    if not num:
-        cast(key, low if isinstance(example, float) else int(low), example)
-        return key, Range(low, high, scale)
-    numbers = {"log": log, "linear": linear}[scale](low, high, num[0])
-    if isinstance(example, int):
-        numbers = list(dict.fromkeys(round(number) for number in numbers))
-    return key, [cast(key, number, example) for number in numbers]
+        )
+    if num:
+        numbers = {"log": log, "linear": linear}[scale](low, high, *num)
+        if isinstance(example, int):
+            numbers = list(dict.fromkeys(round(number) for number in numbers))
+        return key, [cast(key, number, example) for number in numbers]
+    log(low, high, 2) if scale == "log" else linear(low, high, 2)  # what no range can be
+    for end in (low, high):
+        whole = isinstance(example, int) and end.is_integer()
+        cast(key, int(end) if whole else end, example)
+    return key, Range(low, high, scale)
 
 
 def described(file: str) -> Grid:
     """The `get_sweep()` of a config file; an empty grid where it has none.
 
     Raises:
-      UserError: it does not return a grid.
+      UserError: it raises, or does not return a grid.
     """
-    found = runpy.run_path(file.split(":")[0]).get("get_sweep")
-    grid = found() if found else []
-    if not isinstance(grid, list) or not all(isinstance(point, dict) for point in grid):
+    found = grid(file)
+    if not isinstance(found, list) or not all(isinstance(point, dict) for point in found):
         raise UserError(f"get_sweep() of {file} does not return a list of {{key: value}}")
-    return grid
+    return found
 
 
 def points(parts: Sequence[tuple[str, list[Any] | Range]]) -> Grid:
@@ -163,11 +182,11 @@ def cast(key: str, value: Any, example: Any) -> Any:
       UserError: it is of another type.
     """
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return value if abs(value) > LARGEST else float(value)  # too large: its rule says so
     if isinstance(example, tuple) and isinstance(value, list | tuple):
         return tuple(value)
     if type(value) is not type(example):
-        raise UserError(f"the sweep sets {key}={value!r}, which is not like {example!r}")
+        raise UserError(f"the sweep sets {key}={shown(value)}, which is not like {example!r}")
     return value
 
 
@@ -186,7 +205,7 @@ def checked(grid: Grid, config: ConfigDict) -> Grid:
 def _example(config: ConfigDict, key: str) -> Any:
     known = dict(configs.flatten(config))
     if key not in known:
-        raise UserError(f"the sweep sets {key!r}, config has no such key{nearest(key, known)}")
+        raise UserError(f"the sweep sets {shown(key)}, config has no such key{nearest(key, known)}")
     return known[key]
 
 
@@ -207,5 +226,5 @@ def _literal(text: str, example: Any) -> Any:
         return text
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

@@ -53,7 +53,8 @@ def sweep(
 
     Raises:
       UserError: config, grid, data or directory are wrong; no trial has been touched.
-      RunError: trials failed, each named with its reason; or interrupted, with everything saved.
+      RunError: trials failed, each named with its reason.
+      Interrupted: by a signal; everything is saved.
     """
     if launcher not in LAUNCHERS:
         raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
@@ -126,7 +127,7 @@ def search(
       The sweep's directory.
 
     Raises:
-      UserError, RunError: as `sweep`.
+      UserError, RunError, Interrupted: as `sweep`.
     """
     from vae.sweeps import population
     from vae.sweeps.search import Study, largest_latent_size

@@ -53,7 +53,8 @@ class Populations:
 
         Raises:
           UserError: a config, its data or a directory are wrong.
-          RunError: interrupted, or a checkpoint could not be saved; all trials have saved.
+          RunError: a checkpoint could not be saved.
+          Interrupted: by a signal; all trials have saved.
         """
         # All are built before the first trains: what is wrong fails here, with nothing written.
         found = [(self._group(members), members) for members in groups(trials)]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import vae
 from vae import runs
+from vae.errors import Interrupted
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial
 
@@ -32,7 +33,7 @@ def run(
       slots: processes at a time; 0: one an accelerator, or one a core.
 
     Raises:
-      KeyboardInterrupt: Ctrl-C or SIGTERM; every process has saved.
+      KeyboardInterrupt: Ctrl-C, or SIGTERM (Interrupted); every process has saved.
     """
     visible = slots_of_machine(slots, len(trials))
     waiting = deque((trial, 1) for trial in trials)
@@ -66,7 +67,7 @@ def run(
 
 
 def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted(number)
 
 
 def slots_of_machine(slots: int, trials: int) -> list[dict[str, str]]:

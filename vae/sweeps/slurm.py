@@ -11,17 +11,16 @@ import hashlib
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import vae
 from vae.errors import UserError
+from vae.signals import sigterm_interrupts
 from vae.sweeps.slurm_task import Task, failure, last_line
 
 TRIAL = (sys.executable, "-P", "-m", "vae.sweeps.trial")  # the run directory follows
@@ -71,14 +70,15 @@ def run(
 
     Raises:
       UserError: no submitit, no Slurm, or Slurm refuses the array.
-      KeyboardInterrupt: Ctrl-C or SIGTERM; the array is cancelled, and running trials have saved.
+      KeyboardInterrupt: Ctrl-C, or SIGTERM (Interrupted); the array is cancelled, and running
+        trials have saved.
     """
     folder = folder.resolve()
     name = _name(folder)
     executor = _executor(options, folder, name, len(workdirs))
     reasons: dict[Path, str] = {}
     _cancel(name)
-    with _sigterm_interrupts():
+    with sigterm_interrupts():
         try:
             todo = list(workdirs)
             for last in (False, True):
@@ -200,21 +200,3 @@ def _cancel(name: str) -> None:
         if set(left) != {"COMPLETING"}:
             subprocess.run(command)
         time.sleep(1.0)
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, so that it too cancels the array; not in a thread, which cannot."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vae.distributed import agree
-from vae.errors import RunError
+from vae.errors import Interrupted
 from vae.training.engine import Population, Single
 from vae.training.state import zero_sums
 from vae.training.trial import Trial
@@ -43,16 +43,17 @@ class Loop:
         """Until every trial has ended.
 
         Raises:
-          RunError: interrupted (all is saved), or a checkpoint could not be saved.
+          Interrupted: by a signal; all is saved.
+          RunError: a checkpoint could not be saved.
           UserError: a trial's directory is not for it.
         """
         with _signals() as signals:
             try:
                 while self._fill():
                     self._shrink()
-                    counts, stop = self._counts(len(signals))
-                    if stop:
-                        self._interrupt()
+                    counts, signalled = self._counts(signals[0] if signals else 0)
+                    if signalled:
+                        self._interrupt(signalled)
                     self._call(counts)
                     for slot in list(counts):
                         self._visit(slot)
@@ -94,16 +95,17 @@ class Loop:
             self._steps = {new: self._steps[old] for new, old in moved.items()}
             self.engine, self._warm = smaller, False
 
-    def _counts(self, signals: int) -> tuple[Mapping[int, int], bool]:
-        """Steps of the next call for each slot: to its next visit, at most about CALL_SECONDS."""
+    def _counts(self, signalled: int) -> tuple[Mapping[int, int], int]:
+        """Steps of the next call for each slot: to its next visit, at most about CALL_SECONDS; and
+        the signal that has come, 0 where none has."""
         affordable = max(1, int(self.rate * CALL_SECONDS)) if self.rate else 8
         most = min(affordable, self.engine.most)
         counts = {
             slot: min(trial.steps_to_visit(self._steps[slot]), most)
             for slot, trial in self.running.items()
         }
-        agreed = agree(np.array([*counts.values(), signals]))  # clocks differ between processes
-        return dict(zip(counts, map(int, agreed[:-1]), strict=True)), bool(agreed[-1])
+        agreed = agree(np.array([*counts.values(), signalled]))  # clocks differ between processes
+        return dict(zip(counts, map(int, agreed[:-1]), strict=True)), int(agreed[-1])
 
     def _call(self, counts: Mapping[int, int]) -> None:
         began = time.perf_counter()
@@ -146,14 +148,15 @@ class Loop:
             trial.progress.end(trial)
         self.ended(trial)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, number: int) -> None:
         for slot, trial in self.running.items():
             trial.pause(self.engine.get(slot))
         if self.engine.size == 1:
             where = f"step {self._steps[0]} of {self.running[0].total}"
         else:
             where = f"{len(self.running)} runs under way, {len(self.waiting)} not begun"
-        raise RunError(f"interrupted and saved at {where}; run the same command to go on")
+        message = f"interrupted and saved at {where}; run the same command to go on"
+        raise Interrupted(number, message)
 
 
 @contextmanager

@@ -36,9 +36,7 @@ def group_key(config: ConfigDict) -> str:
     """
     fixed = dict(configs.flatten(config))
     fixed["train.ema"] = config.train.ema > 0
-    traced = ["seed"] + ["model.latent_size"] * maskable(config)
-    for group in ("objective", "optimizer"):
-        traced += [f"{group}.{key}" for key, v in config[group].items() if isinstance(v, float)]
+    traced = ["seed", *configs.TRACED] + ["model.latent_size"] * maskable(config)
     kept = {k: v for k, v in fixed.items() if k not in traced and not k.startswith(HOST)}
     return json.dumps(kept, sort_keys=True)
 
@@ -107,7 +105,8 @@ class Group:
 
         Raises:
           UserError: a directory holds another run.
-          RunError: interrupted with everything saved, or a checkpoint could not be saved.
+          Interrupted: by a signal; everything is saved.
+          RunError: a checkpoint could not be saved.
         """
         progress = progress or Silent()
         trials = [self._trial(config, path, progress, until) for config, path in members]

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vae import models
+from vae import config as configs
+from vae import models, rules
 from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
@@ -94,9 +95,10 @@ def check_scale(dataset: Dataset) -> None:
 def hyperparameters(config: ConfigDict) -> Hyper:
     """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
     averaged weights, the number of latents and the seed."""
-    values = {**config.objective, **config.optimizer, "ema": config.train.ema}
-    values["latent_size"] = float(config.model.latent_size)
-    numbers = {k: np.float32(v) for k, v in values.items() if isinstance(v, float)}
+    found = dict(configs.flatten(config))
+    values = {key.rpartition(".")[2]: found[key] for key in configs.TRACED}
+    values |= {"ema": config.train.ema, "latent_size": config.model.latent_size}
+    numbers = {name: np.float32(value) for name, value in values.items()}
     return numbers | {"seed": np.uint32(config.seed)}
 
 
@@ -128,6 +130,12 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
     objectives.check(config, len(train))
     # Traces model and objective: what cannot be built fails here.
     terms = objectives.terms(config, model, chosen, hyperparameters(config), shape)
+    steps_per_epoch = order.steps_per_epoch(len(train), config.train.batch_size)
+    if config.train.epochs * steps_per_epoch > rules.MOST:
+        raise UserError(
+            f"train.epochs={config.train.epochs} of {steps_per_epoch:,} steps each is more than "
+            f"the {rules.MOST:,} steps that a run counts: train for fewer"
+        )
     return Program(
         model=model,
         objective=chosen,
@@ -136,7 +144,7 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         beta_schedule=config.objective.beta_schedule,
         learning_rate_schedule=config.optimizer.schedule,
         num_examples=len(train),
-        steps_per_epoch=order.steps_per_epoch(len(train), config.train.batch_size),
+        steps_per_epoch=steps_per_epoch,
         epochs=config.train.epochs,
         binarize=kind == "binary" and dataset.kind == "grey",
         levels=dataset.grey_levels,

@@ -32,7 +32,8 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
 
     Raises:
       UserError: config, data or directory are wrong; nothing has been written.
-      RunError: the run diverged, was interrupted, or could not be saved; says how to go on.
+      RunError: the run diverged or could not be saved; says how to go on.
+      Interrupted: by a signal; it is saved.
     """
     configs.check(config)
     parallel = setup.resolve_parallel(config)

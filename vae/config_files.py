@@ -1,0 +1,142 @@
+"""What `--config` names: a Python file with a get_config(), or the config.json of a run.
+
+A Python file is the user's program. Whatever it does, what comes of it here is a config, a sweep
+or a UserError of one line that names the file and its line.
+"""
+
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vae import config as configs
+from vae.command import ROOT
+from vae.errors import UserError
+
+ABSENT = object()
+
+
+def load(text: str) -> ConfigDict:
+    """The config of FILE, or of FILE:ARGUMENT, which goes to its get_config(); or of a run.
+
+    Returns:
+      The config, locked: every key is there and has no other beside it. Values are not yet checked.
+
+    Raises:
+      UserError: it cannot be read, or is no config.
+    """
+    path, arguments = located(text)
+    if path.suffix == ".json":
+        try:
+            found = configs.completed(configs.from_json(path.read_text()))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"--config={text} is not a run's config ({error})") from None
+    else:
+        found = call(path, "get_config", arguments)
+        if found is ABSENT:
+            raise UserError(f"--config={text} has no get_config()")
+        if not isinstance(found, Mapping | ConfigDict):
+            kind = "None" if found is None else f"a value of type {type(found).__name__}"
+            raise UserError(f"get_config() of {path} returned {kind}: it returns a ConfigDict")
+    try:
+        found = ConfigDict(found)
+        configs.check_keys(list(_keys(found)))
+    except UserError as error:
+        raise UserError(f"--config={text}: {error}") from None
+    except Exception as error:  # a key that is no text, a group that holds itself
+        raise UserError(f"--config={text} is no config ({said(error)})") from None
+    return found.lock()
+
+
+def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
+    """Dotted keys, without asking for values: one may be a placeholder for an override."""
+    for name, value in config.items(preserve_field_references=True):
+        if isinstance(value, ConfigDict):
+            yield from _keys(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def readable(config: ConfigDict, text: str) -> None:
+    """Raises UserError where a value cannot be had: of a placeholder, or a reference that fails."""
+    try:
+        dict(configs.flatten(config))
+    except Exception as error:
+        raise UserError(f"--config={text} has a value that cannot be had: {said(error)}") from None
+
+
+def grid(text: str) -> Any:
+    """What get_sweep() of a config file returns; an empty list where it has none."""
+    path, _ = located(text)
+    found = ABSENT if path.suffix == ".json" else call(path, "get_sweep")
+    return [] if found is ABSENT else found
+
+
+def located(text: str) -> tuple[Path, list[str]]:
+    """The file that `--config` names, and the arguments of its get_config().
+
+    Raises:
+      UserError: there is no such file.
+    """
+    path, colon, argument = Path(text), "", ""
+    if not path.exists():
+        name, colon, argument = text.partition(":")
+        path = Path(name)
+    if (path / "config.json").is_file():
+        path = path / "config.json"
+    if not path.exists():
+        raise UserError(f"--config={path}: there is no such file")
+    if not path.is_file():
+        kind = "a folder, and no run's" if path.is_dir() else "not an ordinary file"
+        raise UserError(f"--config={path} is {kind}")
+    if colon and path.suffix == ".json":
+        raise UserError(f"--config={text}: a run's config takes no argument")
+    return path, [argument] if colon else []
+
+
+def call(path: Path, name: str, arguments: Any = ()) -> Any:
+    """Runs a Python file and returns what its function returns; ABSENT where it has none.
+
+    Raises:
+      UserError: the file, or the function, raises or exits.
+    """
+    if str(ROOT) not in sys.path:  # config files import `configs` from there
+        sys.path.insert(0, str(ROOT))
+    module = ModuleType("config_config")  # as config_flags names it
+    module.__file__ = str(path)
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        function = getattr(module, name, ABSENT)
+        return ABSENT if function is ABSENT else function(*arguments)
+    except SystemExit as error:
+        raise UserError(f"{where(path, error)} calls sys.exit({error.code!r})") from error
+    except Exception as error:
+        raise UserError(f"{where(path, error)}: {said(error)}") from error
+    finally:
+        if before is None:
+            sys.modules.pop(module.__name__, None)
+        else:
+            sys.modules[module.__name__] = before
+
+
+def where(path: Path, error: BaseException) -> str:
+    """The file, and the last line of it that the error went through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+             if frame.filename == str(path)]  # fmt: skip
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines = [error.lineno]
+    return f"{path}, line {lines[-1]}" if lines and lines[-1] else str(path)
+
+
+def said(error: BaseException) -> str:
+    """An exception in one line, also where its own text cannot be had."""
+    if isinstance(error, UserError):
+        return str(error)
+    lines = traceback.format_exception_only(error)[-1].strip().splitlines()
+    return lines[0] if lines else type(error).__name__

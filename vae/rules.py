@@ -1,0 +1,89 @@
+"""What a value of a config may be: each rule says what a wrong one should have been."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from vae.choices import nearest
+
+Rule = Callable[[Any], str | None]  # a value -> what it should have been, or None where it is right
+
+MOST = 2**31 - 1  # of a whole number: what 32 bits hold
+LARGEST = 3.4028234e38  # of a real number: what float32 holds
+SMALLEST = 1.1754944e-38  # above 0: what float32 holds and processors do not take for 0
+
+
+def whole(least: int, most: int = MOST) -> Rule:
+    def rule(value: Any) -> str | None:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            return f"a whole number of at least {least}"
+        return None if value <= most else f"a whole number of at most {most:,}"
+
+    return rule
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """A real number; a whole one will do. With `open_low`, above `low`."""
+
+    low: float
+    high: float = LARGEST
+    open_low: bool = False
+
+    def __call__(self, value: Any) -> str | None:
+        least = f"above {self.low:g}" if self.open_low else f"at least {self.low:g}"
+        most = f" and at most {self.high:g}" if self.high < LARGEST else ""
+        if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+            return f"a number {least}{most}"
+        if value > self.high and value != math.inf:
+            return f"a number of at most {self.high:g}"
+        if self.open_low and self.low < value < self.low + SMALLEST:
+            return f"a number of at least {self.low + SMALLEST:g}: a smaller one counts as 0"
+        fits = self.low <= value <= self.high and not (self.open_low and value == self.low)
+        return None if fits else f"a number {least}{most}"
+
+
+def wholes(value: Any) -> str | None:
+    items = value if isinstance(value, tuple | list) else (0,)
+    wrong = next(filter(None, map(whole(1), items)), "").removeprefix("a whole number ")
+    return f"a list of whole numbers, each {wrong}, such as (200, 200)" if wrong else None
+
+
+def some_wholes(value: Any) -> str | None:
+    empty = isinstance(value, tuple | list) and not value
+    return "a list of at least one whole number" if empty else wholes(value)
+
+
+def some_of(*names: str) -> Rule:
+    def rule(value: Any) -> str | None:
+        items = value if isinstance(value, tuple | list) else (value,)
+        wrong = [item for item in items if item not in names]
+        if isinstance(value, tuple | list) and not wrong:
+            return None
+        near = nearest(wrong[0], names) if wrong else ""
+        return f"a list of some of: {', '.join(names)}, such as ({names[0]!r},){near}"
+
+    return rule
+
+
+def text(value: Any) -> str | None:
+    return None if isinstance(value, str) else "text"
+
+
+def flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def one_of(*names: str) -> Rule:
+    def rule(value: Any) -> str | None:
+        if isinstance(value, str) and value in names:
+            return None
+        return f"one of: {', '.join(names)}{nearest(value, names)}"
+
+    return rule
+
+
+fraction = Number(0.0, 1.0)
+length = Number(0.0)
+above_zero = Number(0.0, open_low=True)
