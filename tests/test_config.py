@@ -1,12 +1,18 @@
 import importlib
+import math
 import pathlib
+import re
 
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from configs import base
 from vae import config as configs
 from vae import runs
 from vae.errors import UserError
+from vae.rules import Number
+from vae.training import setup
 
 FILES = sorted(p.stem for p in (pathlib.Path(__file__).parent.parent / "configs").glob("[a-z]*.py"))
 
@@ -59,6 +65,62 @@ def test_wrong_values_name_the_key(key, value, words):
     with pytest.raises(UserError, match=words) as caught:
         configs.check(config)
     assert key in str(caught.value) and len(str(caught.value).splitlines()) <= 2
+
+
+REAL = [key for key, rule in configs.RULES.items() if isinstance(rule, Number)]
+WHOLE = [
+    key for key, value in configs.flatten(base.get_config())
+    if isinstance(value, int) and not isinstance(value, bool)
+]  # fmt: skip
+
+
+HUGE = {"1e12": 10**12, "1e400": 10**400, "-1e400": -(10**400), "5000 digits": 10**5000,
+        "1e308": 1e308, "-1e308": -1e308, "1e-300": 1e-300}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", HUGE)
+def test_a_number_of_any_size_is_taken_as_it_is_or_refused(size):
+    """What is taken is a finite number for a compiled program too."""
+    value = HUGE[size]
+    for key in [*REAL, *WHOLE]:
+        values = base.get_config().to_dict()
+        group, _, name = key.rpartition(".")
+        (values[group] if group else values)[name] = value
+        config = ConfigDict(values)
+        try:
+            configs.check(config)
+        except UserError as error:
+            assert key in str(error) and re.search("should be|never reaches|ignores it", str(error))
+            continue
+        assert key in REAL and abs(value) <= 3.5e38
+        if key in configs.TRACED:
+            traced = setup.hyperparameters(config)[name]
+            np.testing.assert_allclose(traced, value, rtol=1e-6, atol=1e-38)
+        assert configs.from_json(configs.to_json(config))[group][name] == value
+
+
+def test_numbers_of_a_compiled_program_are_the_real_ones_of_objective_and_optimizer():
+    config = base.get_config()
+    real = {k: v for group in ("objective", "optimizer") for k, v in config[group].items()
+            if isinstance(v, float)}  # fmt: skip
+    traced = setup.hyperparameters(config)
+    assert {name: float(traced[name]) for name in real} == {
+        name: float(np.float32(value)) for name, value in real.items()
+    }
+    assert set(traced) - set(real) == {"ema", "latent_size", "seed"}
+    with config.ignore_type():
+        config.objective.beta = 4  # as a file written by hand has it
+    assert setup.hyperparameters(config)["beta"] == np.float32(4.0)
+    config.seed = 2**32 - 1
+    configs.check(config)
+    assert setup.hyperparameters(config)["seed"] == 2**32 - 1
+
+
+@pytest.mark.parametrize("key", ["train.epochs", "objective.beta", "data.kind", "model.hidden",
+                                 "eval.metrics", "data.stream", "data.name"])  # fmt: skip
+def test_a_value_of_any_type_is_refused_by_its_rule(key):
+    for value in (10**5000, -math.inf, object(), ["x"] * 9, [10**5000], b"x", {1: 2}, None):
+        assert isinstance(configs.RULES[key](value), str), (key, type(value))
 
 
 def test_unknown_keys_are_errors_that_name_the_nearest():

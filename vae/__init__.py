@@ -22,11 +22,14 @@ __version__ = "0.1.0"
 __all__ = ["evaluate", "load", "sweep", "train"]
 
 
-def train(config: "ConfigDict", workdir: str | None = None) -> str:
-    """Trains the config, resuming what `workdir` already holds; returns the run directory."""
+def train(config: "ConfigDict", workdir: str | None = None, extend: bool = False) -> str:
+    """Trains the config, resuming what `workdir` already holds; returns the run directory.
+
+    `train.epochs` may have grown since; where the result depends on the length, `extend` must say
+    so."""
     from vae.training.train import train
 
-    return train(config, workdir)
+    return train(config, workdir, extend)
 
 
 def evaluate(

@@ -15,7 +15,7 @@ def train(values: Any) -> None:
     from vae.distributed import initialize
 
     initialize(values.coordinator, values.num_processes, values.process_id)
-    vae.train(values.config, values.workdir)
+    vae.train(values.config, values.workdir, values.extend)
 
 
 def evaluate(values: Any) -> None:
@@ -83,6 +83,7 @@ def sweep(values: Any) -> None:
         values.slots,
         slurm_options(values),
         values.dry_run,
+        values.extend,
     )
 
 
@@ -136,6 +137,9 @@ def quickstart(values: Any) -> None:
     quickstart(values.workdir)
 
 
+EXTEND = Flag(
+    "extend", "go on with more train.epochs where a schedule depends on their number", False
+)
 WORKDIR = Flag("workdir", "run directory", required=True)
 VERBS = {
     "prepare": Verb(
@@ -151,6 +155,7 @@ VERBS = {
         "train a config, resuming if the run directory holds the same config",
         (
             Flag("workdir", "run directory; by default runs/ and a name made from the config"),
+            EXTEND,
             Flag("coordinator", "host:port of process 0, for several processes outside Slurm"),
             Flag("num_processes", "number of processes, with --coordinator", kind=int),
             Flag("process_id", "number of this process, with --coordinator", kind=int),
@@ -164,6 +169,7 @@ VERBS = {
             Flag("sweep", "KEY=V1,V2,... or KEY=log(LOW,HIGH,COUNT); repeat it for a product", ()),
             Flag("seeds", "seeds of each point, counted from the config's", 1),
             Flag("workdir", "sweep directory; by default runs/ and a name made from the sweep"),
+            EXTEND,
             Flag("launcher", "population, processes or slurm", "population"),
             Flag("slots", "trials at a time; 0: as many as fit", 0),
             Flag("search", "tpe or random: search the space that --sweep gives, with Optuna"),

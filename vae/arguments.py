@@ -8,6 +8,7 @@ ends them, `--undefok=a,b` names some that may be unknown.
 import enum
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ DEFINE = {
     str: flags.DEFINE_string,
     tuple: flags.DEFINE_multi_string,
 }
+OVERRIDE = re.compile(r"(no)?config\.")  # of a flag that sets a key of the config
 DEBUGGERS = ("run_with_pdb", "pdb_post_mortem", "run_with_profiling", "profile_file")
 LOGGING = ("logtostderr", "alsologtostderr", "log_dir", "verbosity", "logger_levels",
            "stderrthreshold", "showprefixforinfo")  # fmt: skip
@@ -101,13 +103,11 @@ def parse(
     """
     values = _defined(verb, shared)
     arguments = _expanded(values, arguments)
-    unknown = _names(_read(name, values, arguments, known_only=True))
-    if any(not key.startswith(("config.", "noconfig.")) for key in unknown):
-        _with_jax(values)
+    overrides = _check_unknown(name, values, arguments, verb.config)
     config_file, config = None, None
     if verb.config:
         config_file = values["config"].value
-        config = _with_overrides(name, values, arguments, unknown)
+        config = _with_overrides(name, values, overrides)
     values.unparse_flags()
     rest = _read(name, values, arguments)
     found = {flag.name: values[flag.name].value for flag in verb.flags}
@@ -187,16 +187,35 @@ def _read(
     """What is left once the flags are read; with `known_only`, unknown flags too."""
     try:
         return values([name, *arguments], known_only)[1:]
-    except flags.UnrecognizedFlagError as error:
+    except flags.UnrecognizedFlagError as error:  # of a key that is there, and not boolean
         flag = error.flagname
-        if flag.startswith("noconfig."):
-            raise UserError(f"--{flag}: only a key that is True or False takes a no") from None
-        mine = [key for key in values if values.find_module_defining_flag(key) == __name__]
-        raise UserError(
-            f"{name} has no flag --{flag}{nearest(flag, mine)}: see {name} --help"
-        ) from None
+        raise UserError(f"--{flag}: only a key that is True or False takes a no") from None
     except flags.Error as error:
         raise UserError(_last_line(error)) from None
+
+
+def _check_unknown(
+    name: str, values: flags.FlagValues, arguments: Sequence[str], config: bool
+) -> list[str]:
+    """Adds JAX's flags where one may be meant; the overrides of config keys among arguments.
+
+    Raises:
+      UserError: a flag, or a key of the config, that does not exist.
+    """
+    left = _names(_read(name, values, arguments, known_only=True))
+
+    def unknown(left: list[str]) -> list[str]:
+        return [flag for flag in left if not (config and OVERRIDE.match(flag))]
+
+    if unknown(left):
+        _with_jax(values)
+        values.unparse_flags()
+        left = _names(_read(name, values, arguments, known_only=True))
+    for flag in unknown(left):
+        mine = [key for key in values if values.find_module_defining_flag(key) == __name__]
+        asked = f"{name or 'vae'} has no flag --{flag}{nearest(flag, mine)}"
+        raise UserError(f"{asked}: see {name} --help".replace("  ", " "))
+    return [f"--{flag}" for flag in left]
 
 
 def _names(left: Iterable[str]) -> list[str]:
@@ -211,9 +230,7 @@ def _names(left: Iterable[str]) -> list[str]:
     return names
 
 
-def _with_overrides(
-    name: str, values: flags.FlagValues, arguments: Sequence[str], unknown: Sequence[str]
-) -> Any:
+def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str]) -> Any:
     """The config that --config names; defines the flags `--config.a.b`, which write into it."""
     file = values["config"].value
     if not file:
@@ -223,13 +240,11 @@ def _with_overrides(
     from vae.config import RULES
     from vae.config_files import load
 
-    for key in unknown:
-        prefix, _, key = key.partition(".")
-        if prefix in ("config", "noconfig") and key not in RULES:
+    for override in overrides:
+        key = override.partition(".")[2]
+        if key not in RULES:
             raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
     config = load(file)
-    overrides = [argument for argument in arguments if argument.lstrip("-").startswith(
-                 ("config.", "noconfig.")) and argument.startswith("-")]  # fmt: skip
     defined = flags.FlagValues()
     config_flags.DEFINE_config_dict("config", config, flag_values=defined, sys_argv=overrides)
     for key in set(defined) - {"config"}:

@@ -238,14 +238,21 @@ def to_json(config: ConfigDict) -> str:
 
 
 def from_json(text: str) -> ConfigDict:
-    """The inverse of `to_json`; lists become tuples again."""
+    """The inverse of `to_json`; lists become tuples again.
+
+    Raises:
+      ValueError: the text is not a config's.
+    """
 
     def tuples(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: tuples(item) for key, item in value.items()}
         return tuple(value) if isinstance(value, list) else value
 
-    return ConfigDict(tuples(json.loads(text))).lock()
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("not a mapping of keys to values")
+    return ConfigDict(tuples(found)).lock()
 
 
 # Keys whose default leaves older runs as they were.

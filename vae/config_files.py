@@ -45,15 +45,15 @@ def load(text: str) -> ConfigDict:
     try:
         found = ConfigDict(found)
         configs.check_keys(list(_keys(found)))
+        return found.lock()
     except UserError as error:
         raise UserError(f"--config={text}: {error}") from None
-    except Exception as error:  # a key that is no text, a group that holds itself
+    except Exception as error:  # a key that is no text, a group in itself, a value not to be had
         raise UserError(f"--config={text} is no config ({said(error)})") from None
-    return found.lock()
 
 
 def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
-    """Dotted keys, without asking for values: one may be a placeholder for an override."""
+    """Dotted keys, without asking for values."""
     for name, value in config.items(preserve_field_references=True):
         if isinstance(value, ConfigDict):
             yield from _keys(value, f"{prefix}{name}.")
@@ -62,14 +62,14 @@ def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
 
 
 def readable(config: ConfigDict, text: str) -> None:
-    """Raises UserError where a value cannot be had: of a placeholder, or a reference that fails."""
+    """Raises UserError where a value cannot be had: a reference to others may fail."""
     try:
         dict(configs.flatten(config))
     except Exception as error:
         raise UserError(f"--config={text} has a value that cannot be had: {said(error)}") from None
 
 
-def grid(text: str) -> Any:
+def get_sweep(text: str) -> Any:
     """What get_sweep() of a config file returns; an empty list where it has none."""
     path, _ = located(text)
     found = ABSENT if path.suffix == ".json" else call(path, "get_sweep")

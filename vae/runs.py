@@ -18,7 +18,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import npz
+from vae import lengths, npz
 from vae.errors import UserError
 from vae.npz import replacing
 
@@ -70,8 +70,14 @@ def read_config(workdir: Path) -> ConfigDict:
     return config
 
 
-def claim(workdir: Path, config: ConfigDict) -> None:
+def claim(workdir: Path, config: ConfigDict, extend: bool = False) -> None:
     """Writes `config` into a new run directory, or checks it against the one that is there.
+
+    A run may go on for longer: that is noted in environment.json, and what was measured of it is
+    put aside.
+
+    Args:
+      extend: see `lengths.goes_on`.
 
     Raises:
       UserError: the directory holds another config (the difference is shown), or files that are
@@ -79,15 +85,39 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     """
     path = workdir / "config.json"
     if path.exists():
-        lines = configs.difference(config, read_config(workdir))
-        if lines:
-            raise UserError(
-                f"{workdir} holds a run with another config: {'; '.join(lines)}\n"
-                "use another --workdir, or delete that one to start afresh"
-            )
+        before = read_config(workdir)
+        longer = lengths.goes_on(f"{workdir} holds a run", config, before, extend)
+        if longer:
+            _extend(workdir, before.train.epochs, longer)
     elif any(item.name != "lock" for item in workdir.iterdir()):
         raise UserError(f"{workdir} holds other files and no config.json: use another --workdir")
     write_atomic(path, configs.to_json(config))
+
+
+def _extend(workdir: Path, epochs: int, longer: str) -> None:
+    """Before the longer config is there: whatever is cut short here is done again, and no more."""
+    found = _environment_of(workdir)
+    if longer not in found.get("extended", []):
+        found["extended"] = [*found.get("extended", []), longer]
+        write_json(workdir / "environment.json", found)
+    measured = workdir / "evaluation.json"
+    if measured.exists():
+        measured.replace(workdir / f"evaluation_{epochs}_epochs.json")
+
+
+def _environment_of(workdir: Path) -> dict[str, Any]:
+    """What environment.json holds; nothing where it is missing or damaged: a launch mends it."""
+    try:
+        found = read_json(workdir / "environment.json")
+    except UserError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_environment(workdir: Path) -> None:
+    """Writes environment.json of this launch, and of earlier ones how the run was made longer."""
+    kept = {key: v for key, v in _environment_of(workdir).items() if key == "extended"}
+    write_json(workdir / "environment.json", environment() | kept)
 
 
 @contextmanager

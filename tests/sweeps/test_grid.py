@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -63,11 +64,41 @@ def test_flags_are_read_as_the_type_of_their_key(text, key, values):
         ("objective.beta=log(1,2,3,4)", "a range is log"),
         ("objective.beta=log(4,2,3)", "a range is log"),
         ("optimizer.name=log(1,2,3)", "not like 'adam'"),
+        ("objective.beta=log(1,2,inf)", "at most 100,000 points"),
+        ("objective.beta=log(1,2,nan)", "a whole number of them"),
+        ("objective.beta=log(1,2,1e12)", "at most 100,000 points"),
+        ("objective.beta=log(1,2,2.5)", "a whole number of them"),
+        ("objective.beta=log(1,2,-3)", "2 values or more"),
+        ("objective.beta=linear(1,2,1)", "2 values or more"),
+        ("objective.beta=log(1,inf,3)", "both finite"),
+        ("objective.beta=log(0,1)", "0 < low"),
+        ("objective.beta=log(nan,1,3)", "a range is log"),
+        ("objective.beta=linear(-1e308,1e308,3)", "no even steps"),
+        ("objective.beta=linear(1,inf)", "no even steps"),
+        ("model.latent_size=linear(2.5,8)", "latent_size=2.5, which is not like 3"),
+        ("data.stream=linear(0,1,2)", "not like False"),
+        ("objective.beta=log()", "a range is log"),
+        ("model.hidden=" + "(" * 5000, "not like"),
+        ("model.latent_size={[]:1}", "not like 3"),
     ],
 )
 def test_wrong_flags_say_what_would_be_right(text, words):
-    with pytest.raises(UserError, match=words.replace("(", r"\(")):
+    with pytest.raises(UserError, match=re.escape(words)):
         points([parse(text, small_config())])
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400", "1e308", "1" + "0" * 5000])
+def test_a_number_of_any_size_in_a_sweep_is_refused_by_its_rule(number):
+    with pytest.raises(UserError, match="objective.beta=.* (should be a number|is not like)"):
+        plan.plan(small_config(), points([parse(f"objective.beta={number}", small_config())]))
+
+
+def test_a_sweep_of_too_many_points_is_refused_before_they_are_made():
+    thousand = sweep("a", range(1000)), sweep("b", range(1000))
+    with pytest.raises(UserError, match="at most 100,000 points, not 1000000"):
+        product(thousand)
+    with pytest.raises(UserError, match="at most 100,000 points"):
+        plan.plan(small_config(), [{"objective.beta": 1.0}], seeds=10**20)
 
 
 def test_a_range_without_a_count_is_for_searches():
@@ -127,3 +158,5 @@ def test_a_config_file_describes_its_sweep(tmp_path):
     file.write_text("def get_sweep():\n    return {'seed': 1}\n")
     with pytest.raises(UserError, match="does not return"):
         grid.described(str(file))
+    file.write_text("def get_config():\n    return None\n")
+    assert grid.described(str(file)) == []

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import runs
+from vae import lengths, runs
 from vae.errors import UserError
 from vae.reports import summary
 from vae.sweeps.plan import Trial
@@ -25,8 +25,16 @@ class SweepDirectory:
     adds (a process that died, a trial that a search pruned) is kept in sweep.json.
     """
 
-    def __init__(self, path: Path, config: ConfigDict, launcher: str, metric: str = ""):
+    def __init__(
+        self,
+        path: Path,
+        config: ConfigDict,
+        launcher: str,
+        metric: str = "",
+        extend: bool = False,
+    ):
         self.path, self.config, self.launcher, self.metric = path, config, launcher, metric
+        self.extend = extend
         self.trials: list[Trial] = []
         self._known: set[str] = set()  # names of the trials that are there
         self._notes: dict[str, tuple[str, str]] = {}  # name -> (state, reason), beside the run's
@@ -37,11 +45,12 @@ class SweepDirectory:
             raise UserError(f"{path} holds other files and no sweep.json: use another --workdir")
 
     def _check(self, found: dict[str, Any]) -> None:
-        lines = configs.difference(self.config, configs.from_json(json.dumps(found["config"])))
-        if lines:
+        theirs = configs.from_json(json.dumps(found["config"]))
+        longer = lengths.goes_on(f"{self.path} holds a sweep", self.config, theirs, self.extend)
+        if longer and self.metric:
             raise UserError(
-                f"{self.path} holds a sweep of another config: {'; '.join(lines)}\n"
-                "use another --workdir, or delete that one to start afresh"
+                f"{self.path} holds a search with {longer}: a search compares trials of one "
+                "length\nuse another --workdir"
             )
         self._known = {trial["name"] for trial in found["trials"]}
         for trial in found["trials"]:
@@ -73,8 +82,18 @@ class SweepDirectory:
         """
         workdir = self.workdir(trial)
         with runs.locked(workdir):
-            runs.claim(workdir, trial.config)
+            runs.claim(workdir, trial.config, self.extend)
         return workdir
+
+    def take(self, trials: Sequence[Trial]) -> None:
+        """Claims what is there of trials, some of which may go on for longer.
+
+        Raises:
+          UserError: one of them may not, or is in use.
+        """
+        for trial in trials:
+            if (self.workdir(trial) / "config.json").exists():
+                self.claim(trial)
 
     def state(self, trial: Trial) -> tuple[str, str]:
         """("done" | "failed" | "pruned" | "pending", the reason of a failure)."""

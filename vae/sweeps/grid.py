@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from vae import config as configs
 from vae.choices import nearest, shown
-from vae.config_files import grid
+from vae.config_files import get_sweep
 from vae.errors import UserError
 from vae.rules import LARGEST
 
@@ -54,7 +54,7 @@ def product(grids: Iterable[Grid]) -> Grid:
       UserError: a key is set twice, or there are more than MOST of them.
     """
     grids = list(grids)
-    _few(math.prod(map(len, grids)))
+    few(math.prod(map(len, grids)))
     return [_merge(points) for points in itertools.product(*grids)]
 
 
@@ -80,9 +80,9 @@ def linear(low: float, high: float, num: int) -> list[float]:
     """`num` numbers from `low` to `high`, evenly spaced, both ends included."""
     if not math.isfinite(high - low):
         raise UserError(f"a range from {low:g} to {high:g} has no even steps")
-    if num < 2 or int(num) != num:
-        raise UserError(f"a range has 2 values or more, a whole number of them, not {num:g}")
-    _few(num)
+    few(num)
+    if not num >= 2 or num != int(num):
+        raise UserError(f"a range has 2 values or more, a whole number of them, not {shown(num)}")
     step = (high - low) / (num - 1)
     num = int(num)
     return [_tidy(low + i * step) for i in range(num - 1)] + [high]
@@ -91,12 +91,13 @@ def linear(low: float, high: float, num: int) -> list[float]:
 def log(low: float, high: float, num: int) -> list[float]:
     """`num` numbers from `low` to `high`, each the same multiple of the one before."""
     if not 0 < low < high < math.inf:
-        raise UserError(f"log({low:g}, {high:g}) needs 0 < low < high")
+        raise UserError(f"log({low:g}, {high:g}) needs 0 < low < high, both finite")
     inner = linear(math.log(low), math.log(high), num)[1:-1]
     return [low, *(_tidy(math.exp(x)) for x in inner), high]
 
 
-def _few(points: int) -> None:
+def few(points: float) -> None:
+    """Raises UserError where a sweep would have more than MOST points."""
     if points > MOST:
         raise UserError(f"a sweep has at most {MOST:,} points, not {shown(points)}")
 
@@ -156,7 +157,7 @@ def described(file: str) -> Grid:
     Raises:
       UserError: it raises, or does not return a grid.
     """
-    found = grid(file)
+    found = get_sweep(file)
     if not isinstance(found, list) or not all(isinstance(point, dict) for point in found):
         raise UserError(f"get_sweep() of {file} does not return a list of {{key: value}}")
     return found
@@ -182,7 +183,9 @@ def cast(key: str, value: Any, example: Any) -> Any:
       UserError: it is of another type.
     """
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) > LARGEST else float(value)  # too large: its rule says so
+        if abs(value) > LARGEST:
+            raise UserError(f"{key}={shown(value)} should be a number of at most {LARGEST:g}")
+        return float(value)
     if isinstance(example, tuple) and isinstance(value, list | tuple):
         return tuple(value)
     if type(value) is not type(example):

@@ -35,6 +35,7 @@ def sweep(
     slots: int = 0,
     cluster: slurm.Options | None = None,
     dry_run: bool = False,
+    extend: bool = False,
 ) -> str:
     """Runs every trial of a grid that is not done yet, evaluates, and reports.
 
@@ -47,6 +48,7 @@ def sweep(
       slots: trials at a time; 0: what fits.
       cluster: what is asked of Slurm.
       dry_run: print the trials and the plan, and do nothing.
+      extend: go on with more epochs where a trial depends on its length (`vae.lengths.goes_on`).
 
     Returns:
       The sweep's directory.
@@ -60,13 +62,14 @@ def sweep(
         raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
     trials = plan(config, grid, seeds)
     path = Path(workdir or default_path(config, trials))
-    directory = SweepDirectory(path, config, launcher)
+    directory = SweepDirectory(path, config, launcher, extend=extend)
     directory.plan(trials)
     todo = directory.pending()
     print(describe(directory, todo, launcher, slots), flush=True)
     if dry_run:
         return str(path)
     with runs.locked(path):
+        directory.take(todo)
         run(directory, todo, launcher, slots, cluster or slurm.Options())
         finish(directory)
     return str(path)

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from vae import config as configs
 from vae.errors import UserError
-from vae.sweeps.grid import Grid, Point, checked, product, sweep
+from vae.sweeps.grid import Grid, Point, checked, few, product, sweep
 
 LONGEST = 120  # letters of a trial's name
 
@@ -29,6 +29,7 @@ def plan(config: ConfigDict, grid: Grid, seeds: int = 1) -> list[Trial]:
     Raises:
       UserError: a key or value is wrong, or two points are the same.
     """
+    few(seeds)
     if seeds > 1:
         numbers = range(config.seed, config.seed + seeds)
         grid = product([grid, sweep("seed", numbers)])

@@ -24,11 +24,12 @@ from vae.training.trial import Trial, Validate
 VALIDATION_BATCH = 500  # examples a device holds at a time
 
 
-def train(config: ConfigDict, workdir: str | None = None) -> str:
+def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) -> str:
     """Trains the config in `workdir`, resuming what is there; returns the run directory.
 
     Args:
       workdir: "" or None for `runs/` and a name that is a function of the config.
+      extend: go on with more epochs where the run depends on its length (`vae.lengths.goes_on`).
 
     Raises:
       UserError: config, data or directory are wrong; nothing has been written.
@@ -47,6 +48,7 @@ def train(config: ConfigDict, workdir: str | None = None) -> str:
         Creator(program, dataset.shape),
         validator(Compiled(program.model, dataset.shape), dataset),
         Silent() if jax.process_index() else Progress(data.describe(dataset)),
+        extend=extend,
     )
     train = dataset.splits["train"]
     streamed = config.data.stream

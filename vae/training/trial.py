@@ -60,6 +60,7 @@ class Trial:
       program: of the model at this run's own size.
       create, validate: compiled once for all runs that share them.
       until: epochs after which to pause, ready to be resumed; None for the whole run.
+      extend: see `vae.lengths.goes_on`.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Trial:
         validate: Validate,
         progress: Progress,
         until: float | None = None,
+        extend: bool = False,
     ):
         self.config, self.workdir, self.dataset, self.program = config, workdir, dataset, program
         self.create, self.validation, self.progress = create, validate, progress
+        self.extend = extend
         self.hyper = setup.hyperparameters(config)
         train = dataset.splits["train"]
         self.feed = Feed(train, config.seed, config.train.batch_size, config.data.stream)
@@ -98,10 +101,10 @@ class Trial:
         first = jax.process_index() == 0  # one process holds the directory and writes it
         if first:
             self._open.enter_context(runs.locked(self.workdir))
-            runs.claim(self.workdir, self.config)
+            runs.claim(self.workdir, self.config, self.extend)
             described = describe_data(self.config, self.dataset)
             runs.write_json(self.workdir / "data.json", described)
-            runs.write_json(self.workdir / "environment.json", runs.environment())
+            runs.write_environment(self.workdir)
             (self.workdir / "failure.json").unlink(missing_ok=True)
         barrier("claimed")
         self.checkpoints = self._open.enter_context(Checkpoints(self.workdir))
