@@ -1,16 +1,22 @@
 """Bad input through the command line: exit code, one or two lines, nothing lost or half-written."""
 
+import dataclasses
+import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers import last_state
 from vae.__main__ import VERBS, main
+from vae.errors import shortened
 
 SMALL = [
     "--config=configs/digits.py",
@@ -103,6 +109,124 @@ def test_wrong_commands_exit_2_and_write_nothing(fails, tmp_path, monkeypatch, a
     monkeypatch.chdir(tmp_path)
     fails(2, words, *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [LONG],
+        ["train", f"--{LONG}=3"],
+        ["train", *SMALL, f"--{LONG}"],
+        ["train", *SMALL, LONG],
+        ["train", f"--config={LONG}"],
+        ["train", *SMALL, f"--config.{LONG}=3"],
+        ["train", *SMALL, f"--config.train.epochs={LONG}"],
+        ["train", *SMALL, f"--config.objective.beta={LONG}"],
+        ["train", *SMALL, f"--config.data.stream={LONG}"],
+        ["train", *SMALL, f"--config.data.kind={LONG}"],
+        ["train", *SMALL, "--config.data.kind=" + "a b " * 1250],
+        ["train", *SMALL, f"--config.model.hidden={LONG}"],
+        ["train", *SMALL, "--config.eval.metrics=" + repr(("x",) * 1500)],
+        ["train", *SMALL, f"--config.train.epochs={'1' * 5000}"],
+        ["train", *SMALL, f"--config.train.epochs={'1' * 4000}"],
+        ["train", *SMALL, f"--flagfile={LONG}"],
+        ["train", *SMALL, f"--coordinator={LONG}", "--process_id=0", "--num_processes=1"],
+        ["sweep", *SMALL, f"--sweep={LONG}"],
+        ["sweep", *SMALL, f"--sweep={LONG}=3"],
+        ["sweep", *SMALL, f"--sweep=objective.beta={LONG}"],
+        ["sweep", *SMALL, f"--sweep=objective.beta=log({','.join('1' * 2500)})"],
+        ["sweep", *SMALL, "--sweep=seed=1", f"--launcher={LONG}"],
+        ["sweep", *SMALL, f"--seeds={LONG}"],
+        ["evaluate", f"--workdir={LONG}"],
+        ["report", "--compare", LONG, LONG],
+        ["reproduce", LONG],
+        ["prepare", LONG, "--data_dir=d"],
+    ],
+)
+def test_a_value_of_thousands_of_letters_is_shortened(arguments, tmp_path, monkeypatch, capsys):
+    root = Path(__file__).resolve().parent.parent
+    arguments = [a.replace("configs/", f"{root}/configs/") for a in arguments]
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) in (1, 2)
+    err = capsys.readouterr().err.strip()
+    assert err.startswith("error: ") and len(err.splitlines()) <= 2
+    assert 20 < len(err) < 1500 and " more)..." in err, err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_very_long_is_printed_as_it_is():
+    for message in ("x" * 200, "a b " * 249, "one\n" + "y" * 200 + "\ntwo"):
+        assert shortened(message) == message
+    cut = shortened(f"--config={LONG}z: there is no such file")
+    assert cut.startswith("--config=xxx") and cut.endswith("xz: there is no such file")
+    assert len(cut) < 240
+
+
+@pytest.mark.parametrize("given", itertools.product([False, True], repeat=3))
+def test_the_flags_of_several_processes_go_together(fails, tmp_path, given):
+    flags = ["--coordinator=localhost:1234", "--num_processes=2", "--process_id=5"]
+    chosen = [flag for flag, there in zip(flags, given, strict=True) if there]
+    if not chosen:
+        return  # one process
+    words = "process_id below it (got 5)" if all(given) else "is missing"
+    fails(2, words, "train", *SMALL, f"--workdir={tmp_path}/run", *chosen)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["", "host", ":1", "host:", "host:port", "host:²"])
+def test_a_coordinator_is_a_host_and_a_port(fails, place):
+    fails(2, "HOST:PORT", "train", *SMALL, f"--coordinator={place}", "--num_processes=2",
+          "--process_id=0")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_so_in_plain_words(verb, number, monkeypatch, capsys):
+    """Whatever the verb was about: what is below lets go of what it holds, and the code is 128 and
+    the signal's number."""
+    released = []
+
+    def interrupted(values):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        finally:
+            released.append(verb)
+
+    needed = ["--config=configs/digits.py"] if VERBS[verb].config else []
+    needed += ["NAME"] if VERBS[verb].argument else []
+    needed += [f"--{flag.name}=x" for flag in VERBS[verb].flags if flag.required]
+    monkeypatch.setitem(VERBS, verb, dataclasses.replace(VERBS[verb], call=interrupted))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main([verb, *needed]) == 128 + number
+    assert released == [verb] and signal.getsignal(signal.SIGTERM) == before
+    assert capsys.readouterr().err == "interrupted; run the same command to go on\n"
+
+
+def test_the_loop_saves_before_it_is_interrupted(trained, tmp_path, capsys, monkeypatch):
+    """A signal that comes while the first steps run: the run stops there, and goes on from there."""
+    from vae.training.engine import Single
+
+    run, sent = Single.run, []
+
+    def signalled(engine, fed):
+        if not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+        return run(engine, fed)
+
+    workdir = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Single, "run", signalled)
+        assert main(["train", *SMALL, f"--workdir={workdir}"]) == 143
+    err = capsys.readouterr().err
+    assert err.startswith("interrupted and saved at step ") and "error" not in err
+    assert main(["train", *SMALL, f"--workdir={workdir}"]) == 0
+    assert "resuming at step" in capsys.readouterr().out
+    ours, whole = last_state(workdir), last_state(trained)
+    assert all(np.array_equal(ours[name], value) for name, value in whole.items())
 
 
 def test_a_workdir_with_another_config_is_refused_with_the_difference(fails, trained):
