@@ -141,7 +141,7 @@ LONG = "x" * 5000
         ["sweep", *SMALL, "--sweep=seed=1", f"--launcher={LONG}"],
         ["sweep", *SMALL, f"--seeds={LONG}"],
         ["evaluate", f"--workdir={LONG}"],
-        ["report", "--compare", LONG, LONG],
+        ["report", "--compare", LONG, "b"],
         ["reproduce", LONG],
         ["prepare", LONG, "--data_dir=d"],
     ],
@@ -207,7 +207,7 @@ def test_an_interrupted_command_says_so_in_plain_words(verb, number, monkeypatch
 
 
 def test_the_loop_saves_before_it_is_interrupted(trained, tmp_path, capsys, monkeypatch):
-    """A signal that comes while the first steps run: the run stops there, and goes on from there."""
+    """A signal that comes while the first steps run: the run stops, and goes on from there."""
     from vae.training.engine import Single
 
     run, sent = Single.run, []

@@ -157,6 +157,7 @@ def test_a_note_is_written_once_however_often_a_launch_is_cut_short(copy, monkey
 
 def sweep_directory(path, epochs, metric="", extend=False, **changes):
     config = config_of(epochs, **changes)
+    path.mkdir(exist_ok=True)
     directory = SweepDirectory(path, config, "processes", metric, extend)
     directory.plan(plan.plan(config, [{"objective.beta": 1.0}, {"objective.beta": 2.0}]))
     return directory
