@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
     config.data = data = ConfigDict()
     data.name = "digits"  # a row of vae/data/table.py, or "files" for your own
     data.dir = ""  # TFDS data directory; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets
-    data.path = ""  # for "files": an .npz, .npy or .csv, or a folder of PNG or JPEG images
+    data.path = ""  # for "files": an .npz, .npy or .csv, or a folder of pictures
     # Column of a .csv that is labels, not a feature; "": label, labels, y, class or target in any
     # letter case, where one of them is there and no coordinate; none: all columns are features.
     data.label = ""

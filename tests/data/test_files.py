@@ -1,5 +1,7 @@
 """The user's own arrays and pictures: every layout that is read, and every refusal."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,6 +56,48 @@ def test_an_array_is_what_its_values_say(load_files, array, kind, levels, shape,
     x = [np.asarray(split.x) for split in data.splits.values()]
     assert x[0].dtype == (np.float32 if kind == "real" else np.uint8)
     np.testing.assert_allclose(_sorted(x), _sorted([array]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_channels_that_are_first_are_put_last_and_it_is_said(load_files, channels, dtype, stream):
+    last = RNG.integers(0, 256, (40, 8, 6, channels)).astype(dtype)
+    if dtype is np.float32:
+        last /= 255
+    with warnings.catch_warnings(action="error"):
+        wanted = {name: split.x[:] for name, split in load_files(last).splits.items()}
+    for arrays in (last.transpose(0, 3, 1, 2), {"train": np.moveaxis(last, 3, 1)}):
+        with pytest.warns(UserWarning, match=r"channels are first, \[N, C, H, W\]") as said:
+            data = load_files(arrays, stream=stream)
+        assert len(said) == 1 and data.shape == (8, 6, channels)
+        for split, expected in wanted.items():
+            np.testing.assert_array_equal(data.splits[split].x[:], expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((40, 3, 4, 4), None),  # 3x4 pixels of 4 channels, as the last axis says
+        ((40, 8, 6, 4), None),
+        ((40, 8, 6, 5), "taken for 8x6 pixels of 5 channels"),
+        ((40, 12, 8, 8), "taken for 12x8 pixels of 8 channels"),
+    ],
+)
+def test_axes_that_may_be_what_the_last_says_stay(load_files, shape, said):
+    x = np.arange(np.prod(shape)).reshape(shape) % 256
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert load_files(x).shape == shape[1:]
+    assert [said in str(line.message) for line in found] == [True] * (said is not None)
+
+
+def test_arrays_that_are_not_read_are_named(load_files):
+    arrays = {"train": GREY[:30], "val": GREY[30:], "train_labels": np.arange(30), "classes": GREY}
+    with pytest.warns(UserWarning, match="holds arrays that are not read: classes, val"):
+        load_files(arrays)
+    with warnings.catch_warnings(action="error"):
+        load_files({"x": GREY, "labels": np.arange(40), "context": REAL})
 
 
 def test_labels_stay_with_their_examples(load_files):
@@ -149,7 +193,9 @@ def test_numbers_that_are_not_of_their_kind_are_refused(load_files, kind, array,
 def test_only_your_own_arrays_need_a_kind(config, load_files, tmp_path):
     with pytest.raises(UserError, match="data.kind='counts' is for data.name=files"):
         load(config(kind="counts"))
-    _save(tmp_path / "pictures", GREY)
+    (tmp_path / "pictures").mkdir()
+    for index, array in enumerate(GREY):
+        Image.fromarray(array).save(tmp_path / "pictures" / f"{index}.png")
     keys = dict(name="files", path=str(tmp_path / "pictures"))
     assert load(config(**keys, kind="grey")).kind == "grey"
     with pytest.raises(UserError, match="pictures, which are grey"):
@@ -213,68 +259,6 @@ def test_contents_damaged_inside_a_zip_are_refused(config, tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="damaged"):
         load(config(name="files", path=str(path)))
-
-
-def _save(folder, arrays, suffix="png"):
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, array in enumerate(arrays):
-        Image.fromarray(array).save(folder / f"{index:03}.{suffix}")
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_folder_of_pictures(config, tmp_path, stream):
-    _save(tmp_path / "a", GREY[:20])
-    _save(tmp_path / "b", GREY[20:])
-    data = load(config(name="files", path=str(tmp_path), stream=stream))
-    assert (data.kind, data.levels, data.shape) == ("grey", 256, (6, 5, 1))
-    x = [np.asarray(split.x) for split in data.splits.values()]
-    assert [len(part) for part in x] == [32, 4, 4]
-    np.testing.assert_array_equal(_sorted(x), _sorted([GREY]))
-
-
-def test_folder_with_splits_of_colour_and_jpeg(config, tmp_path):
-    colour = np.full((30, 8, 8, 3), 90, np.uint8)
-    _save(tmp_path / "train", colour[:20])
-    _save(tmp_path / "test", colour[20:], "JPG")
-    _save(tmp_path / "validation", GREY[:4, :5, :5].repeat(2, 1)[:, :8].repeat(2, 2)[:, :, :8])
-    data = load(config(name="files", path=str(tmp_path), validation_size=3))
-    assert [len(split) for split in data.splits.values()] == [20, 3, 10]
-    assert data.shape == (8, 8, 3)  # grey among colours becomes colour
-    assert abs(data.splits["test"].x.astype(int) - 90).max() <= 2  # JPEG rounds
-
-
-def test_pictures_of_different_sizes_need_an_image_size(config, tmp_path):
-    _save(tmp_path, GREY)
-    Image.fromarray(np.full((20, 40), 200, np.uint8)).save(tmp_path / "wide.png")
-    with pytest.raises(UserError, match="6x5.*20x40.*data.image_size"):
-        load(config(name="files", path=str(tmp_path)))
-    data = load(config(name="files", path=str(tmp_path), image_size=10))
-    assert data.shape == (10, 10, 1)
-    assert sum(len(split) for split in data.splits.values()) == 41
-
-
-def test_resizing_keeps_the_middle(config, tmp_path):
-    wide = np.zeros((10, 30), np.uint8)
-    wide[:, 10:20] = 250
-    _save(tmp_path, [wide] * 10)
-    data = load(config(name="files", path=str(tmp_path), image_size=5))
-    assert (data.splits["train"].x[:, :, 1:4] == 250).all()
-
-
-def test_folder_refusals(config, tmp_path):
-    keys = dict(name="files", path=str(tmp_path))
-    with pytest.raises(UserError, match="holds no PNG or JPEG"):
-        load(config(**keys))
-    _save(tmp_path, GREY)
-    (tmp_path / "007.png").write_bytes((tmp_path / "007.png").read_bytes()[:70])
-    with pytest.raises(UserError, match="007.png is not a readable picture"):
-        load(config(**keys))
-    (tmp_path / "007.png").write_bytes(b"not a picture")
-    with pytest.raises(UserError, match="007.png is not a readable picture"):
-        load(config(**keys))
-    Image.fromarray(np.full((6, 5), 7000, np.uint16)).save(tmp_path / "007.png")
-    with pytest.raises(UserError, match="007.png has more than 8 bits"):
-        load(config(**keys))
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_evaluated_weights_are_the_averaged_ones(run):
     [
         (np.zeros((2, 7, 8, 1)), "this model takes"),
         (np.full((2, 8, 8, 1), 0.5), "binarise it"),
+        (np.zeros((2, 1, 8, 8)), r"\[N, 8, 8, 1\]: channels last, x.transpose\(0, 2, 3, 1\)"),
         (np.zeros((0, 8, 8, 1)), "N > 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The user's own data: an .npz, .npy or .csv file, or a folder of PNG and JPEG pictures.
+"""The user's own data: an .npz, .npy or .csv file, or a folder of pictures.
 
 - `.npz`: `x`, or `train`, `validation` and `test` (also `x_train`, ...); labels in `labels` or `y`,
   or `train_labels`, ... (also `y_train`, ...);
@@ -8,10 +8,11 @@
 - `.npy`: one array;
 - `.csv`: a row an example, names of the columns first; one column may be labels, which
   `data.label` names, or it is called `label`, `labels`, `y`, `class` or `target`;
-- folder: pictures in it and below; sub-folders train, validation and test make the splits.
+- folder: pictures in it and below (`vae.data.pictures`).
 
-Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, other whole numbers
-0..255 grey levels, and anything else real numbers; unless `data.kind` says what they are:
+Arrays are [N, H, W, C], [N, H, W] or [N, D]; [N, C, H, W] is seen to be so where C is small. Zeros
+and ones are binary data, other whole numbers 0..255 grey levels, and anything else real numbers;
+unless `data.kind` says what they are:
 
 - `binary`: 0 and 1;
 - `grey`: whole numbers 0..255, brightness;
@@ -21,6 +22,7 @@ Arrays are [N, H, W, C], [N, H, W] or [N, D]. Zeros and ones are binary data, ot
 """
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +31,10 @@ import numpy as np
 
 from vae import npz
 from vae.choices import choose
-from vae.data import csvfiles, images, labels
+from vae.data import csvfiles, images, labels, pictures
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.errors import UserError
 
-_SPLITS = ("train", "validation", "test")
-_PICTURES = (".png", ".jpg", ".jpeg")
 _CHUNK = 4096  # examples looked at together
 _KINDS = ("binary", "grey", "real", "counts", "tokens")
 _MOST = {  # the largest value of each kind: what float32 counts to, and what one-hot can be
@@ -69,12 +69,12 @@ def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset
     if where.is_dir():
         if kind not in ("", "grey"):
             raise UserError(f"data.kind={kind!r}: {path} is a folder of pictures, which are grey")
-        return _dataset(_pictures(where, image_size), "grey", 256)
+        return _dataset(pictures.load(where, image_size), "grey", 256)
     if not where.is_file():
         raise UserError(f"data.path={path}: no such file or folder")
     if where.suffix not in (".npz", ".npy", ".csv"):
         raise UserError(
-            f"data.path={path}: give an .npz, .npy or .csv file, or a folder of PNG or JPEG"
+            f"data.path={path}: give an .npz, .npy or .csv file, or a folder of pictures"
         )
     columns: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset
             columns = _names(content["columns"], "columns", where)
         if "vocabulary" in content:
             vocabulary = _names(content["vocabulary"], "vocabulary", where)
-        arrays = _arrays(content, where)
+        arrays = _channels_last(_arrays(content, where), where)
     except npz.NOT_ARRAYS as error:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
@@ -163,11 +163,15 @@ def _dataset(
 def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarray, Any, Any]]:
     """Returns, for each split there is, its examples, its labels and its context (or None)."""
 
+    unread = set(content) - {"columns", "vocabulary"}
+
     def first(*names: str) -> np.ndarray | None:
-        return next((content[name] for name in names if name in content), None)
+        name = next((name for name in names if name in content), None)
+        unread.discard(name)
+        return None if name is None else content[name]
 
     found = {}
-    for split in _SPLITS:
+    for split in pictures.SPLITS:
         x = first(split, f"x_{split}", f"X_{split}")
         labels = first(f"{split}_labels", f"y_{split}")
         found[split] = (x, labels, first(f"{split}_context"))
@@ -177,7 +181,28 @@ def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarra
         raise UserError(
             f"{path} holds {', '.join(content) or 'nothing'}: name the array x or train"
         )
+    if unread:
+        names = ", ".join(sorted(unread))
+        warnings.warn(f"{path} holds arrays that are not read: {names}", stacklevel=2)
     return {split: arrays for split, arrays in found.items() if arrays[0] is not None}
+
+
+def _channels_last(
+    arrays: dict[str, tuple[np.ndarray, Any, Any]], path: Path
+) -> dict[str, tuple[np.ndarray, Any, Any]]:
+    """Brings [N, C, H, W] to [N, H, W, C], and says so; `images.channels_first` tells which."""
+    turned, said = {}, ""
+    for split, (x, *rest) in arrays.items():
+        if images.channels_first(x.shape):
+            x = x.transpose(0, 2, 3, 1)
+            said = "the channels are first, [N, C, H, W]: they are put last"
+        elif x.ndim == 4 and x.shape[3] > images.CHANNELS:
+            _, height, width, channels = x.shape
+            said = f"taken for {height}x{width} pixels of {channels} channels, [N, H, W, C]"
+        turned[split] = (x, *rest)
+    if said:
+        warnings.warn(f"{path}: {said}", stacklevel=2)
+    return turned
 
 
 def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -287,37 +312,3 @@ def _labels(
                 f"{where}: labels of shape {given.shape} do not fit {len(x)} examples of {split}"
             )
     return labels.numbered({split: given for split, (_, given, _) in arrays.items()}, where)
-
-
-def _pictures(folder: Path, image_size: int) -> dict[str, Split]:
-    """Returns the splits of a folder; a picture is decoded when it is indexed."""
-    folders = {split: folder / split for split in _SPLITS if (folder / split).is_dir()}
-    if "train" not in folders:
-        folders = {"train": folder}
-    found = {split: _listing(each) for split, each in folders.items()}
-    headers = {path: images.header(path) for paths in found.values() for path in paths}
-    channels = max(channels for _, _, channels in headers.values())
-    sizes = {header[:2]: path for path, header in headers.items()}
-    if len(sizes) > 1 and not image_size:
-        (one, path), (two, other) = list(sizes.items())[:2]
-        raise UserError(
-            f"{path} is {one[0]}x{one[1]} and {other} is {two[0]}x{two[1]}: "
-            "set data.image_size to bring all pictures to one size"
-        )
-    height, width = (image_size, image_size) if image_size else next(iter(sizes))
-
-    def lazy(paths: list[Path]) -> Lazy:
-        def read(rows: np.ndarray) -> np.ndarray:
-            read_one = (images.read(paths[row], channels) for row in rows)
-            return np.stack([images.fit(image, image_size) for image in read_one])
-
-        return Lazy(read, (len(paths), height, width, channels), np.uint8)
-
-    return {split: Split(lazy(paths)) for split, paths in found.items()}
-
-
-def _listing(folder: Path) -> list[Path]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
-    if not paths:
-        raise UserError(f"{folder} holds no PNG or JPEG picture")
-    return paths

@@ -1,10 +1,17 @@
 """Images as arrays: reading files, and one rule for size, crop and resize."""
 
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vae.errors import UserError
+
+CHANNELS = 4  # the most that an array of pictures is expected to have: red, green, blue, alpha
 
 
 def fit(image: np.ndarray, size: int, levels: int = 256) -> np.ndarray:
@@ -36,44 +43,112 @@ def fit(image: np.ndarray, size: int, levels: int = 256) -> np.ndarray:
     return (result >= 128).astype(np.uint8) if levels == 2 else result
 
 
+def channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether arrays of a shape are [N, C, H, W]: axis 1 may be channels, and the last may not."""
+    return len(shape) == 4 and 1 <= shape[1] <= CHANNELS < shape[3]
+
+
 def centre(image: np.ndarray, size: int) -> np.ndarray:
     """Returns the middle [size, size, C] of an image that is at least as large."""
     top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
     return image[top : top + size, left : left + size]
 
 
-def header(path: Path) -> tuple[int, int, int]:
-    """Returns height, width and channels (1 grey, 3 colour) of a PNG or JPEG, without decoding it.
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a picture says of itself before it is decoded."""
+
+    height: int  # as it is looked at
+    width: int
+    channels: int  # 1 grey, 3 colour
+    alpha: bool  # whether some of it may be transparent
+    frames: int
+
+
+def header(path: Path) -> Header:
+    """Reads what a picture says of itself, without decoding it.
 
     Raises:
-      UserError: the file is not an image, or one of more than 8 bits.
+      UserError: the file is no picture that `read` takes, one of more than 8 bits a channel, or
+        one of more pixels than Pillow takes for sound (89 million).
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            if image.mode[0] in "IF":
-                raise UserError(f"{path} has more than 8 bits a channel: convert it to 8 bits")
-            return image.height, image.width, 1 if image.mode in ("1", "L", "LA") else 3
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged files
-        raise _unreadable(path, error) from error
+    bomb = {"action": "error", "category": Image.DecompressionBombWarning}
+    with warnings.catch_warnings(**bomb), _opened(path) as image:
+        deep = image.format in ("PNG", "TIFF") and any(";16" in str(t[3]) for t in image.tile)
+        if image.mode[0] in "IF" or deep:
+            raise UserError(f"{path} has more than 8 bits a channel: convert it to 8 bits")
+        height, width = image.height, image.width
+        if _turned(image) in _SIDEWAYS:
+            height, width = width, height
+        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # MPO: previews
+        return Header(height, width, 1 if _is_grey(image) else 3, _transparent(image), frames)
 
 
 def read(path: Path, channels: int) -> np.ndarray:
-    """Reads a PNG or JPEG as uint8 [H, W, channels], 1 (grey) or 3 (colour).
+    """Reads a picture as uint8 [H, W, channels], 1 (grey) or 3 (colour), the way up that its EXIF
+    says, and white where it is transparent.
 
     Raises:
-      UserError: the file is not an image, or is damaged.
+      UserError: the file is not a picture, or is damaged.
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        turn = _TURNS.get(_turned(image))
+        if _transparent(image):
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image).convert("RGB")
+        image = image.convert("L" if channels == 1 else "RGB")
+        pixels = np.asarray(image if turn is None else image.transpose(turn))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is not a readable picture ({error}): replace or remove it")
+# The EXIF orientations, and what Pillow's `transpose` calls the turn that undoes each.
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+_SIDEWAYS = (5, 6, 7, 8)
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # whatever a file is called
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Pillow's image of a file; a UserError names the file, whatever is wrong with it."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            yield image
+    except UserError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        size = str(error).partition(",")[0]
+        raise UserError(f"{path} is too large: {size}; make it smaller") from error
+    except Exception as error:  # Pillow raises anything on damaged files
+        reason = str(error) or type(error).__name__
+        raise UserError(
+            f"{path} is not a readable picture ({reason}): replace or remove it"
+        ) from error
+
+
+def _is_grey(image: Any) -> bool:
+    if image.mode == "P":
+        colours = np.reshape(image.getpalette(), (-1, 3))
+        return bool((colours == colours[:, :1]).all())
+    return image.mode in ("1", "L", "LA", "La")
+
+
+def _turned(image: Any) -> int:
+    """The EXIF orientation, 1 (upright) to 8; of a TIFF Pillow minds it itself."""
+    from PIL import ExifTags, Image
+
+    if image.format == "TIFF":
+        return 1
+    # Not the method of a PNG, which decodes the whole picture for it.
+    return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+
+
+def _transparent(image: Any) -> bool:
+    """Whether a picture has an alpha channel, or a colour that stands for nothing."""
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
