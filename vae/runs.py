@@ -21,6 +21,7 @@ from vae import config as configs
 from vae import lengths, npz
 from vae.errors import UserError
 from vae.npz import replacing
+from vae.paths import located, moved, of_data
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
@@ -54,7 +55,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """The config that a run directory holds.
+    """The config that a run directory holds; a path of an older run is read against here.
 
     Raises:
       UserError: `workdir` is no run directory, or its config is damaged.
@@ -67,10 +68,10 @@ def read_config(workdir: Path) -> ConfigDict:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
     configs.check(config)
-    return config
+    return located(config)
 
 
-def claim(workdir: Path, config: ConfigDict, extend: bool = False) -> None:
+def claim(workdir: Path, config: ConfigDict, extend: bool = False, contents: str = "") -> None:
     """Writes `config` into a new run directory, or checks it against the one that is there.
 
     A run may go on for longer: that is noted in environment.json, and what was measured of it is
@@ -78,15 +79,19 @@ def claim(workdir: Path, config: ConfigDict, extend: bool = False) -> None:
 
     Args:
       extend: see `lengths.goes_on`.
+      contents: the checksum of the data at hand; "" where nobody has read them yet. Where the run
+        knows that of its own, `data.path` may be another: the data have moved.
 
     Raises:
-      UserError: the directory holds another config (the difference is shown), or files that are
-        no run's, or cannot be written.
+      UserError: the directory holds another config (the difference is shown), a run trained on
+        other data, or files that are no run's, or cannot be written.
     """
     path = workdir / "config.json"
     if path.exists():
-        before = read_config(workdir)
-        longer = lengths.goes_on(f"{workdir} holds a run", config, before, extend)
+        before, known = read_config(workdir), _known_contents(workdir)
+        theirs = moved(before, config) if known else before
+        longer = lengths.goes_on(f"{workdir} holds a run", config, theirs, extend)
+        check_contents(workdir, config, known, contents)
         if longer:
             _extend(workdir, before.train.epochs, longer)
     elif any(item.name != "lock" for item in workdir.iterdir()):
@@ -118,6 +123,23 @@ def write_environment(workdir: Path) -> None:
     """Writes environment.json of this launch, and of earlier ones how the run was made longer."""
     kept = {key: v for key, v in _environment_of(workdir).items() if key == "extended"}
     write_json(workdir / "environment.json", environment() | kept)
+
+
+def check_contents(workdir: Path, config: ConfigDict, known: str, contents: str) -> None:
+    """Raises UserError where both checksums of data are known, and differ."""
+    if known and contents and known != contents:
+        raise UserError(
+            f"{of_data(config)} does not hold what {workdir} was trained on: its contents differ\n"
+            "bring those back, or train anew with another --workdir"
+        )
+
+
+def _known_contents(workdir: Path) -> str:
+    """The checksum of what a run was trained on; "" where it is older than that, or damaged."""
+    try:
+        return str(read_json(workdir / "data.json").get("contents", ""))
+    except (UserError, AttributeError):
+        return ""  # training writes that file again
 
 
 @contextmanager

@@ -81,6 +81,7 @@ class Dataset:
     vocabulary: tuple[str, ...] = ()  # what token ids stand for
     context_scaler: tuple[np.ndarray, np.ndarray] | None = None  # as `scaler`, of the context: [C]
     scaler: tuple[np.ndarray, np.ndarray] | None = None  # what was taken off x, and divided by: [D]
+    contents: str = ""  # checksum of what was read (`vae.data.identity`); "": made by the code
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -92,6 +93,13 @@ class Dataset:
         """Numbers of an example's context; 0 where there is none."""
         context = self.splits["train"].context
         return 0 if context is None else context.shape[1]
+
+    @property
+    def binarized(self) -> str:
+        """When grey levels become zeros and ones: "once", "at every step"; "" where never."""
+        if self.splits["train"].binarized:
+            return "once"
+        return "at every step" if self.splits["validation"].binarized else ""
 
     @property
     def grey_levels(self) -> int:
@@ -115,7 +123,8 @@ def describe(dataset: Dataset) -> str:
         labels = f"; labels: column {dataset.label!r}" if dataset.label else "; no labels"
     if dataset.classes:
         labels += f" ({_shortened(dataset.classes)})"
-    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values}{labels}"
+    binarized = f", binarised {dataset.binarized}" if dataset.binarized else ""
+    return f"{dataset.name} {dataset.version}: {sizes}; {shape}, {values}{binarized}{labels}"
 
 
 def _shortened(names: tuple[str, ...], most: int = 5) -> str:

@@ -12,6 +12,7 @@ from vae.data import (
     changes,
     context,
     files,
+    identity,
     images,
     originals,
     precision,
@@ -52,6 +53,7 @@ def load(data: Any) -> Dataset:
     if data.stream and data.context:
         raise UserError("data.stream reads x alone: set data.stream=False, or data.context=''")
     whole = _source(entry, data)
+    whole = dataclasses.replace(whole, contents=identity.contents(entry.source, data.path, whole))
     sizes = {split: len(examples) for split, examples in whole.splits.items()}
     tenth = max(1, sizes["train"] // 10)
     parts = partition(

@@ -19,9 +19,10 @@ import numpy as np
 from vae import npz
 from vae.data import adbench, files, freyfaces, movielens, qm9
 from vae.data.dataset import Dataset
-from vae.data.records import data_dir, not_prepared
+from vae.data.records import not_prepared
 from vae.data.table import Row
 from vae.errors import RunError
+from vae.paths import data_dir
 
 
 @dataclasses.dataclass(frozen=True)

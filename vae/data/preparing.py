@@ -7,6 +7,7 @@ from typing import Any
 from vae.data import adbench, idx, originals, records
 from vae.data.table import Row, row
 from vae.errors import RunError, UserError
+from vae.paths import data_dir
 
 
 def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Path:
@@ -44,7 +45,7 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import download_manager, extractor, util
 
-    where = {"data_dir": records.data_dir(directory), "file_format": "array_record"}
+    where = {"data_dir": data_dir(directory), "file_format": "array_record"}
     try:
         if source_dir is None:
             builder = tfds.builder(entry.tfds, version=entry.version, **where)

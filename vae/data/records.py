@@ -21,15 +21,10 @@ from vae.data import cache, images
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.data.table import Row
 from vae.errors import UserError
+from vae.paths import data_dir
 
 _DECODER = 1  # part of the cache's name: raise it when decoding changes
 _CHUNK = 256  # records decoded by one task of the thread pool
-
-
-def data_dir(directory: str) -> Path:
-    """TFDS's data_dir; '' stands for $TFDS_DATA_DIR, or ~/tensorflow_datasets."""
-    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(directory or default).expanduser()
 
 
 def folder(row: Row, directory: str) -> Path:

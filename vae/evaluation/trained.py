@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae import data, models, runs
+from vae import models, runs
 from vae.checkpoint import Checkpoints
+from vae.data import again
 from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
@@ -64,6 +65,7 @@ def load(
     compiled = compiled or Compiled(model, shape)
     run = Trained(workdir, config, described, compiled, state[weights], step)
     if dataset is not None:
+        again.check(workdir, config, described, dataset)
         run.dataset = dataset
     return run
 
@@ -107,7 +109,7 @@ class Trained:
     @functools.cached_property
     def dataset(self) -> Dataset:
         """The data that the run was trained on, loaded when first asked for."""
-        return data.load(self.config.data)
+        return again.load(self.workdir, self.config, self.described)
 
     def examples(self, split: str = "test", num: int | None = None) -> np.ndarray:
         """The first `num` examples of a split (all by default) as the model sees them.
@@ -286,7 +288,9 @@ class Trained:
             x = x[..., None]  # grey images without a channel axis
         if x.shape[1:] != self.shape or len(x) == 0:
             wanted = ", ".join(map(str, self.shape))
-            raise UserError(f"x has shape {x.shape}; this model takes [N, {wanted}] with N > 0")
+            turned = x.ndim == 4 and (*x.shape[2:], x.shape[1]) == self.shape
+            remedy = ": channels last, x.transpose(0, 2, 3, 1)" if turned else " with N > 0"
+            raise UserError(f"x has shape {x.shape}; this model takes [N, {wanted}]{remedy}")
         x = x.astype(np.float32)
         observed_as = self.described["observed"]
         if observed_as == "binary" and not np.isin(x, (0.0, 1.0)).all():

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from vae import config as configs
 from vae import lengths, runs
 from vae.errors import UserError
+from vae.paths import moved
 from vae.reports import summary
 from vae.sweeps.plan import Trial
 
@@ -45,7 +46,8 @@ class SweepDirectory:
             raise UserError(f"{path} holds other files and no sweep.json: use another --workdir")
 
     def _check(self, found: dict[str, Any]) -> None:
-        theirs = configs.from_json(json.dumps(found["config"]))
+        # The data may have moved: each trial that goes on tells whether they are the same.
+        theirs = moved(configs.from_json(json.dumps(found["config"])), self.config)
         longer = lengths.goes_on(f"{self.path} holds a sweep", self.config, theirs, self.extend)
         if longer and self.metric:
             raise UserError(

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from vae import config as configs
 from vae import runs
 from vae.errors import UserError
+from vae.paths import located
 from vae.sweeps import processes, slurm
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.grid import Grid
@@ -60,6 +61,7 @@ def sweep(
     """
     if launcher not in LAUNCHERS:
         raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
+    config = located(config)
     trials = plan(config, grid, seeds)
     path = Path(workdir or default_path(config, trials))
     directory = SweepDirectory(path, config, launcher, extend=extend)
@@ -140,6 +142,7 @@ def search(
     if eta == 1 or eta < 0 or (eta and launcher != "population"):
         raise UserError("--halving=N keeps the better 1/N, N from 2 on, with --launcher=population")
     configs.check(config)
+    config = located(config)
     path = Path(workdir or Path("runs") / f"search-{configs.run_name(config)}")
     directory = SweepDirectory(path, config, launcher, config.eval.metric)
     with runs.locked(path):

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from vae import config as configs
 from vae.errors import UserError
+from vae.paths import located
 from vae.sweeps.grid import Grid, Point, checked, few, product, sweep
 
 LONGEST = 120  # letters of a trial's name
@@ -55,7 +56,7 @@ def plan(config: ConfigDict, grid: Grid, seeds: int = 1) -> list[Trial]:
 
 
 def apply(config: ConfigDict, point: Point) -> ConfigDict:
-    """A copy of the config with the point's values."""
+    """A copy of the config with the point's values, its paths absolute."""
     changed = ConfigDict(config.to_dict())
     for key, value in point.items():
         *groups, last = key.split(".")
@@ -63,7 +64,7 @@ def apply(config: ConfigDict, point: Point) -> ConfigDict:
         for part in groups:
             group = group[part]
         group[last] = value
-    return changed.lock()
+    return located(changed)
 
 
 def value_of(config: ConfigDict, key: str) -> Any:

@@ -13,6 +13,7 @@ from vae.data.dataset import Dataset
 from vae.data.observe import observed
 from vae.errors import RunError
 from vae.evaluation.compiled import Compiled
+from vae.paths import located
 from vae.probability import noise
 from vae.training import setup
 from vae.training.engine import Single, most_steps
@@ -37,6 +38,7 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
       Interrupted: by a signal; it is saved.
     """
     configs.check(config)
+    config = located(config)
     parallel = setup.resolve_parallel(config)
     dataset = data.load(config.data)
     program = setup.program(config, dataset)

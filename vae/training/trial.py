@@ -43,8 +43,10 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "version": dataset.version,
+        "contents": dataset.contents,
         "kind": dataset.kind,
         "observed": observed_kind(dataset.kind, config.data.binarization),
+        "binarized": dataset.binarized,
         "levels": dataset.levels,
         "context_size": dataset.context_size,
         "shape": list(dataset.splits["train"].x.shape[1:]),
@@ -101,7 +103,7 @@ class Trial:
         first = jax.process_index() == 0  # one process holds the directory and writes it
         if first:
             self._open.enter_context(runs.locked(self.workdir))
-            runs.claim(self.workdir, self.config, self.extend)
+            runs.claim(self.workdir, self.config, self.extend, self.dataset.contents)
             described = describe_data(self.config, self.dataset)
             runs.write_json(self.workdir / "data.json", described)
             runs.write_environment(self.workdir)

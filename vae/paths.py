@@ -1,0 +1,41 @@
+"""Where things are: the paths of a config, so that they hold from any directory."""
+
+import os
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+
+def absolute(path: str) -> str:
+    """The path with `~` written out, against the directory where the command stands; "" stays."""
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def data_dir(directory: str) -> Path:
+    """TFDS's data_dir; '' stands for $TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(absolute(directory or default))
+
+
+def located(config: ConfigDict) -> ConfigDict:
+    """A copy of a config whose `data.path` and `data.dir` are absolute.
+
+    A run keeps this one: its verbs then read the same data wherever they are called from, and
+    whatever $TFDS_DATA_DIR says there.
+    """
+    copy = ConfigDict(config.to_dict())
+    copy.data.path = absolute(copy.data.path)
+    copy.data.dir = absolute(copy.data.dir or os.environ.get("TFDS_DATA_DIR", ""))
+    return copy.lock()
+
+
+def moved(config: ConfigDict, to: ConfigDict) -> ConfigDict:
+    """A copy of a config whose data have moved to where those of another are."""
+    copy = ConfigDict(config.to_dict())
+    copy.data.path = to.data.path
+    return copy.lock()
+
+
+def of_data(config: ConfigDict) -> str:
+    """What a message calls the data of a config."""
+    return config.data.path if config.data.name == "files" else config.data.name
