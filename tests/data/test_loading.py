@@ -102,6 +102,7 @@ def test_dynamic_binarisation_fixes_validation_and_test_once(config):
     assert data.kind == "grey" and data.levels == 17
     np.testing.assert_array_equal(data.splits["train"].x, raw.splits["train"].x)
     assert not data.splits["train"].binarized
+    assert describe(data).endswith("8x8x1, 0..16, binarised at every step")
     for name in ("validation", "test"):
         split = data.splits[name]
         assert split.binarized and set(np.unique(split.x)) == {0, 1}
@@ -114,6 +115,7 @@ def test_static_binarisation_shares_the_test_set_with_dynamic(config):
     static, dynamic = (load(config(binarization=kind)) for kind in ("static", "dynamic"))
     assert (static.kind, static.levels) == ("binary", 2)
     assert static.splits["train"].x.max() == 1
+    assert describe(static).endswith("8x8x1, 0 and 1, binarised once")
     np.testing.assert_array_equal(static.splits["test"].x, dynamic.splits["test"].x)
 
 

@@ -17,12 +17,13 @@ class Run:
     step = 300
 
     def __init__(
-        self, shape, latent_size, observed="binary", num=40, classes=None, labels=None
-    ):
+        self, shape, latent_size, observed="binary", num=40, classes=None, labels=None,
+        binarized="",
+    ):  # fmt: skip
         self.config = base.get_config()
         with self.config.unlocked():
             self.config.model.latent_size = latent_size
-        self.described = {"observed": observed}
+        self.described = {"observed": observed, "binarized": binarized}
         rng = np.random.default_rng(0)
         self.shape = shape
         self.prior_moments = np.zeros(latent_size), np.ones(latent_size)

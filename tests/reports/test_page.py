@@ -44,6 +44,13 @@ def test_a_run_that_is_not_evaluated_says_how(make_run):
     assert "Latent traversals" in page.headings
 
 
+@pytest.mark.parametrize("binarized", ["once", "at every step", ""])
+def test_the_head_of_the_page_says_when_grey_levels_are_binarised(make_run, binarized):
+    _, text = read(report(make_run(evaluated=False, binarized=binarized)))
+    said = f"digits, 8×8×1, grey levels binarised {binarized} · mlp encoder"
+    assert (said if binarized else "digits, 8×8×1 · mlp encoder") in text
+
+
 def test_vectors_have_no_pictures_and_the_page_says_so(make_run):
     workdir = make_run(shape=(12,), observed="real")
     _, text = read(report(workdir))

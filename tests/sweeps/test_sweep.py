@@ -63,6 +63,7 @@ def whole(tmp_path_factory):
     code, out, err = finish(start(workdir, *GRID))
     assert code == 0, err
     assert "4 trials, 4 to run" in out and "group 1 of 1" in out
+    assert out.count("8x8x1, 0..16, binarised at every step\n") == 1
     return workdir
 
 

@@ -49,7 +49,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
     is_image = view.x.ndim == 4
     text = markup.document(
         title=workdir.resolve().name,
-        summary=summary(run.config, view.x.shape[1:], run.step),
+        summary=summary(run.config, run.shape, run.step, run.described.get("binarized", "")),
         lead=_lead(run, evaluation, records, workdir),
         sections=[
             *_training(records, gallery),
@@ -198,11 +198,13 @@ def _all_metrics(evaluation: Mapping[str, Any] | None) -> list[Table]:
     return [Table("All metrics", caption, ("Metric", "Value"), rows)]
 
 
-def summary(config: Any, shape: tuple[int, ...], step: int) -> str:
+def summary(config: Any, shape: tuple[int, ...], step: int, binarized: str = "") -> str:
     """A run in a line."""
+    values = f", grey levels binarised {binarized}" if binarized else ""
     return (
-        f"{config.data.name}, {'×'.join(map(str, shape))} · {config.model.encoder} encoder, "
-        f"{config.model.decoder} decoder, {config.model.latent_size} latents, "
+        f"{config.data.name}, {'×'.join(map(str, shape))}{values} · "
+        f"{config.model.encoder} encoder, {config.model.decoder} decoder, "
+        f"{config.model.latent_size} latents, "
         f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
         f"β = {config.objective.beta:g} · step {step:,}"
     )

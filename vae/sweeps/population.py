@@ -9,6 +9,7 @@ import jax
 
 import vae
 from vae import runs
+from vae.data import describe
 from vae.errors import RunError
 from vae.evaluation.evaluate import evaluate_run
 from vae.evaluation.trained import Trained, load
@@ -58,6 +59,7 @@ class Populations:
         """
         # All are built before the first trains: what is wrong fails here, with nothing written.
         found = [(self._group(members), members) for members in groups(trials)]
+        print(*dict.fromkeys(describe(group.dataset) for group, _ in found), sep="\n", flush=True)
         self.directory.write()
         progress = Tally(len(trials))
         try:

@@ -48,6 +48,12 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
     kind = observed_kind(dataset.kind, config.data.binarization)
     chosen = choose(likelihoods, config.model.likelihood, "model.likelihood")
     images = len(dataset.shape) > 1
+    if images and dataset.shape[-1] > 1 and dataset.binarized:
+        raise UserError(
+            f"data.binarization={config.data.binarization!r} would make zeros and ones of each of "
+            f"the {dataset.shape[-1]} colours of {dataset.name}:\nset data.binarization=none and a "
+            "likelihood of grey levels, such as model.likelihood=discretized_logistic_mixture"
+        )
 
     def fits(likelihood: type) -> bool:
         return kind in likelihood.kinds and not (images and getattr(likelihood, "vectors", False))
