@@ -22,7 +22,6 @@ unless `data.kind` says what they are:
 """
 
 import dataclasses
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ import numpy as np
 
 from vae import npz
 from vae.choices import choose
-from vae.data import csvfiles, images, labels, pictures
+from vae.data import csvfiles, labels, layout, pictures
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.errors import UserError
 
@@ -90,7 +89,7 @@ def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset
             columns = _names(content["columns"], "columns", where)
         if "vocabulary" in content:
             vocabulary = _names(content["vocabulary"], "vocabulary", where)
-        arrays = _channels_last(_arrays(content, where), where)
+        arrays = layout.arrays(content, where)
     except npz.NOT_ARRAYS as error:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
@@ -158,51 +157,6 @@ def _dataset(
     return Dataset(
         "files", "local", kind, levels, splits, columns=columns, vocabulary=vocabulary
     )
-
-
-def _arrays(content: Mapping[str, Any], path: Path) -> dict[str, tuple[np.ndarray, Any, Any]]:
-    """Returns, for each split there is, its examples, its labels and its context (or None)."""
-
-    unread = set(content) - {"columns", "vocabulary"}
-
-    def first(*names: str) -> np.ndarray | None:
-        name = next((name for name in names if name in content), None)
-        unread.discard(name)
-        return None if name is None else content[name]
-
-    found = {}
-    for split in pictures.SPLITS:
-        x = first(split, f"x_{split}", f"X_{split}")
-        labels = first(f"{split}_labels", f"y_{split}")
-        found[split] = (x, labels, first(f"{split}_context"))
-    if found["train"][0] is None:
-        found["train"] = (first("x", "X"), first("labels", "y", "Y"), first("context"))
-    if found["train"][0] is None:
-        raise UserError(
-            f"{path} holds {', '.join(content) or 'nothing'}: name the array x or train"
-        )
-    if unread:
-        names = ", ".join(sorted(unread))
-        warnings.warn(f"{path} holds arrays that are not read: {names}", stacklevel=2)
-    return {split: arrays for split, arrays in found.items() if arrays[0] is not None}
-
-
-def _channels_last(
-    arrays: dict[str, tuple[np.ndarray, Any, Any]], path: Path
-) -> dict[str, tuple[np.ndarray, Any, Any]]:
-    """Brings [N, C, H, W] to [N, H, W, C], and says so; `images.channels_first` tells which."""
-    turned, said = {}, ""
-    for split, (x, *rest) in arrays.items():
-        if images.channels_first(x.shape):
-            x = x.transpose(0, 2, 3, 1)
-            said = "the channels are first, [N, C, H, W]: they are put last"
-        elif x.ndim == 4 and x.shape[3] > images.CHANNELS:
-            _, height, width, channels = x.shape
-            said = f"taken for {height}x{width} pixels of {channels} channels, [N, H, W, C]"
-        turned[split] = (x, *rest)
-    if said:
-        warnings.warn(f"{path}: {said}", stacklevel=2)
-    return turned
 
 
 def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
