@@ -179,5 +179,5 @@ def test_a_sweep_goes_on_where_its_data_have_moved(tmp_path, monkeypatch):
         runs.claim(workdir, again.trials[0].config, contents="two")
     runs.claim(workdir, again.trials[0].config, contents="one")
     assert again.state(again.trials[0])[0] == "done"
-    with pytest.raises(UserError, match="sweep of another config"):
+    with pytest.raises(UserError, match="sweep with another config: data.image_size"):
         SweepDirectory(path, paths.located(_config("x.npy", image_size=9)), "population")
