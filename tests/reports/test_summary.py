@@ -93,6 +93,18 @@ def test_the_best_is_the_highest_elbo_and_the_lowest_nll(small):
     assert summary.best_group(groups, "nll_iwae_100") is groups[0]
 
 
+@pytest.mark.parametrize(
+    ("metric", "best"),
+    [("aggregate_mmd", 0), ("mig_histogram", 1), ("active_units", None), ("unheard_of", None)],
+)
+def test_what_has_no_direction_has_no_best(tmp_path, write_sweep, metric, best):
+    trials = [trial(2, beta, 0, **{metric: value}) for beta, value in ((0.5, 1.0), (2.0, 3.0))]
+    rows = summary.rows(write_sweep(tmp_path, trials, KEYS), tmp_path)
+    groups = summary.over_seeds(rows, KEYS, [metric])
+    assert summary.best(rows, metric) is (None if best is None else rows[best])
+    assert summary.best_group(groups, metric) is (None if best is None else groups[best])
+
+
 def test_results_csv_has_a_column_a_key_and_a_metric(small):
     lines = list(csv.DictReader(io.StringIO(summary.results_csv(small[1], KEYS))))
     order = [*KEYS, "state", "elbo", "nll_iwae_5", "nll_iwae_100", "bpd", "seconds", "trial"]
@@ -123,7 +135,8 @@ def test_a_column_shares_its_decimals():
 
 def groups_of(values):
     return [
-        {"model.latent_size": z, "objective.beta": b, "model.encoder": e, "elbo": m, "nll": m}
+        {"model.latent_size": z, "objective.beta": b, "model.encoder": e,
+         **dict.fromkeys(("elbo", "bpd", "rate"), m)}
         for z, b, e, m in values
     ]
 
@@ -136,10 +149,10 @@ def test_cells_hold_the_means_in_order_of_the_keys():
     np.testing.assert_array_equal(matrix, [[np.nan, -99.0], [-95.0, -90.0]])
 
 
-def test_cells_hold_the_best_over_further_keys():
+def test_cells_hold_the_best_over_further_keys_or_the_mean_where_there_is_no_best():
     groups = groups_of([(2, 1.0, "mlp", (90.0, 0.1)), (2, 1.0, "conv", (80.0, 0.1)),
                         (2, 0.5, "mlp", None), (2, 0.5, "conv", (70.0, None))])  # fmt: skip
-    for metric, best in (("elbo", 90.0), ("nll", 80.0)):
+    for metric, best in (("elbo", 90.0), ("bpd", 80.0), ("rate", 85.0)):
         _, _, matrix = summary.cells(groups, "model.latent_size", "objective.beta", metric)
         np.testing.assert_array_equal(matrix, [[70.0, best]])
     names, _, matrix = summary.cells(groups, "model.encoder", "objective.beta", "elbo")

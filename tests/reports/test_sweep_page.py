@@ -260,16 +260,16 @@ def test_no_sweep_is_named(tmp_path):
 
 def test_cells_of_a_heat_map_are_written_and_the_best_is_framed():
     matrix = np.array([[-99.25, np.nan], [-95.0, -90.5]])
-    for higher, place in ((True, (1, 1)), (False, (0, 0))):
+    for sign, places in ((1, [(1, 1)]), (-1, [(0, 0)]), (0, [])):
         figure = sweep_figures.heat_map(
-            matrix, ["2", "8"], ["0.5", "1"], ("z", "β"), "ELBO", higher
+            matrix, ["2", "8"], ["0.5", "1"], ("z", "β"), "ELBO", sign
         )
         (axes,) = figure.axes
         texts = {text.get_position(): text.get_text() for text in axes.texts}
         assert texts == {
             (0.5, 0.5): "−99.25", (1.5, 0.5): "–", (0.5, 1.5): "−95.00", (1.5, 1.5): "−90.50",
         }  # fmt: skip
-        assert axes.patches[0].get_xy() == place
+        assert [patch.get_xy() for patch in axes.patches] == places
         assert [text.get_text() for text in axes.get_yticklabels()] == ["2", "8"]
 
 

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs import digits
 from tests.helpers import last_state
 from vae import runs
 from vae.__main__ import main
+from vae.errors import UserError
+from vae.sweeps.search import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -25,6 +28,7 @@ SMALL = [
     "--config.eval.iwae_samples=(5,)",
 ]
 GRID = ["--sweep=model.latent_size=2,5", "--sweep=objective.beta=0.5,2.0"]
+SEARCH = ["--search=tpe", "--trials=2", *GRID]
 
 
 def start(workdir, *flags):
@@ -206,6 +210,9 @@ def test_a_process_that_dies_is_tried_again_and_then_named(tmp_path):
         (["--search=tpe", *GRID], "--trials=N"),
         (["--search=best", "--trials=2", *GRID], "is not one of: tpe, random"),
         (["--search=tpe", "--trials=2", "--halving=1", *GRID], "--halving=N"),
+        ([*SEARCH, "--config.eval.metric=active_units"], "neither more nor less of it is better"),
+        ([*SEARCH, "--config.eval.metric=two_sample_accuracy"], "neither more nor less"),
+        ([*SEARCH, "--config.eval.metric=elbow"], "is no metric of evaluation.json"),
     ],
 )
 def test_wrong_sweeps_exit_2_and_leave_no_trial(flags, words, tmp_path, capsys):
@@ -214,6 +221,21 @@ def test_wrong_sweeps_exit_2_and_leave_no_trial(flags, words, tmp_path, capsys):
     err = capsys.readouterr().err
     assert words in err and len(err.strip().splitlines()) <= 2
     assert not (workdir / "trials").exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "way"),
+    [("elbo", "MAXIMIZE"), ("aggregate_mmd", "MINIMIZE"), ("wasserstein_qed", "MINIMIZE"),
+     ("memorised", "MINIMIZE"), ("mig_histogram", "MAXIMIZE")],
+)  # fmt: skip
+def test_a_search_goes_the_way_that_its_metric_is_better(metric, way, tmp_path):
+    config = digits.get_config()
+    config.eval.metric = metric
+    space = {"model.latent_size": [2, 5]}
+    assert Study(tmp_path, config, space, "tpe").study.direction.name == way
+    config.eval.metric = "gap_inference"  # told values of one metric are not another's
+    with pytest.raises(UserError, match=f"another metric \\({metric}\\)"):
+        Study(tmp_path, config, space, "tpe")
 
 
 MAPPINGS = """

@@ -12,6 +12,7 @@ from vae import runs
 from vae.config import flatten
 from vae.errors import UserError
 from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.directions import sign
 from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Panels, Section, Table
@@ -124,8 +125,7 @@ def _verdict(compared: Sequence[Compared]) -> tuple[list[str], dict[str, str]]:
     for metric in dict.fromkeys(("elbo", _common_nll(compared))):
         having = [run for run in compared if metric in run.metrics]
         if metric and len(having) > 1:
-            sign = 1 if summary.higher_is_better(metric) else -1
-            best = max(having, key=lambda run: sign * run.metrics[metric]["value"])
+            best = max(having, key=lambda run: sign(metric) * run.metrics[metric]["value"])
             number = typeset_metric(best.metrics[metric])
             sentences.append(f"Best by {markup.metric_label(metric)}: {best.name}, {number} nats.")
     if len({_measured_on(run) for run in compared if run.evaluation}) > 1:

@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 
 from vae import runs
+from vae.evaluation.directions import sign
 from vae.reports.tables import format_table
 
-# What the name of a metric begins with.
-LOWER_IS_BETTER = (
-    "nll", "bpd", "loss", "distortion", "rate", "gap", "frechet", "kernel", "classification_error",
-)  # fmt: skip
 ASKED_FOR = (  # columns of a summary where every trial has them
     "classification_error",
     "codes_used",
@@ -144,22 +141,16 @@ def mean_and_stderr(numbers: Sequence[float]) -> tuple[float, float | None] | No
     return float(np.mean(numbers)), None if spread is None else float(spread)
 
 
-def higher_is_better(metric: str) -> bool:
-    return not (metric.startswith(LOWER_IS_BETTER) or metric.endswith("_error"))
-
-
 def best(rows: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
-    """The trial that is done and has the best value, or None."""
-    sign = 1 if higher_is_better(metric) else -1
-    having = [row for row in done(rows) if value(row, metric) is not None]
-    return max(having, key=lambda row: sign * value(row, metric), default=None)
+    """The trial that is done and has the best value; None where there is none, or no best."""
+    having = [row for row in done(rows) if sign(metric) and value(row, metric) is not None]
+    return max(having, key=lambda row: sign(metric) * value(row, metric), default=None)
 
 
 def best_group(groups: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
-    """The combination of `over_seeds` with the best mean, or None."""
-    sign = 1 if higher_is_better(metric) else -1
-    having = [group for group in groups if group.get(metric)]
-    return max(having, key=lambda group: sign * group[metric][0], default=None)
+    """The combination of `over_seeds` with the best mean; None where there is none, or no best."""
+    having = [group for group in groups if sign(metric) and group.get(metric)]
+    return max(having, key=lambda group: sign(metric) * group[metric][0], default=None)
 
 
 def axes(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
@@ -190,16 +181,20 @@ def cells(
 
     Returns:
       The R values of `row_key`, the K of `column_key`, and the means over seeds [R, K]: where
-      there are further keys the best over them, and NaN where there is none.
+      there are further keys the best over them (the mean, of a metric that has no best), and NaN
+      where there is none.
     """
     row_values = ordered([group[row_key] for group in groups])
     column_values = ordered([group[column_key] for group in groups])
     matrix = np.full((len(row_values), len(column_values)), np.nan)
-    better = np.fmax if higher_is_better(metric) else np.fmin
+    found: dict[tuple[int, int], list[float]] = {}
     for group in groups:
         if group[metric]:
             place = row_values.index(group[row_key]), column_values.index(group[column_key])
-            matrix[place] = better(matrix[place], group[metric][0])
+            found.setdefault(place, []).append(group[metric][0])
+    of = {1: max, -1: min, 0: np.mean}[sign(metric)]
+    for place, means in found.items():
+        matrix[place] = of(means)
     return row_values, column_values, matrix
 
 

@@ -47,13 +47,14 @@ def heat_map(
     columns: Sequence[str],
     names: tuple[str, str],
     title: str,
-    larger_is_better: bool = True,
+    sign: int = 1,
 ) -> Figure:
     """A matrix [R, K] with its numbers in the cells, rows upwards, the best cell framed.
 
     Args:
       rows, columns: the R and K values of the two keys.
       names: of the keys of the rows and of the columns.
+      sign: 1: more is better; -1: less is; 0: neither, and no cell is framed.
     """
     texts = _cell_texts(matrix)
     cell = max(0.42, 0.075 * max(map(len, texts.flat)))  # inches
@@ -61,20 +62,20 @@ def heat_map(
     size = max(2.7, 0.75 + cell * len(columns)), 0.75 + max(height, 1.0)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    colour = matplotlib.colormaps[SHADES if larger_is_better else f"{SHADES}_r"]
+    colour = matplotlib.colormaps[f"{SHADES}_r" if sign < 0 else SHADES]
     low, high = np.nanmin(matrix), np.nanmax(matrix)
     spread = high - low or 1.0
-    ends = (low, high + spread / 4) if larger_is_better else (low - spread / 4, high)
+    ends = (low - spread / 4, high) if sign < 0 else (low, high + spread / 4)
     norm = matplotlib.colors.Normalize(*ends)  # spares the darkest shades
     axes.pcolormesh(matrix, cmap=colour, norm=norm, edgecolors="white", linewidth=0.8)
     for (row, column), number in np.ndenumerate(matrix):
         ink = SOFT if np.isnan(number) else readable_on(colour(norm(number)))
         place = {"ha": "center", "va": "center", "color": ink, "fontsize": 7}
         axes.text(column + 0.5, row + 0.5, texts[row, column], **place)
-    best = np.nanargmax(matrix if larger_is_better else -matrix)
-    row, column = np.unravel_index(best, matrix.shape)
-    frame = {"fill": False, "edgecolor": "#d55e00", "linewidth": 1.8, "zorder": 3}
-    axes.add_patch(matplotlib.patches.Rectangle((column, row), 1, 1, clip_on=False, **frame))
+    if sign:
+        row, column = np.unravel_index(np.nanargmax(sign * matrix), matrix.shape)
+        frame = {"fill": False, "edgecolor": "#d55e00", "linewidth": 1.8, "zorder": 3}
+        axes.add_patch(matplotlib.patches.Rectangle((column, row), 1, 1, clip_on=False, **frame))
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=_slant(columns, cell))
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
@@ -146,18 +147,19 @@ def scatter(
     values: np.ndarray,
     names: tuple[str, str],
     title: str,
-    larger_is_better: bool = True,
+    sign: int = 1,
 ) -> Figure:
     """Values [N] as shades at x, y [N], the best darkest: for a search, which fills no grid.
 
     Args:
       names: of the keys upwards and to the right.
+      sign: 1: more is better; -1: less is; 0: neither, and the most is darkest.
     """
     figure = Figure(figsize=(2.9, 2.3), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(values)
-    order = order if larger_is_better else order[::-1]
-    shades = SHADES if larger_is_better else f"{SHADES}_r"
+    order = order[::-1] if sign < 0 else order
+    shades = f"{SHADES}_r" if sign < 0 else SHADES
     look = {"cmap": shades, "s": 22, "linewidths": 0.5, "edgecolors": SOFT}
     points = axes.scatter(x[order], y[order], c=values[order], **look)
     figure.colorbar(points, ax=axes, pad=0.02, aspect=18).outline.set_visible(False)

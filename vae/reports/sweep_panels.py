@@ -1,7 +1,7 @@
 """The figures of a sweep's page with their captions: over the keys, curves, samples."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from vae import runs
 from vae.errors import UserError
+from vae.evaluation.directions import sign
 from vae.reports import figures, markup, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Panels, Section
@@ -87,13 +88,14 @@ def over_keys(results: Results) -> list[Panels]:
     if len(names) == 1:
         draw, caption = _against_key, "Bars are standard errors over seeds." if several else ""
     elif _is_sparse(results):
-        draw, caption = _scatter, "The more a point stands out from the page, the better."
+        draw = _scatter
+        caption = f"The more a point stands out from the page, the better{_without_best(panels)}."
     else:
-        draw, caption = _heat_map, "The best cell is framed."
+        draw, caption = _heat_map, f"The best cell is framed{_without_best(panels)}."
         if len(names) > 2:
             caption += (
                 f" Each cell is the best over {', '.join(names[2:])}: the highest ELBO, the lowest "
-                "NLL, the most active units."
+                "NLL; the mean where a metric has no best."
             )
     caption = f"{'Means over seeds. ' if several else ''}{caption}"
     shown = [
@@ -104,6 +106,12 @@ def over_keys(results: Results) -> list[Panels]:
     widest = len({row["values"].get(results.axes[:2][-1]) for row in results.done})
     columns = min(3, max(1, 15 // widest)) if draw is _heat_map else 3
     return [Panels(title, caption, shown, is_chart=True, columns=columns)]
+
+
+def _without_best(metrics: Iterable[str]) -> str:
+    """What a caption on the best says of metrics of which neither more nor less is better."""
+    names = [markup.metric_label(metric) for metric in metrics if not sign(metric)]
+    return f" ({', '.join(names)} ha{'ve' if len(names) > 1 else 's'} no best)" if names else ""
 
 
 def _is_sparse(results: Results) -> bool:
@@ -118,8 +126,7 @@ def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]
     rows, columns, matrix = summary.cells(groups, *results.axes[:2], metric)
     texts = [summary.show(v) for v in rows], [summary.show(v) for v in columns]
     names = results.name(results.axes[0]), results.name(results.axes[1])
-    higher = summary.higher_is_better(metric)
-    return sweep_figures.heat_map(matrix, *texts, names, column(metric), higher)
+    return sweep_figures.heat_map(matrix, *texts, names, column(metric), sign(metric))
 
 
 def _against_key(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
@@ -134,8 +141,7 @@ def _scatter(results: Results, metric: str, groups: Sequence[Mapping[str, Any]])
     y, x = (np.array([group[key] for group in groups], float) for key in results.axes[:2])
     values = np.array([group[metric][0] for group in groups])
     names = results.name(results.axes[0]), results.name(results.axes[1])
-    higher = summary.higher_is_better(metric)
-    return sweep_figures.scatter(x, y, values, names, column(metric), higher)
+    return sweep_figures.scatter(x, y, values, names, column(metric), sign(metric))
 
 
 def curves(results: Results) -> list[Section]:

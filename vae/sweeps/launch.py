@@ -135,13 +135,14 @@ def search(
       UserError, RunError, Interrupted: as `sweep`.
     """
     from vae.sweeps import population
-    from vae.sweeps.search import Study, largest_latent_size
+    from vae.sweeps.search import Study, largest_latent_size, optimised
 
     if not space or trials < 1:
         raise UserError("a search needs --sweep KEY=log(LOW,HIGH) or KEY=V1,V2,... and --trials=N")
     if eta == 1 or eta < 0 or (eta and launcher != "population"):
         raise UserError("--halving=N keeps the better 1/N, N from 2 on, with --launcher=population")
     configs.check(config)
+    optimised(config.eval.metric)  # refused before there is a directory
     config = located(config)
     path = Path(workdir or Path("runs") / f"search-{configs.run_name(config)}")
     directory = SweepDirectory(path, config, launcher, config.eval.metric)

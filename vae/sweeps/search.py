@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from vae import runs
 from vae.errors import UserError
-from vae.reports import summary
+from vae.evaluation.directions import direction
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.grid import Range
 from vae.sweeps.plan import Trial, apply
@@ -22,11 +22,32 @@ SAMPLERS = ("tpe", "random")
 Space = Mapping[str, list[Any] | Range]
 
 
+def optimised(metric: str) -> str:
+    """"maximize" or "minimize": what a search does with a metric.
+
+    Raises:
+      UserError: no metric is called so, or neither more nor less of it is better.
+    """
+    found = direction(metric)
+    if found is None:
+        raise UserError(
+            f"eval.metric={metric!r} is no metric of evaluation.json: a search needs one, such as "
+            "elbo or aggregate_mmd"
+        )
+    if found == "none":
+        raise UserError(
+            f"eval.metric={metric!r}: neither more nor less of it is better, and a search needs to "
+            "know: choose another metric, such as elbo"
+        )
+    return {"higher": "maximize", "lower": "minimize"}[found]
+
+
 class Study:
     """An Optuna study whose trials are runs of a sweep.
 
     Raises:
-      UserError: Optuna is missing, or the sampler has another name.
+      UserError: Optuna is missing, the sampler has another name, or the study cannot be read or
+        is of another metric.
     """
 
     def __init__(self, path: Path, config: ConfigDict, space: Space, sampler: str):
@@ -34,18 +55,12 @@ class Study:
             import optuna
         except ModuleNotFoundError:
             raise UserError("--search needs Optuna: pip install -e '.[search]'") from None
-        from optuna.storages.journal import JournalFileBackend, JournalStorage
-
         if sampler not in SAMPLERS:
             raise UserError(f"--search={sampler} is not one of: {', '.join(SAMPLERS)}")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna, self.config, self.space = optuna, config, space
         self.metric = config.eval.metric
-        storage = JournalStorage(JournalFileBackend(str(path / "study.journal")))
-        better = "maximize" if summary.higher_is_better(self.metric) else "minimize"
-        self.study = optuna.create_study(
-            storage=storage, study_name="sweep", direction=better, load_if_exists=True
-        )
+        self.study = self._opened(path / "study.journal")
         asked = len(self.study.trials)  # a resumed sampler goes on, it does not repeat itself
         seed = config.seed + asked
         if sampler == "tpe":
@@ -53,6 +68,35 @@ class Study:
             self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         else:
             self.study.sampler = optuna.samplers.RandomSampler(seed=seed)
+
+    def _opened(self, journal: Path) -> Any:
+        """The study that the journal holds, which may be new.
+
+        Raises:
+          UserError: it cannot be read, or was made for another metric.
+        """
+        from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+        way = optimised(self.metric)
+        try:
+            storage = JournalStorage(JournalFileBackend(str(journal)))
+            study = self.optuna.create_study(
+                storage=storage, study_name="sweep", direction=way, load_if_exists=True
+            )
+            of = study.user_attrs.get("metric")
+            if of is None and not study.trials:
+                study.set_user_attr("metric", self.metric)
+        except Exception as error:  # the journal's lines are replayed as they are: any type
+            raise UserError(
+                f"{journal} cannot be read ({type(error).__name__}): restore it, or delete the "
+                "sweep to start afresh"
+            ) from error
+        if study.direction.name.lower() != way or of not in (None, self.metric):
+            raise UserError(
+                f"{journal} is of a search for another metric{f' ({of})' if of else ''}: use "
+                "another --workdir"
+            )
+        return study
 
     def open(self, batch: int, total: int) -> list[Trial]:
         """Trials to run next: those asked before and not told, filled up to `batch` with new ones,
