@@ -30,6 +30,7 @@ from absl import flags
 from experiments import contestants
 from vae import runs
 from vae.reports.tables import format_table
+from vae.tied import tied
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
@@ -62,7 +63,7 @@ class Contestant:
     def __init__(self, name: str, steps: int, folder: Path):
         images = str(folder / "images.npy")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.contestants", name, str(steps), images],
+            tied([sys.executable, "-m", "experiments.contestants", name, str(steps), images]),
             cwd=ROOT,
             env={
                 **os.environ,

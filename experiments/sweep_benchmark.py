@@ -29,6 +29,7 @@ from vae import runs
 from vae.reports.tables import format_table
 from vae.sweeps.grid import product, sweep
 from vae.sweeps.plan import Trial, plan
+from vae.tied import tied
 
 SIZES, BETAS, SEEDS = (2, 8, 32, 50), (0.5, 1.0, 4.0), 2
 TARGETS = {"train, one after the other": 0.5, "PyTorch loop, one after the other": 0.4}
@@ -62,9 +63,8 @@ def command(*arguments: str, folder: Path) -> None:
     env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "PYTHONPATH": str(ROOT)}
     env["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     quiet = subprocess.DEVNULL
-    subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=env, stdin=quiet, stdout=quiet, check=True
-    )
+    begun = tied([sys.executable, *arguments])
+    subprocess.run(begun, cwd=ROOT, env=env, stdin=quiet, stdout=quiet, check=True)
 
 
 def one_program(planned: list[Trial], data_dir: str, epochs: int, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from configs import base
 from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset, Split
+from vae.tied import tied
 from vae.training import setup, state
 from vae.training.engine import Single
 from vae.training.program import Program
@@ -90,7 +92,7 @@ def start_training(workdir: Path, *flags: str, devices: int = 1) -> subprocess.P
     env = {**os.environ, "PYTHONPATH": str(root), "JAX_NUM_CPU_DEVICES": str(devices)}
     command = [sys.executable, "-P", "-m", "vae", "train", *flags, f"--workdir={workdir}"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=root, env=env, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(tied(command), cwd=root, env=env, stdout=pipe, stderr=pipe, text=True)
 
 
 def finish(*processes: subprocess.Popen) -> list[str]:
@@ -105,3 +107,19 @@ def last_state(workdir: Path) -> dict[str, np.ndarray]:
     """Every array of the last checkpoint, by path."""
     with Checkpoints(workdir, read_only=True) as checkpoints:
         return checkpoints.load(checkpoints.steps()[-1])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until_gone(pids: list[int], seconds: float) -> None:
+    """Waits for processes to end, so many seconds at most."""
+    until = time.monotonic() + seconds
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < until, [pid for pid in pids if is_alive(pid)]
+        time.sleep(0.02)

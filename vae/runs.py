@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -159,9 +159,34 @@ def locked(workdir: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"{workdir} is in use by another process: wait for it, or use another --workdir"
+                f"{workdir} is in use by another process ({_signature(handle)}): wait for it, or "
+                "use another --workdir"
             ) from None
+        with suppress(OSError):  # a full disk: the lock holds without its holder's name
+            handle.truncate(0)
+            handle.write(f"{os.getpid()} on {platform.node()}\n")
+            handle.flush()
         yield
+
+
+def holder(workdir: Path) -> str:
+    """The process that holds a run directory, as "1234 on HOST"; "" where none does."""
+    try:
+        handle = open(workdir / "lock")
+    except OSError:
+        return ""
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _signature(handle)
+    return ""
+
+
+def _signature(lock: TextIO) -> str:
+    """What the holder of a lock wrote into it."""
+    lock.seek(0)
+    return lock.readline().strip() or "unknown"
 
 
 @functools.cache  # one process runs one revision, and a sweep asks for it with every trial

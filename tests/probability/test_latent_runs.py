@@ -17,6 +17,7 @@ from vae.errors import UserError
 from vae.evaluation.evaluate import evaluate_run
 from vae.evaluation.trained import load
 from vae.reports.page import report_run
+from vae.tied import tied
 from vae.training.population import Group, maskable
 
 SMALL = {"model__prior_components": 2, "model__flow_layers": 2, "model__flow_hidden": (3,)}
@@ -112,7 +113,7 @@ def test_orthogonal_flows_of_the_usual_size_do_not_wait_for_ever(tmp_path):
         "--config.model.flow_columns=16", "--config.train.epochs=1",
         "--config.train.eval_epochs=1.0", f"--workdir={tmp_path / 'run'}",
     ]  # fmt: skip
-    process = subprocess.Popen(command, start_new_session=True)
+    process = subprocess.Popen(tied(command), start_new_session=True)
     try:
         assert process.wait(timeout=240) == 0
     finally:

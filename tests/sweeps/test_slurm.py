@@ -16,6 +16,7 @@ import pytest
 from tests.helpers import finish, last_state, start_training
 from vae.errors import UserError
 from vae.sweeps import slurm
+from vae.tied import tied
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -168,7 +169,7 @@ def launch(sweep, *workdirs):
     )
     arguments = [sys.executable, "-c", program, sweep.folder, sweep.script, *workdirs]
     pipe = subprocess.PIPE
-    return subprocess.Popen(arguments, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(tied(arguments), cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,18 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from configs import digits
-from tests.helpers import last_state
+from tests.helpers import last_state, wait_until_gone
 from vae import runs
 from vae.__main__ import main
 from vae.errors import UserError
+from vae.sweeps import processes
+from vae.sweeps.directory import SweepDirectory
+from vae.sweeps.launch import settled
+from vae.sweeps.plan import plan
 from vae.sweeps.search import Study
+from vae.tied import tied
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -35,7 +42,7 @@ def start(workdir, *flags):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", "-m", "vae", "sweep", *SMALL, *flags, f"--workdir={workdir}"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(tied(command), cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
 
 
 def finish(process):
@@ -132,6 +139,57 @@ def test_kill_9_in_the_middle_then_relaunch(tmp_path):
     assert_same_table(workdir, undisturbed)
     left, right = (last_state(w / "trials" / second.name) for w in (workdir, undisturbed))
     assert all(np.array_equal(left[key], right[key]) for key in right)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")
+def test_kill_9_of_a_sweep_ends_the_processes_of_its_trials(tmp_path):
+    """Each saves and ends; nothing is left that a relaunch would meet."""
+    workdir = tmp_path / "sweep"
+    flags = [GRID[0], "--launcher=processes", "--slots=2", "--config.train.epochs=100000"]
+    process = start(workdir, *flags)
+    trials = [workdir / "trials" / f"latent_size={size}" for size in (2, 5)]
+    until = time.time() + 200
+    while not all((trial / "metrics.jsonl").exists() for trial in trials):
+        assert process.poll() is None and time.time() < until, finish(process)
+        time.sleep(0.02)
+    pids = [int(runs.holder(trial).split()[0]) for trial in trials]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_until_gone(pids, 60.0)
+    assert [runs.holder(trial) for trial in trials] == ["", ""]
+    assert all("interrupted and saved" in (trial / "log.txt").read_text() for trial in trials)
+
+
+@pytest.fixture
+def small_sweep(tmp_path):
+    config = digits.get_config()
+    directory = SweepDirectory(tmp_path / "sweep", config, "processes")
+    directory.plan(plan(config, [{"model.latent_size": size} for size in (2, 5)]))
+    return directory
+
+
+def test_a_launch_beside_a_living_trial_says_so_and_waits(small_sweep):
+    first, second = small_sweep.trials
+    with ExitStack() as running:
+        running.enter_context(runs.locked(small_sweep.workdir(second)))
+        threading.Timer(0.3, running.pop_all().close).start()
+        with pytest.warns(UserWarning, match=rf"^trial latent_size=5 .*\({os.getpid()} on "):
+            assert settled(small_sweep, [first, second]) == [first, second]
+
+
+def test_a_launch_beside_a_trial_that_goes_on_is_one_line(small_sweep, monkeypatch):
+    monkeypatch.setattr(processes, "GRACE", 0.2)
+    with runs.locked(small_sweep.workdir(small_sweep.trials[1])), pytest.warns(UserWarning):
+        with pytest.raises(UserError, match=rf"trial latent_size=5 .*\({os.getpid()} on ") as told:
+            settled(small_sweep, small_sweep.trials)
+    assert "\n" not in str(told.value)
+
+
+def test_a_trial_that_ended_meanwhile_is_not_run_again(small_sweep):
+    first, second = small_sweep.trials
+    runs.write_json(small_sweep.claim(first) / "evaluation.json", {"metrics": {}})
+    assert settled(small_sweep, [first, second]) == [second]
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +73,7 @@ def sweep(
     if dry_run:
         return str(path)
     with runs.locked(path):
+        todo = settled(directory, todo)
         directory.take(todo)
         run(directory, todo, launcher, slots, cluster or slurm.Options())
         finish(directory)
@@ -105,6 +108,30 @@ def run(
     finally:
         if any(directory.workdir(trial).exists() for trial in directory.trials):
             directory.write()
+
+
+def settled(directory: SweepDirectory, trials: Sequence[Trial]) -> list[Trial]:
+    """Waits for trials that a killed launch left behind to save and end; returns what is pending.
+
+    Raises:
+      UserError: one still runs after a minute.
+    """
+    if directory.launcher == "slurm":
+        slurm.cancel(directory.path / "slurm")
+    deadline, said = time.monotonic() + processes.GRACE, False
+    for trial in trials:
+        while by := runs.holder(directory.workdir(trial)):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"trial {trial.name} of {directory.path} is running in another process ({by}): "
+                    "wait for it or end it, and run the same command to go on"
+                )
+            if not said:
+                text = f"trial {trial.name} is running in another process ({by}): waiting for it"
+                warnings.warn(f"{text} to save and end", stacklevel=2)
+                said = True
+            time.sleep(0.1)
+    return [trial for trial in trials if directory.state(trial)[0] == "pending"]
 
 
 def search(
@@ -155,6 +182,7 @@ def search(
         while todo := study.open(batch, trials):
             directory.plan(study.all())
             print(f"{path}: trials {todo[0].name} to {todo[-1].name} of {trials}", flush=True)
+            settled(directory, todo)
             pruned = prune(directory, programs, todo, eta)
             rest = [trial for trial in todo if trial.name not in pruned]
             run(directory, rest, launcher, slots, cluster or slurm.Options(), programs)
@@ -171,7 +199,7 @@ def prune(
     """Successive halving of one batch; names of the trials that stopped on the way."""
     from vae.sweeps.search import halve, rungs
 
-    stopped: set[str] = set()
+    stopped = {trial.name for trial in trials if directory.state(trial)[0] == "pruned"}
     alive = [trial for trial in trials if directory.state(trial)[0] == "pending"]
     for epochs in rungs(directory.config.train.epochs, eta):
         if len(alive) < 2:

@@ -15,6 +15,7 @@ from vae import runs
 from vae.errors import Interrupted
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial
+from vae.tied import tied
 
 ATTEMPTS = 2  # of a process that dies
 GRACE = 60.0  # seconds that processes get to save after Ctrl-C
@@ -27,7 +28,7 @@ def run(
     """Runs trials as processes, at most one a slot; one that dies is started once more.
 
     Each writes to `log.txt` in its run directory, sees the devices of its slot alone, and on CPUs
-    keeps to the slot's cores.
+    keeps to the slot's cores. Where this process is killed, each saves and ends.
 
     Args:
       slots: processes at a time; 0: one an accelerator, or one a core.
@@ -75,7 +76,8 @@ def slots_of_machine(slots: int, trials: int) -> list[dict[str, str]]:
 
     Accelerators are counted in another process, so that this one holds none of them.
     """
-    asked = subprocess.run([sys.executable, "-c", PROBE], stdout=subprocess.PIPE, text=True)
+    probe = tied([sys.executable, "-c", PROBE])
+    asked = subprocess.run(probe, stdout=subprocess.PIPE, text=True)
     platform, devices = json.loads(asked.stdout) if asked.returncode == 0 else ("cpu", 1)
     cores = sorted(os.sched_getaffinity(0))
     count = max(1, min(trials, slots or (devices if platform != "cpu" else len(cores))))
@@ -99,7 +101,7 @@ def _start(workdir: Path, visible: dict[str, str]) -> subprocess.Popen:
         command.append(f"--cpus={visible['cpus']}")
     with open(workdir / "log.txt", "a") as log:
         return subprocess.Popen(
-            [*command, str(workdir)],
+            tied([*command, str(workdir)]),
             env=env,
             stdout=log,
             stderr=log,

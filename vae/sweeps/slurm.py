@@ -96,6 +96,13 @@ def run(
     return reasons
 
 
+def cancel(folder: Path) -> None:
+    """Cancels what an earlier, killed call with this folder left behind; returns once it has saved
+    and ended."""
+    if shutil.which("squeue"):
+        _cancel(_name(folder.resolve()))
+
+
 def _name(folder: Path) -> str:
     """The array's name: how its tasks are found in the queue, also by a later call."""
     sweep = re.sub(r"[^\w.-]", "_", folder.parent.name)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vae.tied import tied
+
 
 class Task:
     """What a task of the array does; submitit pickles it, and runs it again after a requeue."""
@@ -31,7 +33,7 @@ class Task:
             before[number] = signal.signal(number, lambda n, frame: received.append(n))
         with open(Path(workdir) / "log.txt", "ab") as log:
             child = subprocess.Popen(
-                [*self.command, workdir],
+                tied([*self.command, workdir]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
