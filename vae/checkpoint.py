@@ -2,9 +2,15 @@
 
 A state is saved as a flat mapping from path ("params/encoder/Dense_0/kernel") to numpy array with
 no trace of devices, so what many devices wrote one restores, and the other way round.
+
+Orbax writes and cleans up. What is on disk is listed and read here, one step at a time, with
+TensorStore: in Orbax one damaged file stops the listing of all steps, and one that cannot be read
+leaves pages of other tasks' tracebacks. Its checkpointer is made when something is saved.
 """
 
+import functools
 import hashlib
+import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -16,9 +22,12 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from vae.distributed import barrier
 from vae.errors import RunError, UserError
 
 _KEPT = "what was saved before is kept: make room and run the same command to go on"
+
+_HEADER = "/zarr.json"  # of each array, behind its path
 
 policies = ocp.training.preservation_policies
 
@@ -71,20 +80,33 @@ class Checkpoints:
         self._newest = -1  # step of the last save or restore
         if read_only and not self.directory.exists():
             raise UserError(f"{workdir} holds no checkpoint yet: train it first")
-        keep = [policies.LatestN(2), policies.BestN(get_metric_fn=_elbo, n=1)]
-        self._orbax = ocp.training.Checkpointer(
+        if not read_only:
+            self.directory.mkdir(parents=True, exist_ok=True)
+
+    @functools.cached_property
+    def _orbax(self) -> Any:
+        """What saves. It reads the ELBO of every step: those that cannot be read go first."""
+        for step in self.steps():
+            try:
+                self._elbo(step)
+            except RunError as error:
+                warnings.warn(f"{error}: it is deleted", stacklevel=2)
+                self._delete(step)
+        keep = [policies.LatestN(2), policies.BestN(get_metric_fn=_elbo_in, n=1)]
+        return ocp.training.Checkpointer(
             self.directory,
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(keep),
-            cleanup_tmp_directories=not read_only,
+            cleanup_tmp_directories=True,
         )
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *error: Any) -> None:
-        with self._saving():
-            self._orbax.close()
+        if "_orbax" in vars(self):
+            with self._saving():
+                self._orbax.close()
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
@@ -92,14 +114,14 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RunError(
                 f"cannot save a checkpoint in {self.directory}: {reason}\n{_KEPT}"
             ) from error
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, oldest first."""
-        return [checkpoint.step for checkpoint in self._orbax.checkpoints]
+        return sorted(int(p.name) for p in self.directory.glob("*") if p.name.isdecimal())
 
     def save(self, step: int, state: Any, elbo: float | None) -> None:
         """Starts saving `state`; returns once it is copied. `elbo` ranks it for `best`.
@@ -112,13 +134,14 @@ class Checkpoints:
         arrays = flatten(state)
         self.wait()
         self._check_space(sum(array.nbytes for array in arrays.values()))
+        elbo = None if elbo is None else float(elbo)
         with self._saving():
             self._orbax.save_async(
                 step,
                 arrays,
                 force=True,
-                metrics=None if elbo is None else {"elbo": float(elbo)},
-                custom_metadata={"sha256": checksum(arrays)},
+                metrics=None if elbo is None else {"elbo": elbo},
+                custom_metadata={"sha256": checksum(arrays), "elbo": elbo},
             )
 
     def _check_space(self, size: int) -> None:
@@ -136,9 +159,29 @@ class Checkpoints:
             self._orbax.wait()
 
     def best_step(self) -> int | None:
-        """The step with the highest validation ELBO, or None."""
-        ranked = [c for c in self._orbax.checkpoints if c.metrics and np.isfinite(_elbo(c.metrics))]
-        return max(ranked, key=lambda c: _elbo(c.metrics)).step if ranked else None
+        """The step with the highest validation ELBO, or None; a damaged one is warned of."""
+        ranked = {}
+        for step in self.steps():
+            try:
+                elbo = self._elbo(step)
+            except RunError as error:
+                warnings.warn(f"{error}: it is left out", stacklevel=2)
+                continue
+            if elbo is not None and np.isfinite(elbo):
+                ranked[step] = elbo
+        return max(ranked, key=ranked.get, default=None)
+
+    def _elbo(self, step: int) -> float | None:
+        """The validation ELBO of a step; None where it was saved without one.
+
+        Raises:
+          RunError: it cannot be read.
+        """
+        path = self.directory / str(step) / "metrics" / "metrics"
+        try:
+            return float(_elbo_in(json.loads(path.read_text()))) if path.exists() else None
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise RunError(f"checkpoint {step} is damaged ({type(error).__name__})") from error
 
     def load(self, step: int) -> dict[str, np.ndarray]:
         """The arrays saved at `step`.
@@ -146,11 +189,14 @@ class Checkpoints:
         Raises:
           RunError: they cannot be read, or are not what was written.
         """
+        elbo, path = self._elbo(step), self.directory / str(step)
         try:
-            described = self._orbax.metadata(step)
-            arrays = self._orbax.load(step)
-            intact = described.custom_metadata["sha256"] == checksum(arrays)
-        except Exception as error:  # Orbax and TensorStore raise many types for a damaged file
+            written = json.loads((path / "_CHECKPOINT_METADATA").read_text())["custom_metadata"]
+            arrays = _read(path / "state")
+            # An older checkpoint does not say its ELBO twice.
+            intact = repr(written.get("elbo", elbo)) == repr(elbo)
+            intact = intact and written["sha256"] == checksum(arrays)
+        except Exception as error:  # TensorStore raises many types for a damaged file
             raise RunError(f"checkpoint {step} cannot be read ({type(error).__name__})") from error
         if not intact:
             raise RunError(f"checkpoint {step} is damaged (its checksum does not match)")
@@ -177,7 +223,7 @@ class Checkpoints:
                 warnings.warn(f"{error}: trying the one before it", stacklevel=2)
                 continue
             for bad in [] if self.read_only else damaged:
-                self._orbax.delete(bad)
+                self._delete(bad)
             self._newest = candidate
             return candidate, unflatten(template, arrays)
         if steps:
@@ -186,6 +232,26 @@ class Checkpoints:
             )
         return None
 
+    def _delete(self, step: int) -> None:
+        """Deletes a damaged step, whatever is left of it."""
+        path = self.directory / str(step)
+        if jax.process_index() == 0:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        barrier("deleted")
 
-def _elbo(metrics: Any) -> float:
+
+def _elbo_in(metrics: Any) -> float:
     return metrics["elbo"]
+
+
+def _read(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays that Orbax wrote into a folder, by path: Zarr in one OCDBT database."""
+    import tensorstore  # Orbax brings it
+
+    database = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/"}}
+    keys = tensorstore.KvStore.open(database).result().list().result()
+    names = [key.decode().removesuffix(_HEADER) for key in keys if key.decode().endswith(_HEADER)]
+    stores = [{"driver": "zarr3", "kvstore": {**database, "path": f"{name}/"}} for name in names]
+    opening = [tensorstore.open(store, open=True) for store in stores]
+    reading = [store.result().read() for store in opening]
+    return {name: array.result() for name, array in zip(names, reading, strict=True)}

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import shutil
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,10 @@ import numpy as np
 from vae.errors import UserError
 
 DEFLATES = 1032  # bytes that one byte of a deflated file can stand for, at most
-NOT_ARRAYS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error)
+NOT_ARRAYS = (
+    OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error, struct.error,
+    RuntimeError,  # a flipped bit says that a member is encrypted, or of an unknown method
+)  # fmt: skip
 
 
 def opened(path: Path) -> Mapping[str, np.ndarray]:
@@ -70,7 +74,13 @@ def _check(file: BinaryIO, size: int, name: str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A neighbour of `path` to write to, renamed into its place once it is whole."""
+    """A neighbour of `path` to write to, renamed into its place once it is whole.
+
+    Raises:
+      UserError: a directory stands in its place.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a directory and should be a file: move it away")
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary

@@ -36,14 +36,14 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, remedy: str = "restore it or delete the run") -> Any:
     """Reads a JSON file of a run; a missing or damaged one is a UserError that names it."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
+        raise UserError(f"{path} does not exist: {remedy}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}): {remedy}") from None
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -51,7 +51,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         return npz.read(path)
     except npz.NOT_ARRAYS as error:
-        raise UserError(f"{path} cannot be read ({error}): evaluate the run again") from None
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} cannot be read ({reason}): evaluate the run again") from None
 
 
 def read_config(workdir: Path) -> ConfigDict:
@@ -63,11 +64,13 @@ def read_config(workdir: Path) -> ConfigDict:
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir} is not a run directory (no config.json): train one first")
+    text = json.dumps(read_json(path))
     try:
-        config = configs.completed(configs.from_json(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): restore it or delete the run") from None
-    configs.check(config)
+        config = configs.completed(configs.from_json(text))
+        configs.check(config)
+    except (UserError, ValueError, TypeError, AttributeError, KeyError) as error:
+        reason = error if isinstance(error, UserError) else "it holds no config"
+        raise UserError(f"{path}: {reason}: restore it or delete the run") from None
     return located(config)
 
 
@@ -116,7 +119,8 @@ def _environment_of(workdir: Path) -> dict[str, Any]:
         found = read_json(workdir / "environment.json")
     except UserError:
         return {}
-    return found if isinstance(found, dict) else {}
+    is_whole = isinstance(found, dict) and isinstance(found.get("extended", []), list)
+    return found if is_whole else {}
 
 
 def write_environment(workdir: Path) -> None:
@@ -220,20 +224,37 @@ def environment() -> dict[str, Any]:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl, oldest first; a last line cut short by a kill is left out."""
+    """The lines of metrics.jsonl, oldest first; a last line cut short by a kill is left out.
+
+    Each has a `step` and a `split`, and beside them numbers alone.
+
+    Raises:
+      UserError: another line is damaged.
+    """
     path = workdir / "metrics.jsonl"
     if not path.exists():
         return []
-    lines = path.read_text().splitlines()
-    records = []
-    for number, line in enumerate(lines):
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            if number < len(lines) - 1:
-                where = f"{path} is damaged at line {number + 1}"
-                raise UserError(f"{where}: delete that line") from None
-    return records
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): move it away") from None
+    records = [_record(line) for line in lines]
+    if None in records:
+        where = f"{path} is damaged at line {records.index(None) + 1}"
+        raise UserError(f"{where}: delete that line")
+    return records + [record for record in [_record(last)] if record]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """A line of metrics.jsonl; None where it is damaged."""
+    try:
+        found = json.loads(line)
+        numbers = [value for name, value in found.items() if name != "split"]
+        right = isinstance(found["split"], str) and isinstance(found["step"], int)
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        return None
+    are_numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+    return found if right and are_numbers and found["step"] >= 0 else None
 
 
 def rewind_metrics(workdir: Path, step: int) -> None:
@@ -249,7 +270,7 @@ def training_seconds(workdir: Path) -> float:
     for record in read_metrics(workdir):
         if record["split"] != "train":
             continue
-        if "examples_per_second" in record:
+        if record.get("examples_per_second", 0.0) > 0.0:
             seconds += (record["step"] - before) * batch_size / record["examples_per_second"]
         before = record["step"]
     return seconds
@@ -258,4 +279,10 @@ def training_seconds(workdir: Path) -> float:
 def failure(workdir: Path) -> str:
     """Why the run in a directory failed for good; "" where it did not."""
     path = workdir / "failure.json"
-    return read_json(path)["reason"] if path.exists() else ""
+    if not path.exists():
+        return ""
+    remedy = "delete it, and train with the same config to see why the run failed"
+    found = read_json(path, remedy)
+    if not isinstance(found, dict) or not isinstance(found.get("reason"), str):
+        raise UserError(f"{path} is damaged (it holds no reason): {remedy}")
+    return found["reason"]

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae import models, runs
+from vae import models, run_files, runs
 from vae.checkpoint import Checkpoints
 from vae.data import again
 from vae.data.context import one_hot
@@ -45,7 +45,7 @@ def load(
     """
     workdir = Path(workdir)
     config = runs.read_config(workdir)
-    described = runs.read_json(workdir / "data.json")
+    described = run_files.read_data(workdir)
     shape, levels = tuple(described["shape"]), described["levels"]
     kind = described["observed"]
     context_size = described["context_size"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vae import runs
+from vae import run_files, runs
 from vae.config import flatten
 from vae.errors import UserError
 from vae.evaluation.batches import mean_and_stderr
@@ -37,8 +37,7 @@ class Compared:
 
     @functools.cached_property
     def evaluation(self) -> dict[str, Any] | None:
-        path = self.workdir / "evaluation.json"
-        return runs.read_json(path) if path.exists() else None
+        return run_files.read_evaluation(self.workdir)
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -51,8 +50,7 @@ class Compared:
     @functools.cached_property
     def bounds(self) -> dict[str, np.ndarray]:
         """Of each example of the split that was evaluated: name to [N] nats."""
-        path = self.workdir / "per_example.npz"
-        return runs.read_arrays(path) if self.evaluation and path.exists() else {}
+        return run_files.read_bounds(self.workdir) if self.evaluation else {}
 
 
 def compare(

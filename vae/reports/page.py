@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import config as configs
-from vae import runs
+from vae import run_files, runs
 from vae.reports import figures, interactive, markup, pictures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Noted, Section, Table
@@ -42,7 +42,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
       UserError: a damaged file.
     """
     gallery = Gallery(workdir, formats)
-    evaluation = _read(workdir / "evaluation.json")
+    evaluation = run_files.read_evaluation(workdir)
     records = runs.read_metrics(workdir)
     split = evaluation["split"] if evaluation else run.config.eval.split
     view = View(run, split, evaluation)
@@ -59,7 +59,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
             *_all_metrics(evaluation),
         ],
         config=run.config,
-        environment=_read(workdir / "environment.json") or {},
+        environment=run_files.read_environment(workdir),
         base=configs.base(),
     )
     return markup.write(workdir / "report.html", text)
@@ -208,7 +208,3 @@ def summary(config: Any, shape: tuple[int, ...], step: int, binarized: str = "")
         f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
         f"β = {config.objective.beta:g} · step {step:,}"
     )
-
-
-def _read(path: Path) -> Any:
-    return runs.read_json(path) if path.exists() else None

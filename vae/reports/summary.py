@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vae import runs
+from vae import run_files
 from vae.evaluation.directions import sign
 from vae.reports.tables import format_table
 
@@ -45,8 +45,7 @@ def rows(sweep: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
 
 
 def _row(trial: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
-    path = workdir / "evaluation.json"
-    evaluation = runs.read_json(path) if path.exists() else {}
+    evaluation = run_files.read_evaluation(workdir) or {}
     metrics = {k: m for k, m in evaluation.get("metrics", {}).items() if _finite(m.get("value"))}
     return {
         "trial": trial["name"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vae import runs
+from vae import run_files
 from vae.config import flatten
 from vae.reports import markup, rate_distortion, summary, sweep_panels
 from vae.reports.figures import Gallery
@@ -39,7 +39,7 @@ def sweep_report(
     """
     directory = Path(directory)
     gallery = Gallery(directory, formats)
-    sweep = runs.read_json(directory / "sweep.json")
+    sweep = run_files.read_sweep(directory)
     results = Results.read(sweep, gallery)
     known = {key: sweep[key] for key in ("command", "time", "launcher") if key in sweep}
     text = markup.document(

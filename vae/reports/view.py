@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae import runs
+from vae import run_files
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
@@ -143,10 +143,9 @@ class View:
         return np.asarray(found["elbo"]), "ELBO"
 
     def _saved_bounds(self) -> tuple[np.ndarray, str] | None:
-        path = Path(self.run.workdir) / "per_example.npz"
-        if not self.evaluation or not path.exists():
+        if not self.evaluation:
             return None
-        bounds = runs.read_arrays(path)
+        bounds = run_files.read_bounds(Path(self.run.workdir))
         samples = [int(n.rsplit("_", 1)[1]) for n in bounds if n.startswith("nll_iwae_")]
         if samples:
             values = -bounds[f"nll_iwae_{max(samples)}"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vae import runs
+from vae import run_files, runs
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial
 
@@ -21,7 +21,7 @@ def across_seeds(directory: SweepDirectory, load: Callable[[Path], Any]) -> None
     """
     for members in _seeds(directory):
         files = [directory.workdir(trial) / "evaluation.json" for trial in members]
-        evaluations = [runs.read_json(file) for file in files]
+        evaluations = [run_files.read_evaluation(file.parent) for file in files]
         of = f"median over {len(members) - 1} other models"
         known = [e["metrics"].get(name, {"unit": ""}) for e in evaluations for name in NAMES]
         if all(of in metric["unit"] for metric in known):

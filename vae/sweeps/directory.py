@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import lengths, runs
+from vae import lengths, run_files, runs
 from vae.errors import UserError
 from vae.paths import moved
 from vae.reports import summary
@@ -41,7 +41,7 @@ class SweepDirectory:
         self._notes: dict[str, tuple[str, str]] = {}  # name -> (state, reason), beside the run's
         file = path / "sweep.json"
         if file.exists():
-            self._check(runs.read_json(file))
+            self._check(run_files.read_sweep(path))
         elif path.exists() and any(item.name != "lock" for item in path.iterdir()):
             raise UserError(f"{path} holds other files and no sweep.json: use another --workdir")
 
@@ -145,9 +145,8 @@ class SweepDirectory:
     def _environment(self) -> dict[str, Any]:
         """That of the first trial which has one: the launcher itself may hold no device."""
         for trial in self.trials:
-            path = self.workdir(trial) / "environment.json"
-            if path.exists():
-                return runs.read_json(path)
+            if found := run_files.read_environment(self.workdir(trial)):
+                return found
         return {"git_revision": runs.git_revision()}
 
     def _entry(self, trial: Trial) -> dict[str, Any]:

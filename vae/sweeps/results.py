@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vae import runs
+from vae import run_files, runs
 from vae.errors import RunError
 from vae.reports import summary
 from vae.sweeps.agreement import across_seeds
@@ -71,7 +71,7 @@ def loader() -> Callable[[Path], "Trained"]:
     known: dict[str, Compiled] = {}
 
     def loaded(workdir: Path) -> "Trained":
-        described = runs.read_json(workdir / "data.json")
+        described = run_files.read_data(workdir)
         config = runs.read_config(workdir).model.to_dict()
         seen = [described[name] for name in ("shape", "levels", "context_size")]
         key = json.dumps([config, *seen])

@@ -182,8 +182,8 @@ def halve(
 
 def validation_elbo(workdir: Path) -> float:
     """The best validation ELBO so far (at beta = 1), in nats; -inf where there is none."""
-    lines = [r["elbo"] for r in runs.read_metrics(workdir) if r["split"] == "validation"]
-    return max(lines, default=-math.inf)
+    lines = [r for r in runs.read_metrics(workdir) if r["split"] == "validation"]
+    return max((r["elbo"] for r in lines if "elbo" in r), default=-math.inf)
 
 
 def validation_metric(workdir: Path, metric: str, compiled: Any, dataset: Any) -> float:
