@@ -1,7 +1,9 @@
 """Damaged run and sweep directories: every verb does its work, or says in a line what is wrong."""
 
 import json
+import os
 import shutil
+import subprocess
 import warnings
 
 import numpy as np
@@ -11,9 +13,10 @@ import vae
 from configs import digits
 from tests.helpers import small_config
 from vae import config as configs
-from vae import run_files, runs
+from vae import npz, run_files, runs
 from vae.__main__ import main
 from vae.checkpoint import Checkpoints
+from vae.data import cache
 from vae.errors import RunError, UserError
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import plan
@@ -92,7 +95,7 @@ def whole(tmp_path_factory):
     evaluation = {"split": "test", "num_examples": 30, "step": 3, "metrics": {"elbo": metric},
                   "arrays": {"kl_per_latent": [0.1, 0.2, 0.3]}}  # fmt: skip
     runs.write_json(workdir / "evaluation.json", evaluation)
-    runs.write_arrays(workdir / "per_example.npz", {"elbo": np.linspace(-9.0, -3.0, 30)})
+    npz.write(workdir / "per_example.npz", {"elbo": np.linspace(-9.0, -3.0, 30)})
     rng = np.random.default_rng(0)
     with Checkpoints(workdir) as checkpoints:
         for step in (1, 2, 3):
@@ -342,3 +345,19 @@ def test_every_verb_on_a_damaged_run_ends_cleanly(name, trained, tmp_path, capfd
             assert bool(code) == ("error: " in err), (kind, verb, err)
             left = [p.name for p in run.rglob(".*") if p.is_file()]
             assert not left, (kind, verb, left)
+
+
+def test_what_a_killed_process_left_behind_is_swept_up(tmp_path):
+    """By the next that writes the file; what a living process writes is its own."""
+    child = subprocess.Popen(["true"])
+    child.wait()
+    left, alive = tmp_path / f".{child.pid}.a.json", tmp_path / f".{os.getppid()}.a.json"
+    others = [tmp_path / name for name in (f".{child.pid}.b.json", ".hidden.a.json", "a.json")]
+    for path in (left, alive, *others):
+        path.write_text("{}")
+    (tmp_path / f".{child.pid}.arrays").mkdir()
+    runs.write_json(tmp_path / "a.json", 3)
+    assert not left.exists() and alive.exists() and all(path.exists() for path in others)
+    found = cache.arrays(tmp_path / "arrays", lambda new: np.save(new / "x", np.arange(3)))
+    np.testing.assert_array_equal(found["x"], [0, 1, 2])
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".arrays")]

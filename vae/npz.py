@@ -1,6 +1,7 @@
 """Arrays in NumPy's files: read no further than a file goes, written whole or not at all."""
 
 import contextlib
+import glob
 import math
 import os
 import shutil
@@ -81,12 +82,32 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise UserError(f"{path} is a directory and should be a file: move it away")
+    sweep_up(path.parent, path.name)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep_up(folder: Path, name: str) -> None:
+    """Deletes what processes that were killed left in a folder: `.PID.name`, of no living one."""
+    for left in folder.glob(f".*.{glob.escape(name)}"):
+        pid = left.name.split(".")[1]
+        if not pid.isdecimal() or _lives(int(pid)):
+            continue
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write(path: Path, arrays: Mapping[str, Any]) -> None:

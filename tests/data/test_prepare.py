@@ -136,8 +136,11 @@ def test_interrupted_preparation_leaves_nothing_that_loads(
             prepare("kmnist", str(tmp_path / "out"), str(originals))
     with pytest.raises(UserError, match="kmnist is not prepared"):
         load(config(name="kmnist", dir=str(tmp_path / "out")))
+    killed = tmp_path / "out" / "kmnist" / "incomplete.XYZ_3.0.1"  # as SIGKILL leaves it
+    (killed / "parts").mkdir(parents=True)
     prepare("kmnist", str(tmp_path / "out"), str(originals))
     load(config(name="kmnist", dir=str(tmp_path / "out")))
+    assert not killed.exists()
 
 
 def test_what_needs_no_preparing_or_cannot_be_says_so(tmp_path, monkeypatch):

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from vae import npz
 from vae.errors import RunError
 
 
@@ -34,8 +34,9 @@ def arrays(folder: Path, build: Callable[[Path], None]) -> dict[str, np.ndarray]
         shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as temporary:
-            new = Path(temporary) / "arrays"
+        npz.sweep_up(folder.parent, folder.name)
+        new = folder.parent / f".{os.getpid()}.{folder.name}"
+        try:
             new.mkdir()
             build(new)
             try:
@@ -43,6 +44,8 @@ def arrays(folder: Path, build: Callable[[Path], None]) -> dict[str, np.ndarray]
             except OSError:
                 if not folder.is_dir():  # not another process that was faster
                     raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
         return _read(folder)
     except OSError as error:
         raise RunError(

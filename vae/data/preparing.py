@@ -1,9 +1,11 @@
 """Making a data set ready: from the internet, or from local original files."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
+from vae import runs
 from vae.data import adbench, idx, originals, records
 from vae.data.table import Row, row
 from vae.errors import RunError, UserError
@@ -14,7 +16,7 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
     """Makes `directory/NAME/VERSION` and returns it; does nothing where it is there already.
 
     TFDS writes into a folder of another name and renames it at the end: what an interruption leaves
-    is never taken for the data set.
+    is never taken for the data set, and deleted by the next call.
 
     Args:
       name: of a row whose source is TFDS or files of arrays; "adbench": all of its tables.
@@ -51,7 +53,10 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
             builder = tfds.builder(entry.tfds, version=entry.version, **where)
         else:
             builder = _local_builder(name, entry, Path(source_dir).expanduser())(**where)
-        builder.download_and_prepare()
+        with runs.locked(folder.parent):  # so that what is unfinished is nobody's
+            for left in folder.parent.glob(f"incomplete.*_{folder.name}"):
+                shutil.rmtree(left)
+            builder.download_and_prepare()
     except ImportError as error:  # a package that only this data set's original files need
         raise UserError(f"preparing {name} needs another package: {_line(error)}") from error
     except (

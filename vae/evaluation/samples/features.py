@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from vae import npz
 from vae.choices import choose
 from vae.errors import RunError, UserError
 
@@ -234,12 +235,8 @@ def _digest(content: bytes) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with npz.replacing(path) as temporary:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 KINDS = {"classifier": _classifier, "components": _components}
