@@ -318,8 +318,8 @@ PLACES = (*READERS, "lock", "samples.npz", "report.html", *FOLDERS)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLACES)
 def test_every_verb_on_a_damaged_run_ends_cleanly(name, trained, tmp_path, capfd):
-    """Exit code 0, 1 or 2, at most three lines, no traceback, nothing half-written: each place in ten
-    ways, the verbs by turns."""
+    """Exit code 0, 1 or 2, at most three lines, no traceback, nothing half-written: every place in
+    ten ways, the verbs by turns."""
     config = f"--config={tmp_path / 'config.py'}"
     (tmp_path / "config.py").write_text(
         "import pathlib\nfrom vae.config import from_json\n"

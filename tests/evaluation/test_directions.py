@@ -86,7 +86,7 @@ def of_codes():
     kinds = anomaly.metrics(codes[:, 0], labels)
     found |= {f"{kind}_{score}" for kind in kinds for score in scores}
     found |= {f"recall_{k}" for k in ranking.RECALLS} | {f"ndcg_{k}" for k in ranking.GAINS}
-    found |= set(latents.codebook(factors, 4))
+    found |= set(latents.codebook(factors, 4)[0])
     return found | {f"wasserstein_{name}" for name in PROPERTIES} | {"frechet_morgan", "r2_11"}
 
 
