@@ -259,7 +259,7 @@ def main(arguments: list[str]) -> int:
     values = flags.FlagValues()
     flags.DEFINE_integer("kills", 100, "in all, at least", flag_values=values)
     flags.DEFINE_integer("seed", 0, "of the moments", flag_values=values)
-    shares = {"run": 0.36, "population": 0.24, "processes": 0.24, "prepare": 0.16}
+    shares = {"run": 0.44, "population": 0.24, "processes": 0.24, "prepare": 0.08}
     flags.DEFINE_list("works", list(shares), "those to do", flag_values=values)
     values(["kill_resume", *arguments])
     generator, began = random.Random(values.seed), time.monotonic()

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from vae.errors import UserError
 from vae.reports import figures, images
 
 
@@ -117,7 +118,7 @@ def test_every_picture_can_be_drawn_from_few_images(tmp_path):
 def test_a_figure_that_cannot_be_saved_leaves_nothing(tmp_path):
     path = tmp_path / "taken.png"
     path.mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(UserError, match=r"taken\.png is a directory"):
         figures.save(images.grid(np.zeros((1, 2, 2, 1))), path)
     assert [item.name for item in tmp_path.iterdir()] == ["taken.png"]
 

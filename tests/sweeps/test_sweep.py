@@ -158,7 +158,7 @@ def test_kill_9_of_a_sweep_ends_the_processes_of_its_trials(tmp_path):
     process.communicate()
     wait_until_gone(pids, 60.0)
     assert [runs.holder(trial) for trial in trials] == ["", ""]
-    assert all("interrupted and saved" in (trial / "log.txt").read_text() for trial in trials)
+    assert all("saved at step" in (trial / "log.txt").read_text() for trial in trials)
 
 
 @pytest.fixture
