@@ -20,11 +20,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-from tests import combinations  # noqa: E402
+from tests import combinations, margins  # noqa: E402
 
 # Here and not in the environment: a verb started by a test sees one device unless it asks for more.
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_debug_key_reuse", True)
+margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 # Probability first: where it is wrong, the rest fails for the same reason.
 ORDER = ("probability", "objectives", "networks", "data", "training", "evaluation", "reports")
