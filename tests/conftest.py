@@ -25,7 +25,6 @@ from tests import combinations, margins  # noqa: E402
 # Here and not in the environment: a verb started by a test sees one device unless it asks for more.
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_debug_key_reuse", True)
-margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 # Probability first: where it is wrong, the rest fails for the same reason.
 ORDER = ("probability", "objectives", "networks", "data", "training", "evaluation", "reports")
@@ -60,6 +59,10 @@ def room_for_files():
     """Drops the programs of a file's tests after the last of them."""
     yield
     jax.clear_caches()
+
+
+def pytest_configure():
+    margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 
 def pytest_addoption(parser):

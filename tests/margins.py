@@ -5,19 +5,19 @@
 runs the tests that use these assertions under 10 seeds, and says of every assertion how far its
 bound is from the mean of the quantity in standard deviations over the seeds, which are the standard
 errors of what one run of the test sees. Each should have 5 or more: the exit code is 1 where one
-has fewer. Without arguments all are measured, and kept in `experiments/results/test_margins.json`.
+has fewer. What was measured is kept in `experiments/results/test_margins.json`.
 
 VAE_TEST_SEED shifts every seed of NumPy's generators and of JAX's keys, in the tests and in what
 they test. What a test is about and not its noise, such as a model's weights, is drawn by
 `fixed_rng`. Where VAE_TEST_MARGINS names a file, numbers are written there and none is asserted.
 """
 
+import importlib
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "experiments" / "results" / "test_margins.json"
 SEEDS, LEAST = 10, 5.0
 UNDERSTATED = 2.0  # root mean square of deviations in standard errors that a test works out
+IMPORTED = ("tests.conftest", "optax", "sklearn.ensemble", "vae.evaluation.probes", "vae.models")
 fixed_rng = np.random.default_rng  # the same numbers whatever VAE_TEST_SEED is
 
 
@@ -149,29 +150,65 @@ def _row(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 def measure(arguments: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """What the tests wrote under every seed, and those that failed by another assertion."""
+    os.chdir(ROOT)
+    for name in IMPORTED:
+        importlib.import_module(name)
     tests = sorted(ROOT.glob("tests/**/test_*.py"))
     named = arguments or [str(test) for test in tests if "tests.margins import" in test.read_text()]
     lines, failed = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(SEEDS):
-            path = Path(folder) / str(seed)
-            path.touch()
-            env = {**os.environ, "VAE_TEST_MARGINS": str(path), "VAE_TEST_SEED": str(seed)}
-            command = [sys.executable, "-m", "pytest", "-q", "-n0", *named]
-            done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-            told = done.stdout.splitlines()
-            failed += [f"seed {seed}: {line}" for line in told if line.startswith(("FAIL", "ERR"))]
-            print(f"seed {seed}: {told[-1] if told else done.stderr}", file=sys.stderr)
-            found = [json.loads(line) | {"seed": seed} for line in path.read_text().splitlines()]
-            lines += found
-            if not seed and not arguments:  # the others need only run what asserts something here
-                named = sorted({line["test"] for line in found})
+    for seed in range(SEEDS):
+        with tempfile.TemporaryDirectory() as folder:
+            fork = multiprocessing.get_context("fork")
+            process = fork.Process(target=_run, args=(seed, named, folder))
+            process.start()
+            process.join()
+            told = Path(folder, "said").read_text().splitlines()
+            written = Path(folder, "lines").read_text().splitlines()
+        failed += [f"seed {seed}: {line}" for line in told if line.startswith(("FAIL", "ERR"))]
+        print(f"seed {seed}: {told[-1]}", file=sys.stderr, flush=True)
+        found = [json.loads(line) | {"seed": seed} for line in written]
+        lines += found
+        if not seed:  # the others need only run what asserts something here
+            flags = [a for a in arguments if not Path(a.partition("::")[0]).exists()]
+            named = [*flags, *sorted({line["test"] for line in found})]
     return lines, failed
+
+
+def _run(seed: int, named: list[str], folder: str) -> None:
+    """The tests under one seed, in a process of their own."""
+    import pytest
+
+    path = Path(folder, "lines")
+    path.touch()
+    os.environ |= {"VAE_TEST_MARGINS": str(path), "VAE_TEST_SEED": str(seed)}
+    with open(Path(folder, "said"), "w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        pytest.main(["-q", "-n0", *named])
+        sys.stdout.flush()
+
+
+def keep(rows: list[dict[str, Any]], whole: bool) -> None:
+    """Records the rows: instead of all, or of those of the same tests."""
+    made = runs.environment()
+    measured = {row["test"] for row in rows}
+    old = runs.read_json(RESULT)["rows"] if RESULT.exists() and not whole else []
+    rows = [
+        row | {"git_revision": made["git_revision"], "margin": _finite(row["margin"])}
+        for row in rows
+    ] + [row for row in old if row["test"] not in measured]
+    rows.sort(key=lambda row: (row["test"], row["at"]))
+    made |= {"command": "python -m tests.margins", "seeds": SEEDS, "rows": rows}
+    RESULT.write_text(json.dumps(made, indent=1) + "\n")
+
+
+def _finite(margin: float) -> float | None:
+    """None for what is the same under every seed: JSON has no infinity."""
+    return margin if np.isfinite(margin) else None
 
 
 def main(arguments: list[str]) -> int:
     """Measures, prints the table and keeps it."""
-    began = time.time()
     lines, failed = measure(arguments)
     rows = margins(lines)
     shown = [row | {key: f"{row[key]:.3g}" for key in ("off", "room", "stderr")} for row in rows]
@@ -179,15 +216,7 @@ def main(arguments: list[str]) -> int:
     print(format_table(shown))
     few = sum(row["margin"] < LEAST for row in rows)
     print("\n".join([*failed, f"{few} of {len(rows)} with less than {LEAST:g} standard errors"]))
-    if not arguments:
-        for row in rows:  # of what is the same under every seed; JSON has no infinity
-            row["margin"] = row["margin"] if np.isfinite(row["margin"]) else None
-        result = {
-            "command": "python -m tests.margins", "git_revision": runs.git_revision(),
-            "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(time.time() - began),
-            "seeds": SEEDS, "failed": failed, "rows": rows,
-        }  # fmt: skip
-        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    keep(rows, whole=not arguments)
     return int(few > 0 or bool(failed))
 
 

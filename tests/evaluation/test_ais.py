@@ -32,15 +32,16 @@ def found(linear):
 def test_log_p_is_that_of_the_closed_form(linear, found):
     error = found["log_p"] - linear[-1]
     below(np.square(error).mean() ** 0.5, 0.15)
-    near(error.mean(), 0.0, 0.06)
+    mean_is(error, 0.0, 0.02)
 
 
 def test_bounds_from_both_sides_meet(linear):
-    """Within 0.1 nat of log p(x) each, on examples that the model draws."""
+    """Within 0.2 nat of each other, on examples that the model draws: 0.09, where a schedule of
+    the tenth as many temperatures leaves 0.4."""
     model, variables, x, _ = linear
     both = ais.bidirectional(model, ANNEALING)(variables, np.zeros((60, D), np.float32), KEY, 30)
     gap = both["upper"] - both["lower"]
-    below(np.abs(gap).mean(), 0.1)
+    below(np.abs(gap).mean(), 0.2)
     expected, variance = entropy(variables)
     for name in ("lower", "upper"):
         within(-both[name].mean(), expected, np.sqrt(variance / 60))
@@ -91,8 +92,8 @@ def test_rate_and_distortion_along_the_path_are_the_closed_forms(linear, found):
             - 0.5 * beta * np.square(x - b).sum(1) / SIGMA**2
             + 0.5 * np.einsum("nl,lm,nm->n", mean, precision, mean)
         )
-        near((found["distortion"][:, number] - distortion).mean(), 0.0, 0.6)
-        near((found["log_z"][:, number] - log_z).mean(), 0.0, 0.05)
+        mean_is(found["distortion"][:, number] - distortion, 0.0, 0.05)
+        mean_is(found["log_z"][:, number] - log_z, 0.0, 0.02)
     rate = -ANNEALING.betas * found["distortion"].mean(0) - found["log_z"].mean(0)
     assert abs(rate[0]) < 1e-6
     above(np.diff(rate[[0, 50, 150, 300]]), 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 import vae
 from tests.helpers import small_config
-from tests.margins import above, below, near
+from tests.margins import above, below, near, within
 from vae.config import RULES
 from vae.errors import UserError
 from vae.evaluation.groups import GROUPS
@@ -142,7 +142,7 @@ def test_training_examples_are_binarised_by_a_fixed_seed(workdir):
     assert set(np.unique(x)) == {0.0, 1.0}
     np.testing.assert_array_equal(x[7:9], run.seen("train")[np.array([7, 8])])
     grey = run.dataset.splits["train"].x[:50] / 16
-    near(x.mean(), grey.mean(), 0.02)
+    within(x.mean(), grey.mean(), np.sqrt((grey * (1 - grey)).sum()) / grey.size)
     assert (x[grey == 0] == 0).all()
 
 

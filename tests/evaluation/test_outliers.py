@@ -17,7 +17,7 @@ def test_auroc_is_the_probability_of_a_right_order():
     """Two unit normals d apart: Phi(d / sqrt 2); its standard error over repeats is DeLong's."""
     rng = np.random.default_rng(0)
     found = [
-        outliers.auroc(rng.normal(size=200), rng.normal(1.0, size=300)) for _ in range(300)
+        outliers.auroc(rng.normal(size=200), rng.normal(1.0, size=300)) for _ in range(1000)
     ]
     values = np.array([metric["value"] for metric in found])
     expected = norm.cdf(1 / np.sqrt(2))
@@ -64,14 +64,17 @@ def test_a_background_model_takes_away_what_is_no_news():
 
 
 def test_an_ensemble_disagrees_where_it_was_not_trained():
-    """Models with slightly different means: the variance of log p grows away from them."""
+    """Models whose means differ in 5 of 20 numbers, and rows that are wide there alone: as a whole
+    hardly less likely, and the variance of log p grows away from the means."""
     rng = np.random.default_rng(0)
-    means = rng.normal(0.0, 0.3, size=(8, 1, 20))
-    inside, outside = rng.normal(size=(300, 20)), rng.normal(size=(300, 20)) * 1.5
+    part = np.repeat([1.0, 0.0], [5, 15])
+    means = 0.5 * part * rng.normal(size=(20, 1, 20))
+    inside, outside = rng.normal(size=(2, 300, 20))
+    outside *= np.where(part, 2.0, 0.7)
     of = [np.stack([log_normal(x, mean) for mean in means]) for x in (inside, outside)]
     found = outliers.scores(*of, of[0][0])
     above(found["auroc_waic"]["value"] - found["auroc_likelihood"]["value"], 0.0)
-    above(found["auroc_likelihood"]["value"], 0.9)
+    above(found["auroc_likelihood"]["value"], 0.5)
 
 
 def test_a_flat_picture_compresses_to_fewer_nats():

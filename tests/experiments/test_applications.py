@@ -179,7 +179,7 @@ def test_new_examples_are_of_the_classes_of_the_real_ones():
     num, draw, of = apps_augmentation.sampled(run, "prior", labels, 0)
     assert num == 8 and not draw and (of == labels).all()
     x = np.arange(8, dtype=np.float32)[:, None] * [1.0, 10.0]
-    noisy = apps_augmentation.moved(x, 500, 0).reshape(500, 8, 2)
+    noisy = apps_augmentation.moved(x, 2000, 0).reshape(2000, 8, 2)
     near(noisy.std(0), apps_augmentation.NOISE, rel=0.2)
     near(noisy.mean(0), x, 0.02)
 

@@ -79,8 +79,8 @@ def test_draws_are_as_frequent_as_they_are_probable(decoder):
 
 def test_hidden_ids_change_the_logits_of_later_ones_in_training_alone(decoder):
     logits = decoder[3]
-    x = np.repeat([[1, 2, 1]], 200, axis=0)
-    keys = jax.random.split(jax.random.key(2), 200)
+    x = np.repeat([[1, 2, 1]], 2000, axis=0)
+    keys = jax.random.split(jax.random.key(2), 2000)
     seen, hidden = np.asarray(logits(x)), np.asarray(logits(x, keys))
     assert (seen == seen[0]).all()
     assert hidden[:, 0] == pytest.approx(seen[:, 0], abs=1e-6)  # what begins is never hidden

@@ -16,12 +16,12 @@ def normals(num, seed, size=4, mean=0.0, scale=1.0):
 def test_equal_distributions_are_not_told_apart():
     found = [
         two_sample_test(normals(100, [1, seed]), normals(120, [2, seed]), seed, epochs=5)
-        for seed in range(50)
+        for seed in range(100)
     ]
     accuracy = np.array([told.accuracy for told in found])
     error = np.array([told.stderr for told in found])
     mean_is(accuracy, 0.5)
-    near(np.sqrt(np.square(error).mean()), accuracy.std(), rel=0.4)
+    near(np.sqrt(np.square(error).mean()), accuracy.std(), rel=0.5)
     p = np.array([told.p_value for told in found])
     likely(kstest(p, "uniform").pvalue)
     assert ((p > 0.0) & (p <= 1.0)).all()
