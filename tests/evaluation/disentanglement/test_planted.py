@@ -63,7 +63,7 @@ def test_perfect_codes_score_the_maximum(entry):
 def test_noise_scores_the_floor(entry):
     best, floor, _ = ROWS[entry]
     if floor is None:
-        below(values("noise")[entry], 0.7 * best)
+        below(values("noise")[entry], 0.9 * best)
     else:
         near(values("noise")[entry], floor, 0.25)
 
@@ -76,7 +76,7 @@ def test_a_rotation_lowers_what_is_of_single_latents(entry):
     elif kept is None:
         below(rotated, values("perfect")[entry] - 0.1)
     else:  # all four latents tell as much of each factor; IRS: see the closed form
-        below(rotated, 0.26 if entry == "irs" else (ROWS[entry][1] or 0.0) + 0.15)
+        below(rotated, 0.26 if entry == "irs" else (ROWS[entry][1] or 0.0) + 0.25)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -126,7 +126,7 @@ ONE_OF_FOUR = {  # a latent for one factor and three of noise: what is a mean ov
 
 @pytest.mark.parametrize("entry", ONE_OF_FOUR)
 def test_one_factor_of_four_is_found(entry):
-    near(values("one of four")[entry], ONE_OF_FOUR[entry], 0.15)
+    near(values("one of four")[entry], ONE_OF_FOUR[entry], 0.2)
 
 
 @pytest.mark.parametrize("name", disentanglement.METRICS)

@@ -28,7 +28,7 @@ def test_models_that_agree_score_the_maximum():
 @pytest.mark.parametrize("entry", ["udr_spearman", "udr_lasso"])
 def test_rotated_models_and_noise_score_less(entry):
     rotated = value([perfect(), perfect() @ HADAMARD], entry)
-    apart = value([noisy(2.0), perfect() + 2.0 * gaussian(1)], entry)
+    apart = value([noisy(1.5), perfect() + 1.5 * gaussian(1)], entry)
     nothing = value([gaussian(0), gaussian(1), gaussian(2)], entry)
     below(nothing, 0.06)
     above(apart - nothing, 0.0)
