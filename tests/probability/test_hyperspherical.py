@@ -55,7 +55,7 @@ def test_draws_have_the_moments_and_the_kl_of_the_density(size, kappa):
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(log_q, q.log_prob(z[:, None].astype(np.float32))[:, 0], atol=2e-3)
     mean_is(z, q.mean[0], 1e-6)
-    near(z.std(0), q.std[0], rel=0.04)
+    near(z.std(0), q.std[0], rel=0.06)
     along = z @ np.asarray(q.mu[0], np.float64)  # the distribution of the angle, whole
     known = stats.vonmises_fisher(np.asarray(q.mu[0], np.float64), kappa)
     theirs = known.rvs(DRAWS, random_state=1) @ np.asarray(q.mu[0], np.float64)
