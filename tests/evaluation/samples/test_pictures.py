@@ -52,7 +52,7 @@ def test_diversity_is_the_mean_distance_and_knows_its_error():
     # Of two standard normals in one dimension: sqrt(4 / pi).
     found = np.array([pictures.diversity(rng.standard_normal((100, 1))) for _ in range(1000)])
     mean_is(found[:, 0], np.sqrt(4.0 / np.pi))
-    near(found[:, 1].mean(), found[:, 0].std(), rel=0.15)
+    near(found[:, 1].mean(), found[:, 0].std(), rel=0.2)
 
 
 def test_samples_that_are_all_the_same_have_no_diversity():
@@ -71,6 +71,6 @@ def test_entropy_of_classes():
         [pictures.class_entropy(rng.choice(3, 1000, p=shares)) for _ in range(1000)]
     )  # fmt: skip
     near(found[:, 0].mean(), -(shares * np.log(shares)).sum(), rel=0.01)
-    near(found[:, 1].mean(), found[:, 0].std(), rel=0.15)
+    near(found[:, 1].mean(), found[:, 0].std(), rel=0.2)
     with pytest.raises(UserError, match="2 or more"):
         pictures.class_entropy(np.ones(1, int))
