@@ -70,7 +70,7 @@ def test_tc_of_a_correlated_gaussian_is_its_closed_form(estimator):
     values = hyper(beta=1, num_examples=total)
     terms = tcvae(Given(2, std), mu, keys_for(size), values, estimator=estimator)
     tc = float(terms["tc"].mean())
-    near(tc, -0.5 * np.log(np.linalg.det(corr)), 0.08)
+    near(tc, -0.5 * np.log(np.linalg.det(corr)), 0.15)
 
 
 def test_the_weighted_loss_has_the_paper_s_constants():
