@@ -94,8 +94,8 @@ def test_more_labels_make_fewer_errors():
     assert list(found) == names
     errors = [found[name]["value"] for name in names]
     above(-np.diff(errors), 0.0)
-    above(found[names[0]]["stderr"] - found[names[2]]["stderr"], 0.0)
     assert found[names[2]]["stderr"] > 0.0
+    above(np.log(found[names[0]]["stderr"] / found[names[2]]["stderr"]), 0.0)
     assert "30 draws of 4 of each of 4 classes, seed 0" in found[names[1]]["unit"]
 
 
