@@ -76,7 +76,7 @@ def values(kind):
     found = {}
     for name in disentanglement.METRICS:
         # Which weights are left where there is noise is chance, however many the examples.
-        draws = 6 if name == "dci_linear" and kind in ("noise", "half a std", "two stds") else 1
+        draws = 12 if name == "dci_linear" and kind in ("noise", "half a std", "two stds") else 1
         codes = [planted(kind, seed) for seed in range(draws)]
         each = [result(name, z, factors(), std) for z, std in codes]
         found |= {entry: np.mean([one[entry] for one in each]) for entry in each[0]}

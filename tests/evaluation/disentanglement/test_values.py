@@ -118,7 +118,7 @@ def test_mig_sampled_takes_the_second_best_latent():
     std = np.broadcast_to([0.05, 0.05, 0.8], z.shape)
     alone = disentanglement.mig_sampled(z[:, 2:], v[:, 1:], std[:, 2:], samples=4000)
     found = disentanglement.mig_sampled(z, v, std, samples=4000)
-    near(of(found), (1.0 + 1.0 - of(alone)) / 2, 0.03)
+    near(of(found), (1.0 + 1.0 - of(alone)) / 2, 0.05)
 
 
 def test_dci_of_known_importances():
