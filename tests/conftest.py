@@ -20,7 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-from tests import combinations  # noqa: E402
+from tests import combinations, margins  # noqa: E402
 
 # Here and not in the environment: a verb started by a test sees one device unless it asks for more.
 jax.config.update("jax_num_cpu_devices", 4)
@@ -59,6 +59,10 @@ def room_for_files():
     """Drops the programs of a file's tests after the last of them."""
     yield
     jax.clear_caches()
+
+
+def pytest_configure():
+    margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 
 def pytest_addoption(parser):

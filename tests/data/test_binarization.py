@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.margins import within
 from vae.data import binarization
 
 
@@ -28,8 +29,7 @@ def test_a_pixel_is_one_with_the_probability_of_its_brightness(binarize, levels)
     ones = binarize(raw, levels)
     assert set(np.unique(ones)) == {0, 1}
     p = np.arange(levels) / (levels - 1)
-    error = (ones.mean(0, dtype=np.float64) - p) / np.sqrt(p * (1 - p) / 4000 + 1e-12)
-    assert abs(error).max() < 4.5  # standard errors, over at most 256 levels
+    within(ones.mean(0, dtype=np.float64), p, np.sqrt(p * (1 - p) / 4000 + 1e-12))
     assert (ones[:, 0] == 0).all() and (ones[:, -1] == 1).all()
 
 
@@ -46,7 +46,7 @@ def test_neighbouring_pixels_are_independent(binarize):
     raw = np.full((4000, 7, 7, 1), 128, np.uint8)  # an odd number of pixels
     ones = binarize(raw, 256).reshape(4000, 49)
     correlation = np.corrcoef(ones.T) - np.eye(49)
-    assert abs(correlation).max() < 5 / np.sqrt(4000)
+    within(correlation, 0.0, 1 / np.sqrt(4000))
 
 
 @pytest.mark.parametrize("binarize", [_static, _dynamic])

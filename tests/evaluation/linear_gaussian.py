@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import multivariate_normal
 
 from configs import base
+from tests.margins import fixed_rng
 from vae import models
 
 D, L, SIGMA = 6, 2, 0.5
@@ -18,8 +19,8 @@ def linear(posterior="diagonal"):
     config.likelihood, config.sigma = "gaussian_fixed", SIGMA
     model = models.from_config(config, (D,))
     params = models.initialise(model, (D,))
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda p: jnp.float32(rng.normal(size=p.shape) * 0.5), params)
+    weights, rng = fixed_rng(0), np.random.default_rng(0)
+    params = jax.tree.map(lambda p: jnp.float32(weights.normal(size=p.shape) * 0.5), params)
     (w, b) = (params["decoder"]["Dense_0"][k] for k in ("kernel", "bias"))
     w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
     x = rng.multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D), size=203)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.evaluation import linear_gaussian
 from tests.evaluation.linear_gaussian import SIGMA, D, L
+from tests.margins import above, below, mean_is, near, within
 from tests.probability.latents import bound
 from vae.errors import UserError
 from vae.evaluation import ais, hmc
@@ -30,18 +31,20 @@ def found(linear):
 
 def test_log_p_is_that_of_the_closed_form(linear, found):
     error = found["log_p"] - linear[-1]
-    assert np.square(error).mean() ** 0.5 < 0.15 and abs(error.mean()) < 0.06
+    below(np.square(error).mean() ** 0.5, 0.15)
+    mean_is(error, 0.0, 0.02)
 
 
 def test_bounds_from_both_sides_meet(linear):
-    """Within 0.1 nat of log p(x) each, on examples that the model draws."""
+    """Within 0.2 nat of each other, on examples that the model draws: 0.09, where a schedule of
+    the tenth as many temperatures leaves 0.4."""
     model, variables, x, _ = linear
     both = ais.bidirectional(model, ANNEALING)(variables, np.zeros((60, D), np.float32), KEY, 30)
     gap = both["upper"] - both["lower"]
-    assert np.abs(gap).mean() < 0.1
+    below(np.abs(gap).mean(), 0.2)
     expected, variance = entropy(variables)
     for name in ("lower", "upper"):
-        assert abs(-both[name].mean() - expected) < 4 * np.sqrt(variance / 60)
+        within(-both[name].mean(), expected, np.sqrt(variance / 60))
 
 
 def entropy(variables):
@@ -57,8 +60,8 @@ def test_few_temperatures_bound_from_below_and_above(linear):
     rough = ais.bidirectional(model, ais.Annealing(2, 1, 1))
     both = rough(variables, np.zeros((1000, D), np.float32), KEY, 1000)
     expected, variance = entropy(variables)
-    assert both["lower"].mean() < -expected - 5 * np.sqrt(variance / 1000)
-    assert both["upper"].mean() > -expected + 5 * np.sqrt(variance / 1000)
+    below(both["lower"].mean(), -expected - 5 * np.sqrt(variance / 1000))
+    above(both["upper"].mean(), -expected + 5 * np.sqrt(variance / 1000))
 
 
 def test_weights_are_unbiased_whatever_the_temperatures(linear):
@@ -66,8 +69,8 @@ def test_weights_are_unbiased_whatever_the_temperatures(linear):
     model, variables, x, log_p = linear
     rough = ais.ais(model, ais.Annealing(10, 2000, 2))
     ratio = np.exp(rough(variables, x, KEY, 30)["log_p"].astype(np.float64) - log_p)
-    assert abs(ratio.mean() - 1.0) < 4 * ratio.std() / np.sqrt(len(x))
-    assert ratio.std() < 0.2
+    mean_is(ratio, 1.0)
+    below(ratio.std(), 0.2)
 
 
 def test_rate_and_distortion_along_the_path_are_the_closed_forms(linear, found):
@@ -89,10 +92,11 @@ def test_rate_and_distortion_along_the_path_are_the_closed_forms(linear, found):
             - 0.5 * beta * np.square(x - b).sum(1) / SIGMA**2
             + 0.5 * np.einsum("nl,lm,nm->n", mean, precision, mean)
         )
-        assert abs((found["distortion"][:, number] - distortion).mean()) < 0.6
-        assert abs((found["log_z"][:, number] - log_z).mean()) < 0.05
+        mean_is(found["distortion"][:, number] - distortion, 0.0, 0.05)
+        mean_is(found["log_z"][:, number] - log_z, 0.0, 0.02)
     rate = -ANNEALING.betas * found["distortion"].mean(0) - found["log_z"].mean(0)
-    assert abs(rate[0]) < 1e-6 and rate[-1] > rate[150] > rate[50] > 0
+    assert abs(rate[0]) < 1e-6
+    above(np.diff(rate[[0, 50, 150, 300]]), 0.0)
 
 
 def test_hmc_leaves_its_density_and_accepts_more_of_shorter_steps():
@@ -111,12 +115,10 @@ def test_hmc_leaves_its_density_and_accepts_more_of_shorter_steps():
         )
         accepted.append(float(acceptance.mean()))
         u = np.asarray((moved - m) / s).reshape(-1, 2)
-        np.testing.assert_allclose(u.mean(0), 0.0, atol=4 / np.sqrt(len(u)))
-        np.testing.assert_allclose(u.var(0), 1.0, atol=4 * np.sqrt(2 / len(u)))
-        assert (np.asarray(moved) != np.asarray(z)).any(-1).mean() == pytest.approx(
-            accepted[-1], abs=0.02
-        )
-    assert accepted[0] > accepted[1] > accepted[2] > 0.2
+        within(u.mean(0), 0.0, 1 / np.sqrt(len(u)))
+        within(u.var(0), 1.0, np.sqrt(2 / len(u)))
+        near((np.asarray(moved) != np.asarray(z)).any(-1).mean(), accepted[-1], 0.02)
+    above(-np.diff([*accepted, 0.2]), 0.0)
 
 
 def test_schedules_rise_from_0_to_1():

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import logsumexp
 
 from tests.evaluation import linear_gaussian
+from tests.margins import above, below, near
 from vae.errors import RunError
 from vae.evaluation import bounds
 from vae.evaluation.batches import mean_and_stderr
@@ -25,9 +26,10 @@ def test_elbo_iwae_and_log_likelihood_are_in_order(linear):
     model, params, x, log_p = linear
     elbo = bounds.elbo(model, 50)({"params": params}, x, KEY, 50)["elbo"]
     means = [elbo.mean()]
-    means += [bounds.iwae(model, k)({"params": params}, x, KEY, 50).mean() for k in (5, 50, 2000)]
-    assert all(low < high for low, high in zip(means, means[1:], strict=False))
-    assert means[-1] < log_p.mean() + 0.02
+    means += [bounds.iwae(model, k)({"params": params}, x, KEY, 50).mean() for k in (2, 20, 2000)]
+    for low, high in zip(means, means[1:], strict=False):
+        above(high - low, 0.0)
+    below(means[-1] - log_p.mean(), 0.5)  # log K forgotten would be 7.6
 
 
 def test_bounds_are_tight_at_the_exact_posterior(linear):
@@ -36,7 +38,7 @@ def test_bounds_are_tight_at_the_exact_posterior(linear):
     iwae = bounds.iwae(model, 3)({"params": exact}, x, KEY, 50)
     np.testing.assert_allclose(iwae, log_p, atol=2e-3)
     elbo = bounds.elbo(model, 2000)({"params": exact}, x, KEY, 50)["elbo"]
-    np.testing.assert_allclose(elbo.mean(), log_p.mean(), atol=0.02)
+    near(elbo.mean(), log_p.mean(), 0.02)
 
 
 def test_elbo_is_minus_distortion_minus_rate(linear):
@@ -108,4 +110,4 @@ def test_active_units_count_variances_above_the_threshold():
     mean = np.random.default_rng(0).normal(size=(5000, 3)) * np.array([1.0, 0.2, 0.01])
     count, variance = active_units(mean, 0.01)
     assert count == 2
-    np.testing.assert_allclose(variance, [1.0, 0.04, 0.0001], rtol=0.1)
+    near(variance, [1.0, 0.04, 0.0001], rel=0.15)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.evaluation import linear_gaussian
 from tests.evaluation.linear_gaussian import SIGMA, L
+from tests.margins import above, near
 from tests.probability.latents import bound
 from vae.errors import UserError
 from vae.evaluation import gaps
@@ -30,9 +31,9 @@ def test_local_optimum_leaves_the_approximation_gap_alone():
     approximation = log_p_minus_best_diagonal(params)
     assert approximation > 0.01
     # The ELBO's own noise: distortion's variance over 1,000 draws.
-    np.testing.assert_allclose((log_p - found["local"]).mean(), approximation, atol=0.02)
-    assert (found["local"] - found["amortised"]).min() > -0.01
-    assert (found["local"] - found["amortised"]).mean() > 0.5  # random encoders are far off
+    near((log_p - found["local"]).mean(), approximation, 0.02)
+    above((found["local"] - found["amortised"]).min(), -0.01)
+    above((found["local"] - found["amortised"]).mean(), 0.5)  # random encoders are far off
 
 
 def test_no_gap_at_the_exact_posterior():
@@ -40,7 +41,7 @@ def test_no_gap_at_the_exact_posterior():
     exact = {"params": linear_gaussian.with_exact_posterior(params)}
     found = gaps.local_elbo(model, 200, 10)(exact, x[:50], KEY, 50)
     for name in ("amortised", "local"):
-        np.testing.assert_allclose(found[name].mean(), log_p[:50].mean(), atol=0.03)
+        near(found[name].mean(), log_p[:50].mean(), 0.03)
 
 
 @pytest.mark.slow
@@ -48,7 +49,7 @@ def test_a_full_covariance_has_no_approximation_gap():
     model, params, x, log_p = linear_gaussian.linear("full_covariance")
     # The random encoder starts some examples so far off that Adam needs the steps to get there.
     found = gaps.local_elbo(model, 3000, 10)({"params": params}, x[:50], KEY, 50)
-    np.testing.assert_allclose(found["local"].mean(), log_p[:50].mean(), atol=0.02)
+    near(found["local"].mean(), log_p[:50].mean(), 0.02)
 
 
 def test_draws_of_the_fit_and_of_the_judgement_differ():

@@ -7,6 +7,7 @@ import pytest
 
 import vae
 from tests.helpers import small_config
+from tests.margins import above
 from vae import data
 from vae.__main__ import main
 from vae.data import qm9
@@ -98,8 +99,12 @@ def test_a_model_of_molecules_learns_and_generates(config, tmp_path, monkeypatch
     result = vae.evaluate(workdir)["metrics"]
     found = {key: metric["value"] for key, metric in result.items()}
     # Every sequence of SELFIES that begins with an atom is a molecule.
-    assert found["validity"] == 1.0 if name == "qm9" else found["validity"] > 0.3
-    assert found["reconstruction"] > 0.3 and found["r2_2"] > 0.5  # the weight
+    if name == "qm9":
+        assert found["validity"] == 1.0
+    else:
+        above(found["validity"], 0.3)
+    above(found["reconstruction"], 0.3)
+    above(found["r2_2"], 0.5)  # the weight
     assert 0.0 < found["uniqueness"] <= 1.0
     out = tmp_path / "new.smi"
     flags = [f"--workdir={workdir}", f"--output={out}", "--num=50"]

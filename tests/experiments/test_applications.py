@@ -21,6 +21,7 @@ from experiments import (
     reproduce,
 )
 from tests.helpers import small_config
+from tests.margins import above, below, near
 from vae import data
 from vae.data.likes import hold_back
 from vae.evaluation.trained import load
@@ -96,7 +97,8 @@ def test_a_search_beats_as_many_draws_from_the_prior(search):
     apps_molecules.random(drawn, 0, 160)
     assert len(found.values) == len(drawn.values) == 160
     np.testing.assert_array_equal(found.z[:100], drawn.z[:100])  # the same to begin with
-    assert found.values.max() > drawn.values.max() and found.values.max() > -0.05
+    above(found.values.max() - drawn.values.max(), 0.0)
+    above(found.values.max(), -0.05)
 
 
 @pytest.mark.parametrize("name", detectors.DETECTORS)
@@ -105,8 +107,9 @@ def test_a_detector_finds_what_lies_far_away(name):
     train = rng.normal(size=(300, 4)) * [2.0, 1.0, 0.5, 1.0]
     train = (train - train.mean(0)) / train.std(0)
     score = detectors.DETECTORS[name](train, 0)
-    near, far = score(rng.normal(size=(50, 4))), score(8.0 + rng.normal(size=(50, 4)))
-    assert near.shape == (50,) and np.median(far) > np.quantile(near, 0.9)
+    close, far = score(rng.normal(size=(50, 4))), score(8.0 + rng.normal(size=(50, 4)))
+    assert close.shape == (50,)
+    above(np.median(far) - np.quantile(close, 0.9), 0.0)
 
 
 def test_a_covariance_without_full_rank_has_a_distance():
@@ -152,10 +155,13 @@ def test_transformed_images_are_the_image_moved():
     moved = np.stack([apps_augmentation.transformed(image, rng) for _ in range(200)])
     assert moved.shape == (200, 28, 28, 1) and moved.min() >= 0.0 and moved.max() <= 1.0
     ink = moved.sum((1, 2, 3)) / image.sum()
-    assert 0.7 < ink.min() and ink.max() < 1.35 and ink.mean() == pytest.approx(1.0, abs=0.05)
+    above(ink.min(), 0.7)
+    below(ink.max(), 1.35)
+    near(ink.mean(), 1.0, 0.05)
     y, x = np.mgrid[:28, :28]
     centre = np.array([[(m[..., 0] * y).sum(), (m[..., 0] * x).sum()] / m.sum() for m in moved])
-    assert np.abs(centre - 13.5).max() < 3.2 and centre.std(0).min() > 1.0
+    below(np.abs(centre - 13.5).max(), 3.2)
+    above(centre.std(0).min(), 1.0)
 
 
 def test_new_examples_are_of_the_classes_of_the_real_ones():
@@ -173,9 +179,9 @@ def test_new_examples_are_of_the_classes_of_the_real_ones():
     num, draw, of = apps_augmentation.sampled(run, "prior", labels, 0)
     assert num == 8 and not draw and (of == labels).all()
     x = np.arange(8, dtype=np.float32)[:, None] * [1.0, 10.0]
-    noisy = apps_augmentation.moved(x, 500, 0).reshape(500, 8, 2)
-    assert noisy.std(0) == pytest.approx(apps_augmentation.NOISE, rel=0.2)
-    assert noisy.mean(0) == pytest.approx(x, abs=0.02)
+    noisy = apps_augmentation.moved(x, 2000, 0).reshape(2000, 8, 2)
+    near(noisy.std(0), apps_augmentation.NOISE, rel=0.2)
+    near(noisy.mean(0), x, 0.02)
 
 
 def test_a_classifier_sees_brightness_where_the_vae_sees_zeros_and_ones():
@@ -204,7 +210,7 @@ def test_a_classifier_is_trained_on_real_and_new_images(tmp_path, monkeypatch):
     run = load(vae.train(config, str(tmp_path / "run")))
     splits = apps_augmentation.unbinarised(run)
     for method in apps_augmentation.METHODS:
-        assert apps_augmentation.classified(run, splits, method, 0) > 0.7
+        above(apps_augmentation.classified(run, splits, method, 0), 0.7)
 
 
 def colours(path: Path) -> None:

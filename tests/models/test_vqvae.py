@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import small_config
+from tests.margins import fixed_rng, within
 from tests.objectives.shared import hyper, keys_for, traced
 from tests.probability.latents import together
 from vae import models, objectives
@@ -35,7 +36,7 @@ def model_of(kind="dense", update="ema"):
     )  # fmt: skip
     model = models.from_config(config.model, SHAPE)
     shapes = jax.eval_shape(lambda: models.initialise(model, SHAPE))
-    rng = np.random.default_rng(3)
+    rng = fixed_rng(3)
     params = jax.tree.map(lambda p: 0.7 * rng.standard_normal(p.shape, np.float32), shapes)
     if update == "ema":
         params["averages"]["counts"] = np.linspace(1.0, 3.0, CODES, dtype=np.float32)
@@ -183,7 +184,7 @@ def test_the_prior_sums_to_one_over_all_codes_and_its_samples_have_its_shares(ki
     for position in range(positions):
         got = np.bincount(indices[:, position].astype(int), minlength=CODES) / draws
         share = np.bincount(every[:, position], weights=p, minlength=CODES)
-        assert (np.abs(got - share) < 4.5 * np.sqrt(share / draws) + 1e-3).all()
+        within(got, share, np.sqrt(share * (1 - share) / draws) + 2e-4)
 
 
 def test_usage_counts_codes_and_their_perplexity():

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.helpers import small_config
+from tests.margins import fixed_rng
 from vae import models
 from vae.probability import noise, priors
 from vae.probability.distributions import Diagonal
@@ -59,7 +60,7 @@ def model_and_params(latent_size=3, name="elbo", dtype="float32"):
     config.model.latent_size, config.model.dtype = latent_size, dtype
     model = build_model(config, (PIXELS,))
     shapes = jax.eval_shape(lambda: models.initialise(model, (PIXELS,)))
-    rng = np.random.default_rng(1)
+    rng = fixed_rng(1)
     return model, jax.tree.map(lambda p: 0.4 * rng.normal(size=p.shape).astype(np.float32), shapes)
 
 
@@ -70,7 +71,7 @@ def bind(name, model, params, count, latents=None):
 
 
 def bits(count):
-    return np.random.default_rng(2).integers(0, 2, (count, PIXELS)).astype(np.float32)
+    return fixed_rng(2).integers(0, 2, (count, PIXELS)).astype(np.float32)
 
 
 def chosen(name, **changes):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from tests.margins import below, mean_is
 from tests.objectives.shared import bits, chosen, hyper, keys_for, model_and_params
 
 GRID = np.linspace(-9.0, 9.0, 1201)
@@ -81,5 +82,5 @@ def test_expected_losses_are_quadrature_in_one_latent(name):
     many = np.repeat(x, DRAWS, axis=0)
     loss = jax.jit(lambda x, keys: objective(bound, x, keys, values)["loss"])(many, keys_for(DRAWS))
     loss = np.asarray(loss, np.float64)
-    assert abs(loss.mean() - expected(name)) < 4 * loss.std() / np.sqrt(DRAWS)
-    assert loss.std() / np.sqrt(DRAWS) < 0.01
+    mean_is(loss, expected(name))
+    below(loss.std() / np.sqrt(DRAWS), 0.01)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from configs import base
+from tests.margins import fixed_rng
 from vae import models, objectives
 from vae.probability import noise
 
@@ -32,7 +33,7 @@ def build(latent_size=2):
     config.hidden, config.latent_size = (8,), latent_size
     model = models.from_config(config, SHAPE)
     params = jax.eval_shape(lambda: models.initialise(model, SHAPE))
-    rng = np.random.default_rng(0)
+    rng = fixed_rng(0)
     return model, jax.tree.map(lambda p: jnp.float32(rng.normal(size=p.shape) * 0.5), params)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.helpers import small_config
+from tests.margins import fixed_rng
 from vae import models
 from vae.probability import noise, posteriors, priors
 
@@ -59,14 +60,14 @@ def bound(posterior="diagonal", prior="normal", scale=0.5, latent_size=2):
     shape = shape_of(posterior)
     model = models.from_config(config.model, shape)
     shapes = jax.eval_shape(lambda: models.initialise(model, shape))
-    rng = np.random.default_rng(1)
+    rng = fixed_rng(1)
     params = jax.tree.map(lambda p: scale * rng.standard_normal(p.shape, np.float32), shapes)
     return model.bind({"params": params})
 
 
 def bits(count, posterior="diagonal"):
     shape = shape_of(posterior)
-    return np.random.default_rng(2).integers(0, 2, (count, *shape)).astype(np.float32)
+    return fixed_rng(2).integers(0, 2, (count, *shape)).astype(np.float32)
 
 
 def keys_for(count, seed=0):

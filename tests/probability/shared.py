@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.margins import mean_is, within
 from vae.choices import build
 from vae.probability import likelihoods
 
@@ -62,15 +63,12 @@ def mean(likelihood, theta):
 
 def same_moments(draws, mean, variance):
     """Whether draws [N, ...] have these moments, to five standard errors."""
-    error = 5 * np.sqrt(variance / len(draws))
-    assert (np.abs(draws.mean(0) - mean) <= error).all()
-    spread = np.square(np.asarray(draws, np.float64) - mean)
-    error = 5 * spread.std(0) / len(draws) ** 0.5
-    assert (np.abs(spread.mean(0) - variance) <= error).all()
+    within(draws.mean(0), mean, np.sqrt(variance / len(draws)) + 1e-9)
+    mean_is(np.square(np.asarray(draws, np.float64) - mean), variance, 1e-9)
 
 
 def same_shares(numbers, probabilities):
     """Whether whole numbers [N, ...] come as often as probabilities [L, ...] say."""
     found = (numbers[None] == np.arange(len(probabilities)).reshape(-1, *[1] * numbers.ndim))
-    error = 5 * np.sqrt(probabilities * (1 - probabilities) / len(numbers)) + 2 / len(numbers)
-    assert (np.abs(found.mean(1) - probabilities) <= error).all()
+    error = np.sqrt(probabilities * (1 - probabilities) / len(numbers)) + 0.4 / len(numbers)
+    within(found.mean(1), probabilities, error)

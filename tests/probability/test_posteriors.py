@@ -9,6 +9,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+from tests.margins import below, mean_is, near, within
 from tests.probability.latents import MODELS, PAIRS, bits, bound, grid, keys_for, together
 from vae.evaluation import bounds
 from vae.probability import noise, posteriors
@@ -69,10 +70,9 @@ def test_draws_have_the_density_that_they_come_with(case):
         z = result["z"][:, example]
         g = multivariate_normal(z.mean(0), 0.36 * np.cov(z.T))
         ratio = np.exp(g.logpdf(z) - result["log_q"][:, example])
-        value, error = mean_and_error(ratio)
-        assert np.abs(value - 1) < 4.5 * error and error < 0.05
-        value, error = mean_and_error(ratio[:, None] * (z - g.mean))
-        assert (np.abs(value) < 4.5 * error).all()
+        mean_is(ratio, 1.0)
+        below(mean_and_error(ratio)[1], 0.05)
+        mean_is(ratio[:, None] * (z - g.mean), 0.0)
     np.testing.assert_allclose(result["density"], result["log_q"][:100], rtol=1e-4, atol=1e-4)
 
 
@@ -80,8 +80,9 @@ def test_draws_have_the_density_that_they_come_with(case):
 def test_mean_and_std_are_those_of_draws(case):
     result = found()[case]
     scale = result["z"].std(0)
-    assert (np.abs(result["z"].mean(0) - result["mean"]) < 0.1 * scale).all()
-    np.testing.assert_allclose(result["std"], scale, rtol=0.15)
+    # Of a flow they are those of 256 draws: to a standard error of 1 in 16 and of 1 in 23.
+    near((result["z"].mean(0) - result["mean"]) / scale, 0.0, 0.2)
+    near(result["std"] / scale, 1.0, 0.35)
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
@@ -93,9 +94,10 @@ def test_the_kl_is_the_mean_log_ratio_and_says_which_it_is(case):
     expected = "analytic given the layers above" if given else "monte carlo"
     assert model.kl_estimate == ("analytic" if closed else expected)
     assert result["kl"].shape == (EXAMPLES, 2 if closed or case in LAYERED else 1)
-    closed = closed or given
-    tolerance = 4.5 * error if closed else 1e-4 * np.abs(value) + 1e-4
-    assert (np.abs(result["kl"].sum(-1) - value) < tolerance).all()
+    if closed or given:
+        within(value, result["kl"].sum(-1), error)
+    else:
+        np.testing.assert_allclose(result["kl"].sum(-1), value, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
@@ -114,8 +116,10 @@ def test_iwae_rises_with_k_to_the_log_likelihood(case):
         return mean_and_error(logsumexp(groups, axis=1) - np.log(k))
 
     values = [iwae(k) for k in (1, 10, 100)]
-    assert all((low[0] < high[0]).all() for low, high in zip(values, values[1:], strict=False))
-    assert all((value < log_p + 4 * error).all() for value, error in values)
+    for low, high in zip(values, values[1:], strict=False):
+        assert (low[0] < high[0]).all()  # of the same draws: so it is for any
+    for value, error in values:
+        below((value - log_p) / error, 8.0)
     # Where q has its mass, the weights have the mean of p(x, z): their own mean, p(x), may come
     # from draws that are never seen.
     for example in range(EXAMPLES):
@@ -123,8 +127,8 @@ def test_iwae_rises_with_k_to_the_log_likelihood(case):
         bump = multivariate_normal(z.mean(0), 0.36 * np.cov(z.T)).logpdf
         expected = logsumexp(bump(points) + joint[:, example])
         ratio = np.exp(log_w[:, example] + bump(z) - expected)
-        value, error = mean_and_error(ratio)
-        assert np.abs(value - 1) < 4.5 * error and error < 0.05
+        mean_is(ratio, 1.0)
+        below(mean_and_error(ratio)[1], 0.05)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pytest
 
 import vae
 from tests.helpers import small_config
+from tests.margins import below, near
 from vae import runs
 from vae.checkpoint import Checkpoints
 
@@ -33,7 +34,8 @@ def test_early_stopping_waits_for_its_patience(tmp_path):
     vae.train(config, str(tmp_path / "run"))
     elbos = [line["elbo"] for line in validations(tmp_path / "run")]
     best = int(np.argmax(elbos))
-    assert len(elbos) == best + 3 < 60
+    assert len(elbos) == best + 3
+    below(len(elbos), 60)
 
 
 def test_logged_means_are_over_the_steps_since_the_last_line(tmp_path):
@@ -55,7 +57,8 @@ def test_bfloat16_computes_with_float32_parameters_and_loss(tmp_path):
     reference = small_config()
     vae.train(reference, str(tmp_path / "reference"))
     half, full = (validations(tmp_path / name)[-1]["elbo"] for name in ("run", "reference"))
-    assert half != full and abs(half - full) < 0.3
+    assert half != full
+    near(half, full, 0.3)
 
 
 @pytest.mark.slow
@@ -64,7 +67,8 @@ def test_a_streamed_run_equals_one_in_memory(tmp_path):
         vae.train(small_config(data__stream=streamed, train__epochs=2), str(tmp_path / name))
     left, right = (vae.load(tmp_path / name).params for name in ("memory", "stream"))
     for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
-        np.testing.assert_array_equal(a, b)
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b)  # two programs, rounded each
 
 
 @pytest.mark.slow
@@ -100,4 +104,4 @@ def test_capacity_holds_the_rate_near_its_target(tmp_path):
         objective__gamma=20.0, train__epochs=80, train__eval_epochs=40.0,
     )
     vae.train(config, str(tmp_path / "run"))
-    assert abs(validations(tmp_path / "run")[-1]["rate"] - 3.0) < 0.5
+    near(validations(tmp_path / "run")[-1]["rate"], 3.0, 0.5)

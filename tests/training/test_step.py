@@ -72,14 +72,19 @@ def test_gradient_on_four_devices_equals_one(record_property):
 def test_noise_differs_across_devices_and_equals_the_one_device_noise():
     key = jax.random.key(3)
 
-    def draw(unused):
-        index = jnp.arange(2) + 2 * jax.lax.axis_index("device")
-        return noise.normal(noise.example_keys(key, index), (5,))
+    def draw(index):
+        keys = noise.example_keys(key, index)
+        return jax.random.key_data(keys), noise.normal(keys, (5,))
 
-    four = jax.pmap(draw, axis_name="device")(jnp.arange(DEVICES)).reshape(8, 5)
-    one = noise.normal(noise.example_keys(key, jnp.arange(8)), (5,))
-    np.testing.assert_array_equal(four, one)
-    assert len(np.unique(np.asarray(four), axis=0)) == 8
+    def of_a_device(unused):
+        return draw(jnp.arange(2) + 2 * jax.lax.axis_index("device"))
+
+    spread = jax.pmap(of_a_device, axis_name="device")(jnp.arange(DEVICES))
+    words, four = (values.reshape(8, -1) for values in spread)
+    one_words, one = draw(jnp.arange(8))
+    np.testing.assert_array_equal(words, one_words)
+    np.testing.assert_array_max_ulp(four, one, 8)  # rounded as each program is compiled
+    assert len(np.unique(words, axis=0)) == len(np.unique(four, axis=0)) == 8
 
 
 def leaves_equal(left, right):
@@ -108,7 +113,9 @@ def test_many_steps_on_four_devices_equal_one():
 @pytest.mark.slow
 def test_streamed_batches_train_the_same_weights():
     config = small_config()
-    leaves_equal(run_steps("jit", config, streamed=True), run_steps("jit", config))
+    streamed, held = run_steps("jit", config, streamed=True), run_steps("jit", config)
+    leaves_close(streamed.params, held.params, 1e-6)  # two programs, rounded each in its way
+    leaves_close(streamed.sums, held.sums, 1e-6)
 
 
 @pytest.mark.slow
@@ -207,4 +214,6 @@ def test_a_gradient_above_its_bound_is_skipped_counted_and_given_up():
         leaves_equal(state.params, jax.device_get(first.params))
         assert float(state.sums["steps"]) == 0
     config = small_config(optimizer__skip_norm=1e6, train__skip_steps=3)
-    leaves_equal(run_steps("jit", config).params, run_steps("jit", small_config()).params)
+    bounded, plain = run_steps("jit", config), run_steps("jit", small_config())
+    leaves_close(bounded.params, plain.params, 1e-6)  # two programs, rounded each in its way
+    assert int(bounded.bad_total) == int(plain.bad_total) == 0

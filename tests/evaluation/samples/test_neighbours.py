@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from tests.margins import above, mean_is, near
 from vae.errors import UserError
 from vae.evaluation.samples import neighbours
 
@@ -39,18 +40,20 @@ def test_sets_that_do_not_touch():
 
 def test_half_of_the_modes():
     precision, recall, density, coverage = shares(modes(400, (0, 1), 0), modes(400, range(4), 1))
-    assert precision > 0.95
-    np.testing.assert_allclose(recall, 0.5, atol=0.03)
-    np.testing.assert_allclose(coverage, 0.5, atol=0.03)
+    above(precision, 0.95)
+    for share in (recall, coverage):  # of the other half there is nothing
+        assert share <= 0.5
+        above(share, 0.42)
     # Twice as many samples a mode as a uniform share would be.
-    np.testing.assert_allclose(density, 1.0, atol=0.1)
+    near(density, 1.0, 0.2)
 
 
 def test_modes_that_the_data_lack():
     precision, recall, density, _ = shares(modes(400, range(4), 0), modes(400, (0, 1), 1))
-    np.testing.assert_allclose(precision, 0.5, atol=0.03)
-    assert recall > 0.95
-    np.testing.assert_allclose(density, 0.5, atol=0.05)
+    assert precision <= 0.5
+    above(precision, 0.45)
+    above(recall, 0.92)
+    near(density, 0.5, 0.1)
 
 
 @pytest.mark.parametrize("counts", ((60, 60), (40, 100), (100, 40)))
@@ -61,9 +64,7 @@ def test_equal_distributions_have_the_expected_density_and_coverage(counts, k):
         return shares(samples, data, k)[2:]
 
     found = np.array([one(seed) for seed in range(300)])
-    mean, stderr = found.mean(0), found.std(0, ddof=1) / np.sqrt(len(found))
-    exact = 1.0, neighbours.expected_coverage(*counts, k)
-    assert (np.abs(mean - exact) < 4.0 * stderr).all()
+    mean_is(found, (1.0, neighbours.expected_coverage(*counts, k)))
 
 
 def test_expected_coverage_of_few():
