@@ -230,7 +230,7 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
     )  # fmt: skip
     bottom.set_yscale("log")
     bottom.yaxis.set_minor_locator(NullLocator())
-    bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), threshold))
+    bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), threshold, floor))
     bottom.set_title("Variance over $x$ of the posterior mean $E_q[z_j]$")
     bottom.set_xlabel("rank of latent $j$ by KL")
     bottom.set_xlim(0.25, len(kl) + 0.75)
