@@ -35,6 +35,7 @@ class Source:
     arrays: dict[str, np.ndarray]
     settings: dict[str, Any]
     training: int  # examples, as far as the settings leave them
+    testing: int
 
     def write(self, folder: Path) -> Path | None:
         """Writes the file or the folder; returns its path."""
@@ -61,7 +62,7 @@ def draw(d: Drawing) -> Source:
     """Data that are small, of any kind, form and shape."""
     if d.chance(0.05):
         settings = {"data.name": "digits", "data.size": 40, "data.context": d.pick("", "labels")}
-        return Source("grey", (8, 8, 1), "", {}, settings, 30)
+        return Source("grey", (8, 8, 1), "", {}, settings, 30, 7)
     kind, count = d.pick(*KINDS), d.pick(20, 30, 45)
     shape = _shape(d, kind)
     form = _form(d, kind, shape)
@@ -82,8 +83,10 @@ def draw(d: Drawing) -> Source:
         settings["data.context"] = "labels"
     if form == "npz" and d.chance(0.2):
         arrays = _splits(arrays, count)
-        return Source(kind, shape, form, arrays, settings, len(arrays["train"]))
-    return Source(kind, shape, form, arrays, settings, count - 2 * (count // 10))
+        sizes = len(arrays["train"]), len(arrays["test"])
+    else:
+        sizes = count - 2 * (count // 10), count // 10
+    return Source(kind, shape, form, arrays, settings, *sizes)
 
 
 def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
@@ -97,6 +100,7 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "anomaly": labels is not None and set(labels.tolist()) == {0, 1},
         "recommendation": settings["model.likelihood"] == "multinomial" and not context,
         "aggregate": not context,
+        "samples": source.testing > 10,
     }.get(group, settings["model.name"] != "vqvae")
 
 

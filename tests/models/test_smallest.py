@@ -61,7 +61,7 @@ def source(settings):
         "tokens": rng.integers(0, 2, (10, *shape)),
     }[kind]
     arrays = {"x": values, "labels": np.zeros(10, int)}
-    return Source(kind, shape, "npz", arrays, {"data.kind": kind}, 8)
+    return Source(kind, shape, "npz", arrays, {"data.kind": kind}, 8, 1)
 
 
 def config_of(settings):
