@@ -75,6 +75,8 @@ def draw(d: Drawing) -> Source:
     if form in ("npz", "csv") and d.chance(0.5):
         classes = d.pick(1, 2, CLASSES, CLASSES)
         arrays["labels"] = np.arange(count) % classes
+        if form == "csv":
+            settings["data.label"] = d.pick("", "label")
     if form == "npz" and d.chance(0.3):
         arrays["context"] = d.rng.normal(size=(count, d.pick(1, 2)))
     if "context" in arrays:
