@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     flags.DEFINE_string("shard", "0/1", "I/N: every Nth case, from I on", flag_values=values)
     flags.DEFINE_list("only", [], "numbers of cases to run here", flag_values=values)
     flags.DEFINE_string("records", "", "append the ends of those to a file", flag_values=values)
+    flags.DEFINE_string("revision", "", "and say that they are of it", flag_values=values)
     flags.DEFINE_string("keep", "", "keep the files of those here", flag_values=values)
     values(["fuzzing", *arguments])
     os.environ.update(QUICK)  # before JAX is imported
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
         left = [n for n in range(part, values.configs, parts) if n not in done]
         if not left:
             break
-        _work(left[:CHUNK], values.seed, records)
+        _work(left[:CHUNK], known, records)
     return summarise(_read(records, known), values, output)
 
 
@@ -69,16 +70,17 @@ def revision() -> str:
     return runs.git_revision()
 
 
-def _work(numbers: list[int], seed: int, records: Path) -> None:
+def _work(numbers: list[int], known: dict[str, Any], records: Path) -> None:
     """Runs cases in another process; one that ends it, or never ends, has failed."""
-    only = ",".join(map(str, numbers))
-    command = [sys.executable, "-m", "tests.fuzzing", f"--seed={seed}", f"--only={only}"]
-    process = subprocess.Popen(
-        [*command, f"--records={records}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+    command = [
+        sys.executable, "-m", "tests.fuzzing", f"--only={','.join(map(str, numbers))}",
+        f"--records={records}", *(f"--{name}={value}" for name, value in known.items()),
+    ]  # fmt: skip
+    log = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill and stop it
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+
     def finished() -> set[int]:
-        return {record["number"] for record in _read(records, {"seed": seed})} & set(numbers)
+        return {record["number"] for record in _read(records, known)} & set(numbers)
 
     before, since, hung = finished(), time.monotonic(), False
     while process.poll() is None:
@@ -90,12 +92,13 @@ def _work(numbers: list[int], seed: int, records: Path) -> None:
             process.kill()
             hung = True
             process.wait()
-    err = process.stderr.read()
+    log.seek(0)
+    err = log.read()
     left = [number for number in numbers if number not in finished()]
     if left:
         message = f"no end in {PATIENCE} s" if hung else f"the process ended: {err[-2000:]}"
-        _append(records, seed, left[0], {"outcome": "failed", "verb": "?", "message": message,
-                                         "seconds": 0.0, "warnings": []})
+        found = {"outcome": "failed", "verb": "?", "message": message}
+        _append(records, known, left[0], found | {"seconds": 0.0, "warnings": [], "chosen": {}})
 
 
 def _run_here(values: flags.FlagValues) -> int:
@@ -113,7 +116,8 @@ def _run_here(values: flags.FlagValues) -> int:
             ends.append(found["outcome"])
             if values.records:
                 chosen = {key: case.settings[key] for key in CHOICES if key in case.settings}
-                _append(Path(values.records), values.seed, number, found | {"chosen": chosen})
+                known = {"seed": values.seed, "revision": values.revision or revision()}
+                _append(Path(values.records), known, number, found | {"chosen": chosen})
             else:
                 path = Path(folder) / case.source.form if case.source.form else None
                 print(shlex.join(["python", "-m", "vae", "train", *case.flags(path)]))
@@ -125,8 +129,8 @@ def _run_here(values: flags.FlagValues) -> int:
     return int("failed" in ends)
 
 
-def _append(records: Path, seed: int, number: int, found: dict[str, Any]) -> None:
-    line = {"seed": seed, "revision": revision(), "number": number, **found}
+def _append(records: Path, known: dict[str, Any], number: int, found: dict[str, Any]) -> None:
+    line = {**known, "number": number, **found}
     with records.open("a") as file:
         file.write(json.dumps(line) + "\n")  # one write: lines of two shards do not mix
 

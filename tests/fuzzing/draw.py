@@ -140,10 +140,10 @@ KEYS = {
 SETTLED = (
     "data.name", "data.dir", "data.path", "data.label", "data.kind", "data.binarization",
     "data.context", "model.name", "model.latent_size", "model.classifier", "model.regressor",
-    "model.groups", "model.encoder", "model.decoder", "model.posterior", "model.prior", "model.likelihood",
-    "model.filters", "objective.name", "objective.beta", "objective.beta_schedule",
-    "objective.beta_epochs", "objective.capacity_epochs", "optimizer.weight_decay", "train.wandb",
-    "eval.metrics",
+    "model.groups", "model.encoder", "model.decoder", "model.posterior", "model.prior",
+    "model.likelihood", "model.filters", "objective.name", "objective.beta",
+    "objective.beta_schedule", "objective.beta_epochs", "objective.capacity_epochs",
+    "optimizer.weight_decay", "train.wandb", "eval.metrics",
 )  # fmt: skip
 # Keys that most other choices refuse: changed less often.
 NARROW = (
