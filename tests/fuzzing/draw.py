@@ -220,7 +220,8 @@ def draw(seed: int, number: int) -> Case:
 
 def _likelihood(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
     """One for the data, which are binarised where it wants bits of grey images."""
-    binarized = source.kind == "grey" and d.chance(0.3)
+    colours = len(source.shape) == 3 and source.shape[-1] > 1  # which are not binarised
+    binarized = source.kind == "grey" and d.chance(0.02 if colours else 0.3)
     kind = "binary" if binarized else source.kind
     settings["data.binarization"] = d.pick("dynamic", "static") if binarized else "none"
     fitting = [
