@@ -164,3 +164,22 @@ def test_a_run_older_than_a_key_of_evaluation_is_read_and_older_than_another_key
     (tmp_path / "config.json").write_text(configs.to_json(config))
     with pytest.raises(UserError, match=r"train\.epochs"):
         runs.read_config(tmp_path)
+
+
+WHOLE = [key for key, value in configs.flatten(base.get_config()) if type(value) is int]
+
+
+@pytest.mark.parametrize("key", WHOLE)
+def test_a_whole_number_that_no_array_can_have_is_refused(key):
+    """Some have a smaller bound; all have one, and a number's own bound is what is told."""
+    told = configs.RULES[key](10**23)
+    assert told.startswith("a whole number of at most ")
+    assert configs.RULES[key](int(told.rsplit(" ", 1)[1].replace(",", ""))) is None
+
+
+def test_a_list_says_which_bound_an_entry_is_beyond():
+    rule = configs.RULES["model.hidden"]
+    least = "a list of whole numbers, each of at least 1, such as (200, 200)"
+    assert rule((0,)) == rule(3) == least
+    assert rule((1, 2**31)) == least.replace("at least 1", "at most 2,147,483,647")
+    assert rule((1, 2**31 - 1)) is None

@@ -100,6 +100,11 @@ def guarded(work: Callable[[], None], debug: Callable[[], bool] = lambda: False)
             raise
         print(f"error: {shortened(_message(error))}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 1
+    except Exception as error:
+        if debug() or not _lacks_memory(error):
+            raise
+        print(f"error: {_lacking(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as error:
         if debug():
             raise
@@ -120,6 +125,18 @@ def _message(error: Exception) -> str:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror or error}{where}: nothing finished was lost; mend it and run again"
     return str(error)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def _lacking(error: Exception) -> str:
+    said = " ".join((str(error).splitlines() or [""])[0].split())[:200]
+    return (
+        f"not enough memory{f' ({said})' if said else ''}: ask for less at a time, such as a "
+        "smaller model or batch\nnothing finished was lost"
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:

@@ -32,6 +32,8 @@ from vae.rules import (
 NEUTRAL = ("eval.", "train.parallel", "train.wandb", "data.dir")
 
 
+MOST_LAYERS = 1000  # of one kind after each other: each is compiled by itself
+
 RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
     "data.name": text,
@@ -42,7 +44,7 @@ RULES: dict[str, Rule] = {
     "data.binarization": one_of("dynamic", "static", "none"),
     "data.validation_size": whole(-1),
     "data.size": whole(0),
-    "data.image_size": whole(0),
+    "data.image_size": whole(0, 8192),
     "data.context": one_of("", "labels", "factors", "array", "scaled"),
     "data.labelled": whole(0),
     "data.labelled_share": Number(0.0, 0.99, open_low=True),
@@ -60,7 +62,7 @@ RULES: dict[str, Rule] = {
     "model.code_size": whole(1),
     "model.codebook_update": one_of("ema", "gradient"),
     "model.prior_width": whole(4),
-    "model.prior_depth": whole(1),
+    "model.prior_depth": whole(1, MOST_LAYERS),
     "model.classifier": text,
     "model.regressor": text,
     "model.groups": some_wholes,
@@ -69,17 +71,17 @@ RULES: dict[str, Rule] = {
     "model.posterior": text,
     "model.prior": text,
     "model.prior_components": whole(1),
-    "model.flow_layers": whole(1),
+    "model.flow_layers": whole(1, MOST_LAYERS),
     "model.flow_hidden": some_wholes,
     "model.flow_bins": whole(2),
     "model.flow_columns": whole(0),
-    "model.flow_reflections": whole(1),
+    "model.flow_reflections": whole(1, MOST_LAYERS),
     "model.likelihood": text,
     "model.sigma": above_zero,
     "model.mixtures": whole(1),
     "model.hidden": wholes,
     "model.filters": some_wholes,
-    "model.blocks": whole(1),
+    "model.blocks": whole(1, MOST_LAYERS),
     "model.dense": whole(0),
     "model.activation": text,
     "model.dropout": Number(0.0, 0.99),

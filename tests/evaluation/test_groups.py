@@ -10,7 +10,7 @@ from tests.helpers import small_config
 from tests.margins import above, below, near, within
 from vae.config import RULES
 from vae.errors import UserError
-from vae.evaluation.groups import GROUPS
+from vae.evaluation.groups import GROUPS, Subject
 
 FEW = {
     "eval__ais_examples": 20,
@@ -108,6 +108,13 @@ def test_the_aggregate_s_terms_are_written(workdir):
     assert "at most log N" in result["metrics"]["mutual_information"]["unit"]
     with open(f"{workdir}/evaluation.json") as file:
         assert json.load(file)["metrics"] == result["metrics"]
+
+
+def test_the_aggregate_of_one_example_is_refused(workdir):
+    run = vae.load(workdir)
+    subject = Subject(run, "test", run.examples("test", 1), None, {}, None, None)
+    with pytest.raises(UserError, match="the test split has one"):
+        GROUPS["aggregate"](subject)
 
 
 def test_an_unknown_group_is_told_before_anything_is_loaded(tmp_path):

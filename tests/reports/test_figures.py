@@ -54,8 +54,10 @@ def test_kl_is_sorted_and_coloured_by_activity(size, tmp_path):
     figures.save(figure, tmp_path / "kl.png")
 
 
-def test_kl_of_a_collapsed_model(tmp_path):
-    figure = figures.kl_per_latent(np.zeros(5), np.zeros(5), threshold=0.01)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("threshold", [0.0, 0.01])
+def test_kl_of_a_collapsed_model(threshold, tmp_path):
+    figure = figures.kl_per_latent(np.zeros(5), np.zeros(5), threshold)
     assert figure.axes[0].get_title("right") == "0 of 5 active"
     figures.save(figure, tmp_path / "kl.png")
 

@@ -80,6 +80,10 @@ def aggregate(subject: Subject) -> Found:
     run = subject.run
     if run.model.conditional:
         raise UserError("eval.metrics: the aggregate posterior of a conditional model is not one")
+    if len(subject.x) < 2:
+        raise UserError(
+            f"eval.metrics: aggregate compares examples, and the {subject.split} split has one"
+        )
     found = aggregated.measure(
         run.compiled.aggregate, run.variables, subject.x, subject.key,
         subject.settings.batch_size, run.latent_size,

@@ -53,7 +53,9 @@ class full_covariance(Posterior):  # noqa: N801
         size = self.latent_size
         rows, columns = np.tril_indices(size, -1)
         mu, log_diagonal = jnp.split(self.head(features, 2 * size), 2, axis=-1)
-        small = nn.initializers.normal(1e-3)
-        entries = nn.Dense(len(rows), kernel_init=small, name="below")(features)
-        below = jnp.zeros((*mu.shape, size), mu.dtype).at[:, rows, columns].set(entries)
+        below = jnp.zeros((*mu.shape, size), mu.dtype)
+        if size > 1:  # one latent has no entries below the diagonal, and no parameter is empty
+            small = nn.initializers.normal(1e-3)
+            entries = nn.Dense(len(rows), kernel_init=small, name="below")(features)
+            below = below.at[:, rows, columns].set(entries)
         return FullCovariance(mu, log_diagonal, below)

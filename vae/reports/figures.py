@@ -221,16 +221,17 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
 
     floor = max(min(variance.min(), threshold) / 3, 1e-10)
     size = np.clip(400 / len(kl), 2, 16)
+    bottom.set_yscale("log")
     bottom.scatter(place, np.maximum(variance, floor), c=colours, s=size, linewidths=0, zorder=3)
-    bottom.axhline(threshold, color=THRESHOLD, linewidth=0.9, linestyle=(0, (4, 2)))
+    line = max(threshold, floor)  # the axis is of logarithms
+    bottom.axhline(line, color=THRESHOLD, linewidth=0.9, linestyle=(0, (4, 2)))
     label = f"active above {threshold:g}"
     bottom.annotate(
-        label, (1, threshold), (0, 2), bottom.get_yaxis_transform(), "offset points",
+        label, (1, line), (0, 2), bottom.get_yaxis_transform(), "offset points",
         ha="right", va="bottom", color=THRESHOLD,
     )  # fmt: skip
-    bottom.set_yscale("log")
     bottom.yaxis.set_minor_locator(NullLocator())
-    bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), threshold))
+    bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), line))
     bottom.set_title("Variance over $x$ of the posterior mean $E_q[z_j]$")
     bottom.set_xlabel("rank of latent $j$ by KL")
     bottom.set_xlim(0.25, len(kl) + 0.75)

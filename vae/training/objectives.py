@@ -95,16 +95,20 @@ def terms(
     model: models.Model,
     objective: Objective,
     hyper: Hyper,
+    params: Any,
     shape: tuple[int, ...],
 ) -> tuple[str, ...]:
     """Names of what a step logs, in the order in which a non-finite value is blamed on one of them.
 
     Nothing is computed: the objective is traced with a batch's shapes.
 
+    Args:
+      params: the model's, or their shapes.
+      shape: of one example.
+
     Raises:
       UserError: a weight is set that the objective does not read.
     """
-    params = jax.eval_shape(lambda: models.initialise(model, shape))
     batch = config.train.batch_size
     x = jax.ShapeDtypeStruct((batch, *shape), np.float32)
     keys = jax.eval_shape(lambda: noise.example_keys(jax.random.key(0), np.arange(batch)))

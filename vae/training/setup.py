@@ -1,7 +1,10 @@
 """From a checked config and its data to what the loop needs, before anything is written."""
 
 import importlib.util
+import math
+import os
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -98,6 +101,24 @@ def check_scale(dataset: Dataset) -> None:
     )
 
 
+def check_size(params: Any) -> None:
+    """Raises UserError where parameters of such shapes cannot be trained in this machine's memory:
+    there are their gradient and the two moments of most optimisers beside them."""
+    sizes = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): math.prod(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    needed = 4 * 4 * sum(sizes.values())
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        largest = max(sizes, key=sizes.get)
+        raise UserError(
+            f"the model has {sum(sizes.values()):,} weights, {sizes[largest]:,} of them in "
+            f"{largest}: training takes {needed / 2**30:,.1f} GiB and this machine has "
+            f"{there / 2**30:,.1f}; make it smaller"
+        )
+
+
 def hyperparameters(config: ConfigDict) -> Hyper:
     """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
     averaged weights, the number of latents and the seed."""
@@ -121,6 +142,12 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         raise UserError("train.wandb is set and wandb is missing: pip install -e '.[wandb]'")
     train = dataset.splits["train"]
     shape = tuple(train.x.shape[1:])
+    steps_per_epoch = order.steps_per_epoch(len(train), config.train.batch_size)
+    if config.train.epochs * steps_per_epoch > rules.MOST:
+        raise UserError(
+            f"train.epochs={config.train.epochs} of {steps_per_epoch:,} steps each is more than "
+            f"the {rules.MOST:,} steps that a run counts: train for fewer"
+        )
     optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")
     if config.optimizer.name == "adam" and config.optimizer.weight_decay > 0:
         raise UserError("optimizer.weight_decay with adam is adamw: set optimizer.name=adamw")
@@ -132,16 +159,12 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         config.model, shape, mean, critic, dataset.levels, kind, dataset.context_size,
         never_first(dataset.vocabulary),
     )
+    params = jax.eval_shape(lambda: models.initialise(model, shape))
+    check_size(params)
     chosen = objectives.build(config)
     objectives.check(config, len(train))
     # Traces model and objective: what cannot be built fails here.
-    terms = objectives.terms(config, model, chosen, hyperparameters(config), shape)
-    steps_per_epoch = order.steps_per_epoch(len(train), config.train.batch_size)
-    if config.train.epochs * steps_per_epoch > rules.MOST:
-        raise UserError(
-            f"train.epochs={config.train.epochs} of {steps_per_epoch:,} steps each is more than "
-            f"the {rules.MOST:,} steps that a run counts: train for fewer"
-        )
+    terms = objectives.terms(config, model, chosen, hyperparameters(config), params, shape)
     return Program(
         model=model,
         objective=chosen,
