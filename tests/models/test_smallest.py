@@ -19,7 +19,8 @@ from vae.models.build import KINDS
 from vae.probability import likelihoods, posteriors, priors
 
 SMALLEST = SMALL | {
-    "data.name": "files", "data.binarization": "none", "train.batch_size": 1,
+    "data.name": "files", "data.binarization": "none",
+    "train.batch_size": 1, "train.parallel": "jit",
     "model.latent_size": 1, "model.upper_sizes": (1,), "model.layer_hidden": (1,),
     "model.codes": 2, "model.code_size": 1, "model.prior_components": 1, "model.flow_layers": 1,
     "model.flow_hidden": (1,), "model.flow_bins": 2, "model.flow_columns": 1,
