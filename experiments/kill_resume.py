@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,12 @@ GONE = 90.0  # seconds that what a killed command had started gets to save and e
 # What is waited for, as files that change, and how many seconds later at most the kill comes.
 MOMENTS = {
     "starting": ("", 3.0),
-    "training": ("**/metrics.jsonl", 1.0),
-    "saving": ("**/checkpoints/*tmp*", 0.02),
-    "evaluating": ("**/per_example.npz", 0.0),
-    "reporting": ("**/figures/*.png", 0.5),
+    "training": ("metrics.jsonl", 1.0),
+    "saving": ("checkpoints/*tmp*", 0.02),
+    "evaluating": ("per_example.npz", 0.0),
+    "reporting": ("figures/*.png", 0.5),
     "collecting": ("results.csv", 0.1),
-    "writing": ("**/incomplete*/*", 2.0),
+    "writing": ("kmnist/incomplete*/*", 2.0),
 }
 TRAINING = ("starting", "training", "saving", "training", "saving")
 
@@ -185,12 +186,12 @@ def finish(process: subprocess.Popen, folder: Path) -> None:
 
 
 def stamps(folder: Path, pattern: str) -> set[tuple[str, int]]:
+    """The files of a run, or of a sweep's, that a pattern names, and when each was changed."""
     found = set()
-    for path in folder.glob(pattern) if pattern else ():
-        try:
-            found.add((str(path), path.stat().st_mtime_ns))
-        except OSError:  # renamed meanwhile
-            continue
+    for place in (pattern, f"trials/*/{pattern}") if pattern else ():
+        with suppress(OSError):  # what is looked at may be renamed meanwhile
+            for path in folder.glob(place):
+                found.add((str(path), path.stat().st_mtime_ns))
     return found
 
 
@@ -264,7 +265,7 @@ def main(arguments: list[str]) -> int:
     values(["kill_resume", *arguments])
     generator, began = random.Random(values.seed), time.monotonic()
     killed, ended = [], []
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         folder = Path(root)
         write_originals(folder / "originals")
         chosen = {k: w for k, w in works(folder / "originals").items() if k in values.works}
