@@ -10,6 +10,7 @@ import pytest
 
 import vae
 from tests.helpers import last_state, small_config
+from tests.reports.fake import evaluation
 from vae import lengths, runs
 from vae.__main__ import main
 from vae.errors import UserError
@@ -29,7 +30,7 @@ def short(tmp_path_factory):
     """A run of EPOCHS epochs, evaluated."""
     workdir = tmp_path_factory.mktemp("lengths") / "short"
     vae.train(config_of(EPOCHS), str(workdir))
-    (workdir / "evaluation.json").write_text('{"metrics": {}}')
+    runs.write_json(workdir / "evaluation.json", evaluation(3))
     return workdir
 
 
@@ -109,7 +110,8 @@ def test_two_epochs_and_two_more_are_four_bit_for_bit(copy, tmp_path):
 
 def test_a_run_that_cannot_go_on_is_left_as_it_is(copy, capsys):
     """Through the command line: fewer epochs, and a schedule that --extend has to decide."""
-    before = {p: p.stat().st_mtime_ns for p in copy.rglob("*") if p.is_file()}
+    kept = (p for p in copy.rglob("*") if p.is_file() and p.name != "lock")
+    before = {p: p.stat().st_mtime_ns for p in kept}
     given = ["train", f"--config={copy}", f"--workdir={copy}"]
     for flags, words in (
         (["--config.train.epochs=1"], "train.epochs: 2 -> 1"),
@@ -170,7 +172,7 @@ def states(directory):
 def test_the_trials_of_a_sweep_go_on_for_longer_by_the_same_rule(tmp_path):
     first = sweep_directory(tmp_path, 2)
     for trial in first.trials:
-        (first.claim(trial) / "evaluation.json").write_text("{}")
+        runs.write_json(first.claim(trial) / "evaluation.json", evaluation(3))
     first.write()
     assert states(first) == ["done", "done"]
     longer = sweep_directory(tmp_path, 4)

@@ -78,7 +78,8 @@ DATA = {
 }
 DATA_OF_SOME = {
     "mean": _FINITE, "std": _FINITE, "context_mean": _FINITE, "context_std": _FINITE,
-    "columns": _list_of(_text), "vocabulary": _list_of(_text), "contents": _text,
+    "columns": _list_of(lambda v: _text(v) or is_number(v)),  # numbers: of older runs
+    "vocabulary": _list_of(_text), "contents": _text,
 }  # fmt: skip
 EVALUATION = {
     "split": _one_of(("validation", "test")),

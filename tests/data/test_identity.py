@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from configs import base
+from tests.reports.fake import evaluation
 from vae import config as configs
 from vae import paths, runs
 from vae.data import load
@@ -168,7 +169,7 @@ def test_a_sweep_goes_on_where_its_data_have_moved(tmp_path, monkeypatch):
     (trial, _) = first.trials
     workdir = first.claim(trial)
     runs.write_json(workdir / "data.json", {"contents": "one"})
-    runs.write_json(workdir / "evaluation.json", {})
+    runs.write_json(workdir / "evaluation.json", evaluation(3))
     assert first.state(trial)[0] == "done"
     monkeypatch.setattr(runs, "git_revision", lambda: "unknown")
     first.write()

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.reports.fake import evaluation
 from vae import runs
 from vae.evaluation.disentanglement import udr
 from vae.sweeps.agreement import across_seeds
@@ -30,8 +31,7 @@ class Directory:
             self.trials.append(SimpleNamespace(name=f"{beta},{seed}", values=values, config=config))
             folder = self.workdir(self.trials[-1])
             folder.mkdir(parents=True)
-            evaluation = {"split": "test", "metrics": {"elbo": {"value": -1.0, "unit": "nats"}}}
-            runs.write_json(folder / "evaluation.json", evaluation)
+            runs.write_json(folder / "evaluation.json", evaluation(3))
 
     def workdir(self, trial):
         return self.path / trial.name
@@ -74,7 +74,7 @@ def test_each_seed_is_told_how_it_agrees_with_the_others(tmp_path):
         found = directory.metrics(f"1,{seed}")
         for name in ("udr_spearman", "udr_lasso"):
             assert found[name]["value"] == pytest.approx(wanted[f"{name}_{seed}"]["value"])
-        assert found["elbo"]["value"] == -1.0
+        assert found["elbo"] == evaluation(3)["metrics"]["elbo"]
     assert "udr_lasso" not in directory.metrics("4,0")
     assert "udr_lasso" not in directory.metrics("16,0")
 

@@ -39,11 +39,11 @@ def sample(
       UserError: no trained run there, no such sampler, a number or seed that cannot be, or more
         than the disk has room for.
     """
+    choose(samplers.SAMPLERS, sampler, "sampler")
     import vae
     from vae.evaluation.trained import check_draws
 
     check_draws(num, seed)
-    choose(samplers.SAMPLERS, sampler, "sampler")
     workdir = Path(workdir)
     run = vae.load(workdir)
     path = workdir / "samples.npz"
