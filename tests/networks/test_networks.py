@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import with_random_parameters
-from tests.margins import within
+from tests.margins import near, within
 from vae.errors import UserError
 from vae.networks import decoders, encoders, layers
 
@@ -174,7 +174,8 @@ def test_bfloat16_compute_is_close_to_float32(name):
     for (module, batch), (low, _) in pairs:
         params, apply = with_random_parameters(module, batch)
         low = np.asarray(jax.jit(low.apply)(params, batch), np.float32)
-        np.testing.assert_allclose(low, apply(params, batch), atol=0.1)
+        exact = np.asarray(apply(params, batch))
+        near(low / np.abs(exact).max(), exact / np.abs(exact).max(), 0.05)  # of 8 bits, layer by layer
 
 
 @pytest.mark.parametrize("name", NAMES)
