@@ -89,7 +89,7 @@ def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
     np.testing.assert_allclose(negative, found["reconstruction"] + found["rate"], rtol=1e-4)
     below((tighter - negative)[labels == 0].mean(), 0.0)
     for name in ("negative_elbo", "negative_iwae", "reconstruction", "residual"):
-        above(anomaly.metrics(found[name], labels)["auroc"]["value"], 0.9)
+        above(anomaly.metrics(found[name], labels)["auroc"]["value"], 0.8)
     train = run.examples("train")
     away = [each - run.decode(run.encode(each)[0]) for each in (train, x)]
     fitted = anomaly.Gaussian.fit(away[0])

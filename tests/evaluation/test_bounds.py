@@ -29,7 +29,7 @@ def test_elbo_iwae_and_log_likelihood_are_in_order(linear):
     means += [bounds.iwae(model, k)({"params": params}, x, KEY, 50).mean() for k in (2, 20, 2000)]
     for low, high in zip(means, means[1:], strict=False):
         above(high - low, 0.0)
-    below(means[-1] - log_p.mean(), 0.5)  # log K forgotten would be 7.6
+    below(means[-1] - log_p.mean(), 1.0)  # log K forgotten would be 7.6
 
 
 def test_bounds_are_tight_at_the_exact_posterior(linear):

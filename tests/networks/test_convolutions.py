@@ -154,4 +154,4 @@ def test_bfloat16_keeps_its_type_and_stays_close():
     assert y.dtype == jnp.bfloat16
     assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
     exact = jax.jit(Conv(8).apply)(params, x)
-    np.testing.assert_allclose(y.astype(np.float32), exact, atol=0.05)
+    near(y.astype(np.float32) / np.abs(exact).max(), exact / np.abs(exact).max(), 0.05)
