@@ -1,49 +1,92 @@
 """A model's functions over whole data sets, compiled once for all runs that share the model."""
 
 import functools
-from typing import Any
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from vae.evaluation import ais, bounds, gaps
-from vae.evaluation.aggregate import Aggregate
 from vae.evaluation.batches import PerExample
-from vae.models import Model, fit, initialise, variables
+from vae.models import fit, initialise, variables
+
+if TYPE_CHECKING:
+    from vae.evaluation.aggregate import Aggregate
+    from vae.models import Model
 
 
 class Compiled:
     """What can be asked of a model, whatever its weights.
 
     Args:
+      build: makes the model; called when it is asked for, or a function of it has to be traced.
       shape: of one example.
       masked: the runs' models have this many latents or fewer; theirs are filled up with zeros and
         masked (see `vae.models.Model`).
+      key: what the model depends on, for `vae.programs`; None to keep nothing.
     """
 
-    def __init__(self, model: Model, shape: tuple[int, ...], masked: bool = False):
-        model = model.clone(critic=None)  # of training alone
-        self.model, self.masked = model, masked
-        self._shapes = jax.eval_shape(lambda: initialise(model, shape)) if masked else None
-        self.encode = PerExample(self._encode)
-        self.decode = PerExample(self._decode)
-        self.draw = PerExample(self._draw)
-        self.prior = PerExample(self._prior)
-        self.codes = PerExample(self._codes)
-        self.classify = PerExample(self._classify)
-        self.predict = PerExample(self._predict)
-        self.elbo = functools.cache(lambda samples=1: bounds.elbo(model, samples))
-        self.iwae = functools.cache(lambda samples: bounds.iwae(model, samples))
-        self.ais = functools.cache(lambda annealing: ais.ais(model, annealing))
-        self.bidirectional = functools.cache(lambda annealing: ais.bidirectional(model, annealing))
-        self.local_elbo = functools.cache(lambda *settings: gaps.local_elbo(model, *settings))
-        self.aggregate = Aggregate(model)
+    def __init__(
+        self,
+        build: "Callable[[], Model]",
+        shape: tuple[int, ...],
+        masked: bool = False,
+        key: str | None = None,
+    ):
+        self._build, self._shape, self.masked, self._key = build, shape, masked, key
+        self.encode = self._own("_encode")
+        self.decode = self._own("_decode")
+        self.draw = self._own("_draw")
+        self.prior = self._own("_prior")
+        self.codes = self._own("_codes")
+        self.classify = self._own("_classify")
+        self.predict = self._own("_predict")
+        self.elbo = functools.cache(lambda samples=1: self._made("bounds.elbo", samples))
+        self.iwae = functools.cache(lambda samples: self._made("bounds.iwae", samples))
+        self.ais = functools.cache(lambda annealing: self._made("ais.ais", annealing))
+        self.bidirectional = functools.cache(
+            lambda annealing: self._made("ais.bidirectional", annealing)
+        )
+        self.local_elbo = functools.cache(
+            lambda *settings: self._made("gaps.local_elbo", *settings)
+        )
+
+    @functools.cached_property
+    def model(self) -> "Model":
+        return self._build().clone(critic=None)  # which is of training alone
+
+    @functools.cached_property
+    def aggregate(self) -> "Aggregate":
+        from vae.evaluation.aggregate import Aggregate
+
+        return Aggregate(self.model)
+
+    @functools.cached_property
+    def _shapes(self) -> Any:
+        return jax.eval_shape(lambda: initialise(self.model, self._shape))
+
+    def _own(self, name: str) -> PerExample:
+        return PerExample(getattr(self, name), self._key and f"{name} {self._key}")
+
+    def _made(self, name: str, *settings: Any) -> PerExample:
+        """An evaluator that a function of another file here makes of the model, once it is traced:
+        what is kept needs neither."""
+        file, _, maker = name.partition(".")
+
+        @functools.cache
+        def made() -> PerExample:
+            make = getattr(importlib.import_module(f"vae.evaluation.{file}"), maker)
+            return make(self.model, *settings)
+
+        key = self._key and f"{name} {settings} {self._key}"
+        return PerExample(lambda *args: made().function(*args), key)
 
     def variables(self, params: Any, latent_size: int) -> Any:
         """What the functions take first, from the weights of a model of `latent_size` latents."""
         params = {name: branch for name, branch in params.items() if name != "critic"}
         if not self.masked:
-            return variables(self.model, params)
+            return {"params": params}
         return variables(self.model, fit(params, self._shapes), latent_size)
 
     def latents(self, z: np.ndarray) -> np.ndarray:
