@@ -3,17 +3,41 @@
 import functools
 import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
+from vae import programs
 from vae.evaluation.batches import PerExample
 from vae.models import fit, initialise, variables
 
 if TYPE_CHECKING:
     from vae.evaluation.aggregate import Aggregate
     from vae.models import Model
+
+
+class Facts(NamedTuple):
+    """What a model is, whatever its weights: as `vae.models.Model` has it."""
+
+    latent_size: int
+    context_size: int
+    conditional: bool
+    standard: bool
+    layers: int
+    sizes: list[int]  # latents of each layer, where there are several
+    kl_estimate: str
+    discrete: bool  # whether the likelihood is a probability over a fixed number of values
+    classifies: bool
+    predicts: bool
+
+    @classmethod
+    def of(cls, model: "Model") -> "Facts":
+        return cls(
+            model.latent_size, model.context_size, model.conditional, model.standard, model.layers,
+            list(map(int, model.sizes)) if model.layers > 1 else [], model.kl_estimate,
+            model.likelihood.discrete, model.classifier is not None, model.regressor is not None,
+        )  # fmt: skip
 
 
 class Compiled:
@@ -57,14 +81,32 @@ class Compiled:
         return self._build().clone(critic=None)  # which is of training alone
 
     @functools.cached_property
+    def facts(self) -> Facts:
+        """What is known of the model without it, where that is kept."""
+        return Facts(*programs.value("facts", self._key, lambda: Facts.of(self.model)))
+
+    @functools.cached_property
+    def shapes(self) -> Any:
+        """Shapes and types of the model's weights."""
+
+        def found() -> list[Any]:
+            shapes = jax.eval_shape(lambda: initialise(self.model, self._shape))
+            leaves = jax.tree_util.tree_leaves_with_path(shapes)
+            return [[[k.key for k in path], a.shape, str(a.dtype)] for path, a in leaves]
+
+        tree: dict[str, Any] = {}
+        for (*branches, name), shape, dtype in programs.value("shapes", self._key, found):
+            branch = tree
+            for key in branches:
+                branch = branch.setdefault(key, {})
+            branch[name] = jax.ShapeDtypeStruct(tuple(shape), dtype)
+        return tree
+
+    @functools.cached_property
     def aggregate(self) -> "Aggregate":
         from vae.evaluation.aggregate import Aggregate
 
         return Aggregate(self.model)
-
-    @functools.cached_property
-    def _shapes(self) -> Any:
-        return jax.eval_shape(lambda: initialise(self.model, self._shape))
 
     def _own(self, name: str) -> PerExample:
         return PerExample(getattr(self, name), self._key and f"{name} {self._key}")
@@ -87,11 +129,11 @@ class Compiled:
         params = {name: branch for name, branch in params.items() if name != "critic"}
         if not self.masked:
             return {"params": params}
-        return variables(self.model, fit(params, self._shapes), latent_size)
+        return variables(self.model, fit(params, self.shapes), latent_size)
 
     def latents(self, z: np.ndarray) -> np.ndarray:
         """z [N, latent_size] as `decode` and `draw` take it: [N, the model's latents]."""
-        return np.pad(z, ((0, 0), (0, self.model.latent_size - z.shape[1])))
+        return np.pad(z, ((0, 0), (0, self.facts.latent_size - z.shape[1])))
 
     def _encode(self, weights: Any, x: jax.Array, keys: jax.Array) -> Any:
         q = self.model.bind(weights).encode(x)
