@@ -71,15 +71,19 @@ class Kept:
         shapes = tuple((x.shape, str(x.dtype), getattr(x, "weak_type", False)) for x in leaves)
         signature = (tree, shapes, _settings())
         if signature not in self._programs:
-            name = _digest(self.name, self.key, str(tree), *signature[1:], _machine(), _source())
-            self._programs[signature] = _known(folder, name) or self._compile(folder, name, args)
+            of = (self.name, str(tree), *signature[1:], _machine())
+            name = _digest(of, self.key, _source())
+            program = _known(folder, name) or self._compile(folder, name, of, args)
+            self._programs[signature] = program
         return self._programs[signature]
 
-    def _compile(self, folder: Path, name: str, args: tuple[Any, ...]) -> Any:
+    def _compile(
+        self, folder: Path, name: str, of: tuple[Any, ...], args: tuple[Any, ...]
+    ) -> Any:
         """Traces and lowers; compiles unless that was done before, by another source perhaps."""
         lowered = self.jitted().lower(*args)
-        trees = str(lowered.in_tree), str(lowered.out_tree)
-        content = _digest(self.name, lowered.as_text(), trees, _settings(), _machine())
+        # What it lowers to leaves out arguments that are not used, and how the results are packed.
+        content = _digest(of, lowered.as_text(), str(lowered.out_tree))
         program = _read(folder / content)
         if program is None:
             with _without_cache():
