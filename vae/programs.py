@@ -188,7 +188,8 @@ def _read(path: Path) -> Any:
     from jax.experimental import serialize_executable
 
     try:
-        return serialize_executable.deserialize_and_load(*pickle.loads(data))
+        read = serialize_executable.deserialize_and_load
+        return read(*pickle.loads(data), execution_devices=jax.devices()[:1])
     except Exception:  # unpickling and XLA raise anything; the program is then compiled anew
         return None
 
