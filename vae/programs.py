@@ -160,6 +160,7 @@ def _machine() -> str:
     device = jax.devices()[0]
     about = (
         *(sys.version, platform.machine(), _processor(), len(os.sched_getaffinity(0))),
+        os.sysconf("SC_PHYS_PAGES"),  # models that do not fit are refused before they are traced
         *(device.device_kind, device.client.platform, device.client.platform_version),
         *(os.environ.get(name, "") for name in FLAGS),
     )
