@@ -195,6 +195,15 @@ def sweep_benchmark_table() -> str:
     return f"{format_table(result['rows'], markdown=True)}\n\n{epochs}"
 
 
+def start_time_table() -> str:
+    """The recorded times of warm commands."""
+    result = runs.read_json(RESULTS / "start_time.json")
+    told = f"Medians of {result['rounds']} runs, revision {result['git_revision']}"
+    told += f", before: {result['against']}" if result["against"] else ""
+    machine = result["machine"]["processor"]
+    return f"{format_table(result['rows'], markdown=True)}\n\n{told}; {machine}."
+
+
 def papers_table() -> str:
     """The recorded reproductions of papers, a line each."""
     rows = [
@@ -251,6 +260,10 @@ TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_tab
     for name in APPLICATIONS
     if any((RESULTS / f"{file_name(name, scale)}.json").exists() for scale in SCALES)
 }
+
+
+if (RESULTS / "start_time.json").exists():
+    TABLES["start_time"] = start_time_table
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from vae.distributed import barrier
 from vae.errors import RunError, UserError
@@ -28,8 +28,6 @@ from vae.errors import RunError, UserError
 _KEPT = "what was saved before is kept: make room and run the same command to go on"
 
 _HEADER = "/zarr.json"  # of each array, behind its path
-
-policies = ocp.training.preservation_policies
 
 
 def flatten(tree: Any) -> dict[str, np.ndarray]:
@@ -71,8 +69,18 @@ def checksum(arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def _library() -> Any:
+    """Orbax, which takes a third of a second to import."""
+    from orbax.checkpoint import v1
+
+    return v1
+
+
 class Checkpoints:
-    """The checkpoints of one run directory; a context manager that waits for pending saves."""
+    """The checkpoints of one run directory; a context manager that waits for pending saves.
+
+    Orbax is imported beside what else a training has to do, and waited for at the first save.
+    """
 
     def __init__(self, workdir: Path | str, read_only: bool = False):
         self.directory = Path(workdir).resolve() / "checkpoints"
@@ -82,6 +90,7 @@ class Checkpoints:
             raise UserError(f"{workdir} holds no checkpoint yet: train it first")
         if not read_only:
             self.directory.mkdir(parents=True, exist_ok=True)
+            threading.Thread(target=_library).start()
 
     @functools.cached_property
     def _orbax(self) -> Any:
@@ -92,10 +101,12 @@ class Checkpoints:
             except RunError as error:
                 warnings.warn(f"{error}: it is deleted", stacklevel=2)
                 self._delete(step)
+        training = _library().training
+        policies = training.preservation_policies
         keep = [policies.LatestN(2), policies.BestN(get_metric_fn=_elbo_in, n=1)]
-        return ocp.training.Checkpointer(
+        return training.Checkpointer(
             self.directory,
-            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(keep),
             cleanup_tmp_directories=True,
         )

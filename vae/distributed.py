@@ -46,17 +46,19 @@ def initialize(
 def barrier(name: str) -> None:
     """Waits until every process is here; at once where there is one."""
     import jax
-    from jax.experimental import multihost_utils
 
     if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
         multihost_utils.sync_global_devices(name)
 
 
 def agree(values: np.ndarray) -> np.ndarray:
     """Process 0's values, in every process: clocks and signals differ between them."""
     import jax
-    from jax.experimental import multihost_utils
 
     if jax.process_count() == 1:
         return values
+    from jax.experimental import multihost_utils
+
     return np.asarray(multihost_utils.broadcast_one_to_all(values))

@@ -205,6 +205,12 @@ def git_revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
+@functools.cache
+def versions() -> dict[str, str]:
+    """Of the packages that a result depends on."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
 def environment() -> dict[str, Any]:
     """Versions, devices, git revision, command and time: what a result needs to be repeated."""
     import jax
@@ -215,7 +221,7 @@ def environment() -> dict[str, Any]:
         "command": " ".join(sys.argv),
         "git_revision": git_revision(),
         "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "platform": platform.platform(),
         "devices": [device.device_kind for device in devices],
         "processes": jax.process_count(),

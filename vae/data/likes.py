@@ -1,25 +1,30 @@
 """Likes of items, zeros and ones, a row a user: what of them is shown and what is held back."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from vae.data.dataset import Dataset, Split
 from vae.errors import UserError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 SHARE = 0.2  # of a user's likes that are held back
 
 
 def hold_back(
-    likes: csr_matrix | np.ndarray, share: float = SHARE, seed: int = 0
-) -> tuple[csr_matrix, csr_matrix]:
+    likes: "csr_matrix | np.ndarray", share: float = SHARE, seed: int = 0
+) -> "tuple[csr_matrix, csr_matrix]":
     """Likes [U, I] that are shown, and those held back: a draw of every user's, int(share * n) of
     n as Liang et al. 2018, but one at least.
 
     Raises:
       UserError: not zeros and ones, or a user has fewer than two likes.
     """
+    from scipy.sparse import csr_matrix
+
     likes = csr_matrix(likes)
     likes.sort_indices()
     counts = np.diff(likes.indptr)
@@ -34,11 +39,11 @@ def hold_back(
     return _some(likes, ~held), _some(likes, held)
 
 
-def _some(likes: csr_matrix, kept: np.ndarray) -> csr_matrix:
+def _some(likes: "csr_matrix", kept: np.ndarray) -> "csr_matrix":
     """The likes whose entries are kept."""
     user = np.repeat(np.arange(likes.shape[0]), np.diff(likes.indptr))[kept]
     entries = (np.ones(len(user), np.float32), (user, likes.indices[kept]))
-    return csr_matrix(entries, shape=likes.shape)
+    return type(likes)(entries, shape=likes.shape)
 
 
 def leave_items(dataset: Dataset, number: int) -> Dataset:

@@ -9,6 +9,7 @@ import numpy as np
 from vae.errors import RunError
 from vae.models import given
 from vae.probability import noise
+from vae.programs import Kept
 
 
 class PerExample:
@@ -18,9 +19,12 @@ class PerExample:
       function: `(variables, x [b, ...], keys [b]) -> pytree of [b, ...]`. A key is derived from the
         example's position in the whole set, so that no result depends on the batch size or on the
         number of devices.
+      key: what the function depends on, for `vae.programs`; None to keep nothing.
     """
 
-    def __init__(self, function: Callable[[Any, jax.Array, jax.Array], Any]):
+    def __init__(
+        self, function: Callable[[Any, jax.Array, jax.Array], Any], key: str | None = None
+    ):
         def with_keys(
             variables: Any, batch: tuple[jax.Array, ...], key: jax.Array, index: jax.Array
         ) -> Any:
@@ -30,7 +34,7 @@ class PerExample:
 
         self.function, self.devices = function, jax.local_device_count()
         if self.devices == 1:
-            self.compiled = jax.jit(with_keys)
+            self.compiled = Kept(lambda: jax.jit(with_keys), "of examples", key)
         else:
             self.compiled = jax.pmap(with_keys, in_axes=(None, 0, None, 0))
 

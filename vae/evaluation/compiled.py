@@ -1,54 +1,139 @@
 """A model's functions over whole data sets, compiled once for all runs that share the model."""
 
 import functools
-from typing import Any
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from vae.evaluation import ais, bounds, gaps
-from vae.evaluation.aggregate import Aggregate
+from vae import programs
 from vae.evaluation.batches import PerExample
-from vae.models import Model, fit, initialise, variables
+from vae.models import fit, initialise, variables
+
+if TYPE_CHECKING:
+    from vae.evaluation.aggregate import Aggregate
+    from vae.models import Model
+
+
+class Facts(NamedTuple):
+    """What a model is, whatever its weights: as `vae.models.Model` has it."""
+
+    latent_size: int
+    context_size: int
+    conditional: bool
+    standard: bool
+    layers: int
+    sizes: list[int]  # latents of each layer, where there are several
+    kl_estimate: str
+    discrete: bool  # whether the likelihood is a probability over a fixed number of values
+    classifies: bool
+    predicts: bool
+
+    @classmethod
+    def of(cls, model: "Model") -> "Facts":
+        return cls(
+            model.latent_size, model.context_size, model.conditional, model.standard, model.layers,
+            list(map(int, model.sizes)) if model.layers > 1 else [], model.kl_estimate,
+            model.likelihood.discrete, model.classifier is not None, model.regressor is not None,
+        )  # fmt: skip
 
 
 class Compiled:
     """What can be asked of a model, whatever its weights.
 
     Args:
+      build: makes the model; called when it is asked for, or a function of it has to be traced.
       shape: of one example.
       masked: the runs' models have this many latents or fewer; theirs are filled up with zeros and
         masked (see `vae.models.Model`).
+      key: what the model depends on, for `vae.programs`; None to keep nothing.
     """
 
-    def __init__(self, model: Model, shape: tuple[int, ...], masked: bool = False):
-        model = model.clone(critic=None)  # of training alone
-        self.model, self.masked = model, masked
-        self._shapes = jax.eval_shape(lambda: initialise(model, shape)) if masked else None
-        self.encode = PerExample(self._encode)
-        self.decode = PerExample(self._decode)
-        self.draw = PerExample(self._draw)
-        self.prior = PerExample(self._prior)
-        self.codes = PerExample(self._codes)
-        self.classify = PerExample(self._classify)
-        self.predict = PerExample(self._predict)
-        self.elbo = functools.cache(lambda samples=1: bounds.elbo(model, samples))
-        self.iwae = functools.cache(lambda samples: bounds.iwae(model, samples))
-        self.ais = functools.cache(lambda annealing: ais.ais(model, annealing))
-        self.bidirectional = functools.cache(lambda annealing: ais.bidirectional(model, annealing))
-        self.local_elbo = functools.cache(lambda *settings: gaps.local_elbo(model, *settings))
-        self.aggregate = Aggregate(model)
+    def __init__(
+        self,
+        build: "Callable[[], Model]",
+        shape: tuple[int, ...],
+        masked: bool = False,
+        key: str | None = None,
+    ):
+        self._build, self._shape, self.masked, self._key = build, shape, masked, key
+        self.encode = self._own("_encode")
+        self.decode = self._own("_decode")
+        self.draw = self._own("_draw")
+        self.prior = self._own("_prior")
+        self.codes = self._own("_codes")
+        self.classify = self._own("_classify")
+        self.predict = self._own("_predict")
+        self.elbo = functools.cache(lambda samples=1: self._made("bounds.elbo", samples))
+        self.iwae = functools.cache(lambda samples: self._made("bounds.iwae", samples))
+        self.ais = functools.cache(lambda annealing: self._made("ais.ais", annealing))
+        self.bidirectional = functools.cache(
+            lambda annealing: self._made("ais.bidirectional", annealing)
+        )
+        self.local_elbo = functools.cache(
+            lambda *settings: self._made("gaps.local_elbo", *settings)
+        )
+
+    @functools.cached_property
+    def model(self) -> "Model":
+        return self._build().clone(critic=None)  # which is of training alone
+
+    @functools.cached_property
+    def facts(self) -> Facts:
+        """What is known of the model without it, where that is kept."""
+        return Facts(*programs.value("facts", self._key, lambda: Facts.of(self.model)))
+
+    @functools.cached_property
+    def shapes(self) -> Any:
+        """Shapes and types of the model's weights."""
+
+        def found() -> list[Any]:
+            shapes = jax.eval_shape(lambda: initialise(self.model, self._shape))
+            leaves = jax.tree_util.tree_leaves_with_path(shapes)
+            return [[[k.key for k in path], a.shape, str(a.dtype)] for path, a in leaves]
+
+        tree: dict[str, Any] = {}
+        for (*branches, name), shape, dtype in programs.value("shapes", self._key, found):
+            branch = tree
+            for key in branches:
+                branch = branch.setdefault(key, {})
+            branch[name] = jax.ShapeDtypeStruct(tuple(shape), dtype)
+        return tree
+
+    @functools.cached_property
+    def aggregate(self) -> "Aggregate":
+        from vae.evaluation.aggregate import Aggregate
+
+        return Aggregate(self.model)
+
+    def _own(self, name: str) -> PerExample:
+        return PerExample(getattr(self, name), self._key and f"{name} {self._key}")
+
+    def _made(self, name: str, *settings: Any) -> PerExample:
+        """An evaluator that a function of another file here makes of the model, once it is traced:
+        what is kept needs neither."""
+        file, _, maker = name.partition(".")
+
+        @functools.cache
+        def made() -> PerExample:
+            make = getattr(importlib.import_module(f"vae.evaluation.{file}"), maker)
+            return make(self.model, *settings)
+
+        key = self._key and f"{name} {settings} {self._key}"
+        return PerExample(lambda *args: made().function(*args), key)
 
     def variables(self, params: Any, latent_size: int) -> Any:
         """What the functions take first, from the weights of a model of `latent_size` latents."""
         params = {name: branch for name, branch in params.items() if name != "critic"}
         if not self.masked:
-            return variables(self.model, params)
-        return variables(self.model, fit(params, self._shapes), latent_size)
+            return {"params": params}
+        return variables(self.model, fit(params, self.shapes), latent_size)
 
     def latents(self, z: np.ndarray) -> np.ndarray:
         """z [N, latent_size] as `decode` and `draw` take it: [N, the model's latents]."""
-        return np.pad(z, ((0, 0), (0, self.model.latent_size - z.shape[1])))
+        return np.pad(z, ((0, 0), (0, self.facts.latent_size - z.shape[1])))
 
     def _encode(self, weights: Any, x: jax.Array, keys: jax.Array) -> Any:
         q = self.model.bind(weights).encode(x)

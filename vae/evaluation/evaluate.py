@@ -97,7 +97,7 @@ def bounds_of(
     metrics = {
         name: metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
     }
-    metrics["rate"]["estimate"] = run.model.kl_estimate
+    metrics["rate"]["estimate"] = run.facts.kl_estimate
     threshold = settings.active_threshold
     active, variance = latents.active_units(per_latent["posterior_mean"], threshold)
     metrics["active_units"] = {
@@ -118,18 +118,18 @@ def bounds_of(
         indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
         used, shares = latents.codebook(indices, run.config.model.codes)
         metrics |= used
-    if run.model.classifier is not None:
+    if run.facts.classifies:
         log_q = run.compiled.classify(run.variables, x, key, settings.batch_size)
         wrong = log_q.argmax(1) != np.argmax(context, 1)
         metrics["classification_error"] = metric(wrong, "classification_error", "share")
-    if run.model.likelihood.discrete:
+    if run.facts.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))
         metrics["bpd"] = metric(bits, "bpd", "bits per dimension, of the tightest bound above")
     arrays = {"posterior_mean_variance": variance, **shares}
     if "kl_per_latent" in per_latent:
         arrays = {"kl_per_latent": per_latent["kl_per_latent"].mean(0), **arrays}
-    if run.model.layers > 1:
+    if run.facts.layers > 1:
         arrays["kl_per_layer"] = per_example["kl_per_layer"].mean(0)
-        arrays["latents_per_layer"] = np.asarray(run.model.sizes)
+        arrays["latents_per_layer"] = np.asarray(run.facts.sizes)
     subject = Subject(run, split, x, context, bounds, per_latent["posterior_mean"], key)
     return subject, metrics, arrays

@@ -1,32 +1,24 @@
 """Metrics that `evaluate` computes where a config or a command names their group.
 
 Each function here is a group: it takes a `Subject`, and returns metrics and arrays as
-`evaluation.json` holds them.
+`evaluation.json` holds them. Each imports what it needs, so that those not asked for cost nothing.
 """
 
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from vae import npz
-from vae.data.likes import hold_back
 from vae.errors import UserError
-from vae.evaluation import aggregate as aggregated
-from vae.evaluation import anomaly as anomalies
-from vae.evaluation import molecules as chemistry
-from vae.evaluation import ranking
-from vae.evaluation import samples as sampled
-from vae.evaluation.ais import Annealing
 from vae.evaluation.batches import mean_and_stderr
-from vae.evaluation.disentanglement import scores
-from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
-from vae.evaluation.recommend import score
-from vae.evaluation.samples.kept import kept
 from vae.evaluation.trained import Trained
+
+if TYPE_CHECKING:
+    from vae.evaluation.ais import Annealing
 
 SEED = 0  # of every draw: the same for all runs, so that their numbers are paired
 MOST_TRAINING = 60_000  # examples that features are learnt from, and memorisation is looked for in
@@ -50,7 +42,9 @@ class Subject:
         return self.run.config.eval
 
     @property
-    def annealing(self) -> Annealing:
+    def annealing(self) -> "Annealing":
+        from vae.evaluation.ais import Annealing
+
         s = self.settings
         return Annealing(s.ais_temperatures, s.ais_chains, s.ais_leapfrogs, s.ais_schedule)
 
@@ -77,8 +71,10 @@ def metric(values: Any, name: str, unit: str) -> dict[str, Any]:
 
 def aggregate(subject: Subject) -> Found:
     """Mutual information, and the aggregate posterior's distance from the prior."""
+    from vae.evaluation import aggregate as aggregated
+
     run = subject.run
-    if run.model.conditional:
+    if run.facts.conditional:
         raise UserError("eval.metrics: the aggregate posterior of a conditional model is not one")
     if len(subject.x) < 2:
         raise UserError(
@@ -152,6 +148,8 @@ def gaps(subject: Subject) -> Found:
 
 def disentanglement(subject: Subject) -> Found:
     """Scores of the posterior means against the factors that made the data."""
+    from vae.evaluation.disentanglement import scores
+
     run, num = subject.run, subject.settings.codes
     factors = run.dataset.splits[subject.split].factors
     if factors is None:
@@ -164,11 +162,13 @@ def disentanglement(subject: Subject) -> Found:
 
 def probes(subject: Subject) -> Found:
     """How well simple predictors tell labels from the posterior means."""
+    from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
+
     run, num = subject.run, subject.settings.codes
     labels = {part: run.dataset.splits[part].labels for part in ("train", subject.split)}
     if any(of is None for of in labels.values()):
         raise UserError(f"eval.metrics: probes need labels, and {_named(run)} has none")
-    if run.model.conditional:
+    if run.facts.conditional:
         raise UserError("eval.metrics: probes are of codes of x alone, and this model sees more")
     rows = spread(len(labels["train"]), num)
     train = run.encode(run.seen("train")[rows])[0], np.asarray(labels["train"][rows])
@@ -181,12 +181,15 @@ def probes(subject: Subject) -> Found:
 
 def samples(subject: Subject) -> Found:
     """Samples beside the split: draws of p(x|z) where x is discrete, else its means."""
+    from vae.evaluation import samples as sampled
+    from vae.evaluation.samples.kept import kept
+
     run, settings = subject.run, subject.settings
     train, labels = run.seen("train"), run.dataset.splits["train"].labels
     rows = spread(len(train), MOST_TRAINING)
     x, labels = train[rows], None if labels is None else np.asarray(labels[rows])
     extractor = settings.extractor or kept(x, labels, run.dataset.name)
-    drawn = run.model.likelihood.discrete
+    drawn = run.facts.discrete
     num = settings.samples
     made = run.within(run.sample(num, seed=SEED, draw=drawn, context=run.contexts(num)))
     found = sampled.scores(made, subject.x[:num], x, extractor, seed=SEED)
@@ -196,6 +199,8 @@ def samples(subject: Subject) -> Found:
 
 def anomaly(subject: Subject) -> Found:
     """How well each anomaly score tells examples of label 1 from those of label 0."""
+    from vae.evaluation import anomaly as anomalies
+
     run = subject.run
     labels = run.dataset.splits[subject.split].labels
     if labels is None or not {0, 1} == set(np.unique(labels).tolist()):
@@ -213,6 +218,10 @@ def anomaly(subject: Subject) -> Found:
 
 def recommendation(subject: Subject) -> Found:
     """Recall and NDCG of likes that are held back, the others being shown."""
+    from vae.data.likes import hold_back
+    from vae.evaluation import ranking
+    from vae.evaluation.recommend import score
+
     run = subject.run
     if run.config.model.likelihood != "multinomial":
         raise UserError("eval.metrics: recommendation is of likes, by model.likelihood=multinomial")
@@ -224,6 +233,8 @@ def recommendation(subject: Subject) -> Found:
 def molecules(subject: Subject) -> Found:
     """Molecules drawn from the prior beside those of the split; how many come back from their
     latents; and what the regressor, if any, tells of their properties."""
+    from vae.evaluation import molecules as chemistry
+
     run, num = subject.run, subject.settings.samples
     made = chemistry.of_run(run, run.sample(num, seed=SEED, draw=True))
     reference = chemistry.of_run(run, subject.x[:num])
@@ -233,7 +244,7 @@ def molecules(subject: Subject) -> Found:
     found["reconstruction"] = metric(
         same, "reconstruction", f"share of {len(same):,} examples, every id, from the mean of q"
     )
-    if run.model.regressor is not None:
+    if run.facts.predicts:
         known = run.dataset.splits[subject.split].context
         guessed = run.predict(subject.posterior_mean)
         left = np.square(known - guessed).sum(0) / np.square(known - known.mean(0)).sum(0)

@@ -89,7 +89,7 @@ def fit_second_stage(
     config |= {"likelihood": "gaussian_learned", "sigma": 1.0, "classifier": "", "dtype": "float32"}
     config["regressor"] = ""
     model = models.from_config(ConfigDict(config), (size,), np.zeros(size), kind="real")
-    compiled = Compiled(model, (size,))
+    compiled = Compiled(lambda: model, (size,))
 
     def loss(params: Any, u: "jax.Array", keys: "jax.Array") -> "jax.Array":
         bound = model.bind(models.variables(model, params))

@@ -1,6 +1,7 @@
 """A trained run as a model to use: numpy arrays in, numpy arrays out."""
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,18 @@ def load(
     shape, levels = tuple(described["shape"]), described["levels"]
     kind = described["observed"]
     context_size = described["context_size"]
-    model = models.from_config(
-        config.model, shape, levels=levels, kind=kind, context_size=context_size,
-        never_first=never_first(described.get("vocabulary", ())),
-    )
+    first = never_first(described.get("vocabulary", ()))
+    key = json.dumps([config.model.to_dict(), shape, levels, kind, context_size, first])
+
+    def build() -> "models.Model":
+        return models.from_config(
+            config.model, shape, levels=levels, kind=kind, context_size=context_size,
+            never_first=first,
+        )  # fmt: skip
+
+    own = Compiled(build, shape, key=key)
     weights = "ema" if config.train.ema else "params"
-    template = {weights: jax.eval_shape(lambda: models.initialise(model, shape))}
+    template = {weights: own.shapes}
     with Checkpoints(workdir, read_only=True) as checkpoints:
         wanted = checkpoint or config.eval.checkpoint
         step = checkpoints.best_step() if wanted == "best" else None
@@ -62,8 +69,7 @@ def load(
     if found is None:
         raise UserError(f"{workdir} holds no checkpoint yet: train it first")
     step, state = found
-    compiled = compiled or Compiled(model, shape)
-    run = Trained(workdir, config, described, compiled, state[weights], step)
+    run = Trained(workdir, config, described, compiled or own, state[weights], step)
     if dataset is not None:
         again.check(workdir, config, described, dataset)
         run.dataset = dataset
@@ -95,11 +101,16 @@ class Trained:
     ):
         self.workdir, self.config, self.described = workdir, config, described
         self.compiled, self.params, self.step = compiled, params, step
-        self.model = compiled.model
+        self.facts = compiled.facts
         self.shape = tuple(described["shape"])
         # Its own, where `compiled` is of a larger model that it is a masked part of.
         masked = compiled.masked
-        self.latent_size = config.model.latent_size if masked else self.model.latent_size
+        self.latent_size = config.model.latent_size if masked else self.facts.latent_size
+
+    @property
+    def model(self) -> "models.Model":
+        """The model itself."""
+        return self.compiled.model
 
     @functools.cached_property
     def variables(self) -> Any:
@@ -124,14 +135,14 @@ class Trained:
 
     def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None:
         """The context of the first `num` examples of a split: [N, C]; None where there is none."""
-        return None if not self.model.conditional else self.dataset.splits[split].context[:num]
+        return None if not self.facts.conditional else self.dataset.splits[split].context[:num]
 
     def contexts(self, num: int, first: int = 0) -> np.ndarray | None:
         """What `num` samples to look at are given, from number `first` on: every class by turns, or
         the contexts of the test examples; None where there is no context."""
         numbers = np.arange(first, first + num)
-        if self.model.conditional and self.config.data.context == "labels":
-            return numbers % self.model.context_size
+        if self.facts.conditional and self.config.data.context == "labels":
+            return numbers % self.facts.context_size
         known = self.context("test")
         return None if known is None else known[numbers % len(known)]
 
@@ -169,7 +180,7 @@ class Trained:
         Raises:
           UserError: it has none.
         """
-        if self.model.classifier is None:
+        if not self.facts.classifies:
             raise UserError("this model has no classifier: train one with model.classifier=mlp")
         x = self.check(x)
         return np.exp(self.compiled.classify(self.variables, x, _key(0), BATCH))
@@ -180,7 +191,7 @@ class Trained:
         Raises:
           UserError: it has none.
         """
-        if self.model.regressor is None:
+        if not self.facts.predicts:
             raise UserError("this model has no regressor: train one with model.regressor=mlp")
         return self.compiled.predict(self.variables, self._latents(z), _key(0), BATCH)
 
@@ -210,7 +221,7 @@ class Trained:
     def prior_moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each latent under the prior, [latent_size] each: by 2000
         fixed draws, but for the standard normal."""
-        if self.model.standard:
+        if self.facts.standard:
             return np.zeros(self.latent_size, np.float32), np.ones(self.latent_size, np.float32)
         context = self.context("test")
         context = None if context is None else np.resize(context, (2000, context.shape[1]))
@@ -252,7 +263,7 @@ class Trained:
 
     def check_context(self, context: Context, count: int) -> np.ndarray | None:
         """The context of `count` examples [N, C]; a UserError where it does not fit."""
-        size = self.model.context_size if self.model.conditional else 0
+        size = self.facts.context_size if self.facts.conditional else 0
         if not size:
             if context is not None:
                 raise UserError("this model takes no context: it was trained with data.context=''")

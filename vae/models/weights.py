@@ -1,23 +1,25 @@
 """A model's weights: initial values, how a model is bound to them, how they fit other sizes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae.models.base import Model
 from vae.probability import noise
 
+if TYPE_CHECKING:
+    from vae.models.base import Model
 
-def initialise(model: Model, shape: tuple[int, ...], seed: jax.Array | int = 0) -> Any:
+
+def initialise(model: "Model", shape: tuple[int, ...], seed: jax.Array | int = 0) -> Any:
     """Initial parameters for examples of `shape`, a pure function of the seed."""
     init_key, draw_key = jax.random.split(noise.key_for(seed, "init"))
     return model.init(init_key, jnp.zeros((1, *shape), jnp.float32), draw_key[None])["params"]
 
 
 def variables(
-    model: Model,
+    model: "Model",
     params: Any,
     latent_size: jax.Array | int | None = None,
     context: jax.Array | None = None,

@@ -6,6 +6,9 @@ else, so one device and many draw the same numbers. Keys are threefry's, derived
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from vae.programs import Kept
 
 
 def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
@@ -37,4 +40,14 @@ PURPOSES = ("init", "train", "validate", "evaluate", "sample")
 
 def key_for(seed: jax.Array | int, purpose: str) -> jax.Array:
     """The root key of one purpose; the seed may be traced."""
-    return jax.random.fold_in(jax.random.key(seed), PURPOSES.index(purpose))
+    number = PURPOSES.index(purpose)
+    if isinstance(seed, int) and 0 <= seed < 2**31:  # by a program that is kept between processes
+        return _root(np.uint32(seed), np.uint32(number))
+    return jax.random.fold_in(jax.random.key(seed), number)
+
+
+def _derived(seed: jax.Array, number: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), number)
+
+
+_root = Kept(lambda: jax.jit(_derived), "root key", "")

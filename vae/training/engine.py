@@ -12,10 +12,10 @@ import jax
 import numpy as np
 
 from vae.models import fit
+from vae.programs import Kept
 from vae.training import state as states
 from vae.training.program import Hyper, Program
 from vae.training.state import State
-from vae.training.step import compile_loop, compile_population
 
 MOST_STEPS = 2048  # of one compiled call
 STREAM_BYTES = 64 * 2**20  # of the raw batches of one call, on the host
@@ -49,19 +49,28 @@ def padded(batches: np.ndarray, most: int) -> np.ndarray:
     return result
 
 
+def _loop(program: Program, parallel: str) -> Any:
+    from vae.training.step import compile_loop
+
+    return compile_loop(program, parallel)
+
+
 class Single:
     """One run: on one device ("jit"), or its batch spread over all of them ("pmap").
 
     Args:
       examples: the raw training set, as `Split.arrays` gives it; None where batches are streamed.
       most: steps that one call can be fed.
+      key: what the program depends on, for `vae.programs`; None to keep nothing.
     """
 
     size = 1  # slots
 
-    def __init__(self, program: Program, examples: Any, parallel: str, most: int):
+    def __init__(
+        self, program: Program, examples: Any, parallel: str, most: int, key: str | None = None
+    ):
         self.program, self.most, self.mapped = program, most, parallel == "pmap"
-        self.compiled = compile_loop(program, parallel)
+        self.compiled = Kept(lambda: _loop(program, parallel), parallel, key)
         self.examples = examples
         if examples is not None and self.mapped:
             self.examples = replicated(examples, jax.local_devices())
@@ -111,6 +120,8 @@ class Population:
     ):
         self.program, self.devices, self.per_device, self.most = program, devices, per_device, most
         self.size = devices * per_device
+        from vae.training.step import compile_population
+
         self.compiled = compile_population(program, per_device)
         self._to_devices = jax.pmap(lambda arrays: arrays)
         self.examples = examples

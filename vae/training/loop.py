@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import jax
 import numpy as np
 
 from vae.distributed import agree
@@ -131,7 +130,7 @@ class Loop:
             return
         if trial.log_due(here):
             trial.log(book)
-            self.engine.edit(slot, sums=jax.device_get(zero_sums(trial.program)))
+            self.engine.edit(slot, sums=zero_sums(trial.program))
         if trial.validation_due(here):
             current = trial.validate(self.engine.get(slot))
             self.engine.edit(slot, best_elbo=current.best_elbo, waited=current.waited)

@@ -97,17 +97,15 @@ def terms(
     hyper: Hyper,
     params: Any,
     shape: tuple[int, ...],
-) -> tuple[str, ...]:
-    """Names of what a step logs, in the order in which a non-finite value is blamed on one of them.
+) -> tuple[list[str], list[str]]:
+    """Names of what a step logs, in the order in which a non-finite value is blamed on one of them,
+    and of the hyperparameters that the objective reads.
 
     Nothing is computed: the objective is traced with a batch's shapes.
 
     Args:
       params: the model's, or their shapes.
       shape: of one example.
-
-    Raises:
-      UserError: a weight is set that the objective does not read.
     """
     batch = config.train.batch_size
     x = jax.ShapeDtypeStruct((batch, *shape), np.float32)
@@ -122,16 +120,6 @@ def terms(
         return objective(bound, x, keys, hyper)
 
     names = jax.eval_shape(traced, params, x, keys, context)
-    fixed = config.objective.beta == 1.0 and config.objective.beta_schedule == "constant"
-    if "beta" not in hyper.names and not fixed:
-        raise UserError(
-            f"objective.name={config.objective.name!r} has no beta: "
-            "set objective.beta=1.0 and objective.beta_schedule=constant"
-        )
-    if "capacity" not in hyper.names and config.objective.capacity_epochs > 0.0:
-        raise UserError(
-            f"objective.name={config.objective.name!r} has no capacity: "
-            "set objective.capacity_epochs=0.0"
-        )
     parts = sorted(set(names) - {"distortion", "rate", "elbo", "loss"})
-    return ("distortion", "rate", "elbo", *parts, "loss", "gradient_norm")
+    logged = ["distortion", "rate", "elbo", *parts, "loss", "gradient_norm"]
+    return logged, sorted(hyper.names)

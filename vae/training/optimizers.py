@@ -96,11 +96,12 @@ def of_part(part: str, optimizer: Optimizer, hyper: Hyper) -> tuple[Optimizer, H
 
 
 def init(optimizer: Optimizer, hyper: Hyper, params: Any) -> dict[str, Any]:
-    """The state before the first step, of each part."""
+    """The state before the first step, of each part: a mapping, so that a state that is loaded or
+    kept needs no optax."""
     states = {}
     for part, branch in parts(params).items():
         chosen, settings = of_part(part, optimizer, hyper)
-        states[part] = chosen(settings).init(branch)
+        states[part] = chosen(settings).init(branch)._asdict()
     return states
 
 
@@ -122,7 +123,10 @@ def update(
     gradients["model"] = clip(gradients["model"], norm, hyper["clip_norm"])
     for part, branch in parts(params).items():
         chosen, settings = of_part(part, optimizer, hyper)
-        direction, after[part] = chosen(settings).update(gradients[part], states[part], branch)
+        transform = chosen(settings)
+        named = type(jax.eval_shape(transform.init, branch))
+        direction, state = transform.update(gradients[part], named(**states[part]), branch)
+        after[part] = state._asdict()
         rate, decay = settings["learning_rate"], settings["weight_decay"]
         moved |= descend(branch, direction, rate, decay)
     return {name: moved[name] for name in params}, after

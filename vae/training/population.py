@@ -24,9 +24,6 @@ from vae.training.state import Creator
 from vae.training.train import validator
 from vae.training.trial import Trial
 
-# Of the keys that are not traced, those that only the host reads.
-HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
-
 
 def group_key(config: ConfigDict) -> str:
     """Configs with the same key train as one program: they differ in traced numbers alone.
@@ -34,11 +31,10 @@ def group_key(config: ConfigDict) -> str:
     These are the seed, every real number of `objective` and `optimizer`, `train.ema` (on or off for
     all) and, where posterior and prior allow a mask, `model.latent_size`.
     """
-    fixed = dict(configs.flatten(config))
-    fixed["train.ema"] = config.train.ema > 0
-    traced = ["seed", *configs.TRACED] + ["model.latent_size"] * maskable(config)
-    kept = {k: v for k, v in fixed.items() if k not in traced and not k.startswith(HOST)}
-    return json.dumps(kept, sort_keys=True)
+    fixed = setup.static(config)
+    if maskable(config):
+        del fixed["model.latent_size"]
+    return json.dumps(fixed, sort_keys=True)
 
 
 def maskable(config: ConfigDict) -> bool:
@@ -75,7 +71,7 @@ class Group:
         if len(by_size) > 1:
             self.program = dataclasses.replace(self.program, masked=True)
         shape = self.dataset.shape
-        self.compiled = Compiled(self.program.model, shape, self.program.masked)
+        self.compiled = Compiled(lambda: self.program.model, shape, self.program.masked)
         self._validate = validator(self.compiled, self.dataset)
         self._engine: Population | None = None
 

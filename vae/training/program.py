@@ -2,25 +2,33 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from vae.models import Model
 from vae.training import schedules
 
+if TYPE_CHECKING:
+    from vae.models import Model
+
 Hyper = dict[str, jax.Array]
+
+
+class Parts(NamedTuple):
+    """What a step is traced with."""
+
+    model: "Model"
+    objective: Callable[..., dict[str, jax.Array]]
+    optimizer: Callable[[Hyper], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
     """What is fixed when a step is compiled; everything else is traced."""
 
-    model: Model
-    objective: Callable[..., dict[str, jax.Array]]
+    parts: Callable[[], Parts]  # built once something is traced: where all is kept, nothing is
     terms: tuple[str, ...]  # what a step logs, in the order in which a bad step is blamed on one
-    optimizer: Callable[[Hyper], Any]
     beta_schedule: str
     learning_rate_schedule: str
     num_examples: int  # of the training set
@@ -31,6 +39,18 @@ class Program:
     ema: bool
     skip_steps: int
     masked: bool = False  # the latents are the first hyper["latent_size"] of the model's
+
+    @property
+    def model(self) -> "Model":
+        return self.parts().model
+
+    @property
+    def objective(self) -> Callable[..., dict[str, jax.Array]]:
+        return self.parts().objective
+
+    @property
+    def optimizer(self) -> Callable[[Hyper], Any]:
+        return self.parts().optimizer
 
 
 def hyper_at(program: Program, hyper: Hyper, step: jax.Array) -> Hyper:

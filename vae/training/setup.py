@@ -1,9 +1,13 @@
 """From a checked config and its data to what the loop needs, before anything is written."""
 
+import functools
+import hashlib
 import importlib.util
+import json
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import models, rules
+from vae import models, programs, rules
 from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
@@ -19,8 +23,11 @@ from vae.data.observe import observed_kind, training_mean
 from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.probability import likelihoods
-from vae.training import objectives, optimizers, schedules
-from vae.training.program import Hyper, Program
+from vae.training import schedules
+from vae.training.program import Hyper, Parts, Program
+
+# Of the keys that are not traced, those that only the host reads.
+HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
 
 LARGE = 10.0  # root mean square of a number of an example: at 30 the first step is not finite
 MOST = 20_000  # examples that it is taken over
@@ -129,8 +136,51 @@ def hyperparameters(config: ConfigDict) -> Hyper:
     return numbers | {"seed": np.uint32(config.seed)}
 
 
-def program(config: ConfigDict, dataset: Dataset) -> Program:
+def check_read(config: ConfigDict, names: Sequence[str]) -> None:
+    """Raises UserError where a weight is set that the objective does not read.
+
+    Args:
+      names: of the hyperparameters that it reads.
+    """
+    fixed = config.objective.beta == 1.0 and config.objective.beta_schedule == "constant"
+    if "beta" not in names and not fixed:
+        raise UserError(
+            f"objective.name={config.objective.name!r} has no beta: "
+            "set objective.beta=1.0 and objective.beta_schedule=constant"
+        )
+    if "capacity" not in names and config.objective.capacity_epochs > 0.0:
+        raise UserError(
+            f"objective.name={config.objective.name!r} has no capacity: "
+            "set objective.capacity_epochs=0.0"
+        )
+
+
+def static(config: ConfigDict) -> dict[str, Any]:
+    """The keys of a config that are fixed when a step is compiled, all but those that are traced
+    (`hyperparameters`) or that only the host reads."""
+    fixed = dict(configs.flatten(config))
+    fixed["train.ema"] = config.train.ema > 0
+    traced = ("seed", *configs.TRACED)
+    return {k: v for k, v in fixed.items() if k not in traced and not k.startswith(HOST)}
+
+
+def key(config: ConfigDict, dataset: Dataset) -> str:
+    """All that the programs of a run depend on beside traced values, for `vae.programs`."""
+    train = dataset.splits["train"]
+    data = (
+        *(dataset.shape, str(train.x.dtype), train.binarized, len(train), dataset.kind),
+        *(dataset.levels, dataset.context_size, dataset.vocabulary),
+    )
+    mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
+    return json.dumps([static(config), repr(data), mean], sort_keys=True)
+
+
+def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Program:
     """Everything static of a run: model, objective, optimiser, schedules.
+
+    Args:
+      key: of this config and data, where what was once found of them may be kept: model and
+        objective are then built only if they are traced again.
 
     Raises:
       UserError: a name that is no choice, a likelihood that does not fit the data, or a batch
@@ -141,35 +191,31 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
     if config.train.wandb and importlib.util.find_spec("wandb") is None:
         raise UserError("train.wandb is set and wandb is missing: pip install -e '.[wandb]'")
     train = dataset.splits["train"]
-    shape = tuple(train.x.shape[1:])
     steps_per_epoch = order.steps_per_epoch(len(train), config.train.batch_size)
     if config.train.epochs * steps_per_epoch > rules.MOST:
         raise UserError(
             f"train.epochs={config.train.epochs} of {steps_per_epoch:,} steps each is more than "
             f"the {rules.MOST:,} steps that a run counts: train for fewer"
         )
-    optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")
     if config.optimizer.name == "adam" and config.optimizer.weight_decay > 0:
         raise UserError("optimizer.weight_decay with adam is adamw: set optimizer.name=adamw")
-    choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
-    critic = objectives.critic(config)
     kind = observed_kind(dataset.kind, config.data.binarization)
-    mean = training_mean(dataset)
-    model = models.from_config(
-        config.model, shape, mean, critic, dataset.levels, kind, dataset.context_size,
-        never_first(dataset.vocabulary),
-    )
-    params = jax.eval_shape(lambda: models.initialise(model, shape))
-    check_size(params)
-    chosen = objectives.build(config)
-    objectives.check(config, len(train))
-    # Traces model and objective: what cannot be built fails here.
-    terms = objectives.terms(config, model, chosen, hyperparameters(config), params, shape)
+    parts = functools.cache(lambda: build(config, dataset))
+
+    def traced() -> tuple[list[str], list[str]]:  # what cannot be built fails here
+        from vae.training import objectives
+
+        model, objective, _ = parts()
+        shape, hyper = dataset.shape, hyperparameters(config)
+        params = jax.eval_shape(lambda: models.initialise(model, shape))
+        check_size(params)
+        return objectives.terms(config, model, objective, hyper, params, shape)
+
+    terms, read = programs.value("terms", key, traced)
+    check_read(config, read)
     return Program(
-        model=model,
-        objective=chosen,
-        terms=terms,
-        optimizer=optimizer,
+        parts=parts,
+        terms=tuple(terms),
         beta_schedule=config.objective.beta_schedule,
         learning_rate_schedule=config.optimizer.schedule,
         num_examples=len(train),
@@ -180,3 +226,24 @@ def program(config: ConfigDict, dataset: Dataset) -> Program:
         ema=config.train.ema > 0,
         skip_steps=config.train.skip_steps,
     )
+
+
+def build(config: ConfigDict, dataset: Dataset) -> Parts:
+    """Model, objective and optimiser.
+
+    Raises:
+      UserError: a name that is no choice, or parts that do not go together.
+    """
+    from vae.training import objectives, optimizers
+
+    optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")
+    choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
+    critic = objectives.critic(config)
+    model = models.from_config(
+        config.model, dataset.shape, training_mean(dataset), critic, dataset.levels,
+        observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
+        never_first(dataset.vocabulary),
+    )  # fmt: skip
+    chosen = objectives.build(config)
+    objectives.check(config, len(dataset.splits["train"]))
+    return Parts(model, chosen, optimizer)

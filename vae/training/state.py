@@ -1,13 +1,14 @@
 """The training state: everything that a resumed run needs, in one pytree."""
 
+import dataclasses
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae.models import initialise
-from vae.training import optimizers
+from vae.programs import Kept
 from vae.training.program import Hyper, Program
 
 BOOK = (
@@ -15,7 +16,8 @@ BOOK = (
 )  # fmt: skip
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class State:
     """One run's state. Arrays only; every randomness follows from the seed and `step`."""
 
@@ -30,6 +32,10 @@ class State:
     best_elbo: jax.Array  # on the validation set, at beta = 1
     waited: jax.Array  # validations since the best
 
+    def replace(self, **changes: Any) -> "State":
+        """The same with other values of some fields."""
+        return dataclasses.replace(self, **changes)
+
     def book(self) -> dict[str, Any]:
         """The few numbers that the host looks at between calls, apart from the weights."""
         return {name: getattr(self, name) for name in BOOK}
@@ -40,8 +46,8 @@ class State:
         return self.ema if self.ema else self.params
 
 
-def zero_sums(program: Program) -> dict[str, jax.Array]:
-    return {name: jnp.zeros((), jnp.float32) for name in (*program.terms, "steps")}
+def zero_sums(program: Program) -> dict[str, np.ndarray]:
+    return {name: np.zeros((), np.float32) for name in (*program.terms, "steps")}
 
 
 def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
@@ -50,6 +56,8 @@ def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
     Args:
       shape: of one example.
     """
+    from vae.training import optimizers
+
     params = initialise(program.model, shape, hyper["seed"])
     return State(
         step=jnp.zeros((), jnp.int32),
@@ -70,20 +78,21 @@ class Creator:
 
     Args:
       shape: of one example.
+      key: what the program depends on, for `vae.programs`; None to keep nothing.
     """
 
-    def __init__(self, program: Program, shape: tuple[int, ...]):
+    def __init__(self, program: Program, shape: tuple[int, ...], key: str | None = None):
         # It runs once a run, in no time: what counts is to compile it fast.
         quick = {"xla_backend_optimization_level": 0}
         first = lambda hyper: create(program, hyper, shape)  # noqa: E731
-        self._compiled = jax.jit(first, compiler_options=quick)
+        self._first = Kept(lambda: jax.jit(first, compiler_options=quick), "first", key)
         self._shapes: State | None = None
 
     def __call__(self, hyper: Hyper) -> State:
-        return jax.device_get(self._compiled(hyper))
+        return jax.device_get(self._first(hyper))
 
     def shapes(self, hyper: Hyper) -> State:
         """Shapes and types of the state."""
         if self._shapes is None:
-            self._shapes = jax.eval_shape(self._compiled, hyper)
+            self._shapes = self._first.shapes(hyper)
         return self._shapes

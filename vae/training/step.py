@@ -136,7 +136,7 @@ def many_steps(
     return jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), state))[1]
 
 
-def compile_loop(program: Program, parallel: str) -> Callable[..., State]:
+def compile_loop(program: Program, parallel: str) -> Any:
     """`(state, hyper, examples, feed, count) -> state`, jitted or pmapped; `state` is donated.
 
     With pmap the batch is spread over the devices: `feed` has a leading axis of local devices;

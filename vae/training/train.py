@@ -41,22 +41,24 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
     config = located(config)
     parallel = setup.resolve_parallel(config)
     dataset = data.load(config.data)
-    program = setup.program(config, dataset)
+    key = setup.key(config, dataset)
+    program = setup.program(config, dataset, key)
     trial = Trial(
         config,
         Path(workdir or Path("runs") / configs.run_name(config)),
         dataset,
         program,
-        Creator(program, dataset.shape),
-        validator(Compiled(program.model, dataset.shape), dataset),
+        Creator(program, dataset.shape, key),
+        validator(Compiled(lambda: program.model, dataset.shape, key=key), dataset),
         Silent() if jax.process_index() else Progress(data.describe(dataset)),
         extend=extend,
+        key=key,
     )
     train = dataset.splits["train"]
     streamed = config.data.stream
     size = config.train.batch_size * int(np.prod(dataset.shape)) * train.x.dtype.itemsize
     most = most_steps(size if streamed else 0, trial.log_steps)
-    engine = Single(program, None if streamed else train.arrays(), parallel, most)
+    engine = Single(program, None if streamed else train.arrays(), parallel, most, key)
     try:
         Loop(engine, [trial]).go()
     finally:

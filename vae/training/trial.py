@@ -14,6 +14,7 @@ from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind
 from vae.distributed import agree, barrier
+from vae.programs import Kept
 from vae.training import setup
 from vae.training.feed import Feed
 from vae.training.program import Program, hyper_at
@@ -63,6 +64,7 @@ class Trial:
       create, validate: compiled once for all runs that share them.
       until: epochs after which to pause, ready to be resumed; None for the whole run.
       extend: see `vae.lengths.goes_on`.
+      key: what the program depends on, for `vae.programs`; None to keep nothing.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Trial:
         progress: Progress,
         until: float | None = None,
         extend: bool = False,
+        key: str | None = None,
     ):
         self.config, self.workdir, self.dataset, self.program = config, workdir, dataset, program
         self.create, self.validation, self.progress = create, validate, progress
@@ -90,6 +93,8 @@ class Trial:
         self.eval_steps = max(1, round(config.train.eval_epochs * per_epoch))
         self.log_steps = min(self.eval_steps, max(per_epoch, LEAST_LOG_STEPS))
         self.failure = ""  # why it ended early, in one or two lines
+        scheduled = lambda hyper, step: hyper_at(program, hyper, step)  # noqa: E731
+        self._now = Kept(lambda: jax.jit(scheduled), "schedules", key)
         self._clock = Clock()
         self._writers: Writers | None = None
         self._open = ExitStack()
@@ -149,7 +154,7 @@ class Trial:
     def log(self, book: dict[str, Any]) -> None:
         """Writes the means over the steps since the last line."""
         steps = max(float(book["sums"]["steps"]), 1.0)
-        now = hyper_at(self.program, self.hyper, book["step"] - np.int32(1))
+        now = jax.device_get(self._now(self.hyper, book["step"] - np.int32(1)))
         record = self._where(book, "train")
         record |= {name: float(book["sums"][name]) / steps for name in self.program.terms}
         record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}

@@ -6,6 +6,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from vae.training.events import Events
+
 
 class Writers:
     """Writes each record to every place; a context manager that closes them.
@@ -14,18 +16,15 @@ class Writers:
     """
 
     def __init__(self, workdir: Path, config: ConfigDict):
-        from tensorboardX import SummaryWriter
-
         self._wandb = _start_wandb(config, workdir) if config.train.wandb else None
         self._lines = open(workdir / "metrics.jsonl", "a", buffering=1)
-        self._board = SummaryWriter(str(workdir / "tensorboard"))
+        self._board = Events(workdir / "tensorboard")
 
     def write(self, record: dict[str, Any]) -> None:
         self._lines.write(json.dumps(record) + "\n")
         step, split = record["step"], record["split"]
         numbers = {f"{split}/{k}": v for k, v in record.items() if k not in ("step", "split")}
-        for name, value in numbers.items():
-            self._board.add_scalar(name, value, step)
+        self._board.write(step, numbers)
         if self._wandb:
             self._wandb.log(numbers, step=step)
 
