@@ -47,6 +47,7 @@ def pytest_configure(config):
     asked = os.environ.get("XLA_FLAGS", "").split()  # an xdist worker has its parent's
     if config.option.markexpr == "not slow":
         os.environ["XLA_FLAGS"] = " ".join(asked + [flag for flag in QUICK if flag not in asked])
+    margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +86,6 @@ def room_for_files():
     yield
     if mappings() > MANY_MAPPINGS:
         jax.clear_caches()
-
-
-def pytest_configure():
-    margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 
 def pytest_addoption(parser):

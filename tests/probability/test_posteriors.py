@@ -200,6 +200,6 @@ def test_a_full_covariance_starts_near_a_diagonal_whatever_the_size():
         return q.below, q.std, q.log_diagonal
 
     sizes = {size: functools.partial(first, size) for size in (1, 3, 50)}
-    for below, std, log_diagonal in together(sizes).values():
-        assert np.abs(below).max(initial=0.0) < 0.05
+    for lower, std, log_diagonal in together(sizes).values():
+        assert np.abs(lower).max(initial=0.0) < 0.05
         np.testing.assert_allclose(std, np.exp(log_diagonal), atol=0.05)
