@@ -29,8 +29,25 @@ jax.config.update("jax_debug_key_reuse", True)
 # Probability first: where it is wrong, the rest fails for the same reason.
 ORDER = ("probability", "objectives", "networks", "data", "training", "evaluation", "reports")
 
-# Tests here compile many functions and run each once.
+# The default tests compile thousands of programs and run each for a moment: XLA's own settings for
+# that, which the verbs that tests start inherit. The slow tests are compiled as a user's programs.
+QUICK = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+)
+
+# Slow tests here compile many functions too, and run each once.
 QUICKLY_COMPILED = ("models", "networks", "objectives", "probability")
+
+MANY_MAPPINGS = 20_000
+
+
+def pytest_configure(config):
+    asked = os.environ.get("XLA_FLAGS", "").split()  # an xdist worker has its parent's
+    if config.option.markexpr == "not slow":
+        os.environ["XLA_FLAGS"] = " ".join(asked + [flag for flag in QUICK if flag not in asked])
+    margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +57,15 @@ def quick_compilation(request):
     jax.config.update("jax_disable_most_optimizations", before or room in QUICKLY_COMPILED)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+def mappings():
+    """How many memory mappings this process has; 0 where the system does not say."""
+    try:
+        with open("/proc/self/maps") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0
 
 
 @pytest.fixture(autouse=True)
@@ -56,13 +82,10 @@ def room_for_programs(request):
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_files():
-    """Drops the programs of a file's tests after the last of them."""
+    """Drops all programs after a file's tests, once they are many: the next file shares some."""
     yield
-    jax.clear_caches()
-
-
-def pytest_configure():
-    margins.shift_seeds(int(os.environ.get("VAE_TEST_SEED", "0")))
+    if mappings() > MANY_MAPPINGS:
+        jax.clear_caches()
 
 
 def pytest_addoption(parser):

@@ -67,7 +67,7 @@ def build(config: Any, dataset: Dataset) -> tuple[Program, dict, state.State]:
     """Program, hyperparameters and first state of a config on a data set."""
     program = setup.program(config, dataset)
     hyper = setup.hyperparameters(config)
-    return program, hyper, state.create(program, hyper, dataset.shape)
+    return program, hyper, state.Creator(program, dataset.shape)(hyper)
 
 
 def single(program: Program, dataset: Dataset, parallel: str = "jit", streamed: bool = False):

@@ -5,15 +5,17 @@ import random
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.helpers import finish, last_state, start_training
+from vae.__main__ import main
 from vae.checkpoint import Checkpoints
 
 FLAGS = [
-    "--config=configs/digits.py",
+    f"--config={Path(__file__).resolve().parents[1]}/configs/digits.py",
     "--config.model.hidden=(64,)",
     "--config.train.epochs=600",
     "--config.train.eval_epochs=20.0",
@@ -93,22 +95,36 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
     assert_same_run(workdir, whole)
 
 
-def test_a_finished_run_is_left_alone(whole):
-    before = {p: p.stat().st_mtime_ns for p in (whole / "checkpoints").rglob("*")}
-    assert "already finished" in finish(start(whole))[0]
-    assert {p: p.stat().st_mtime_ns for p in (whole / "checkpoints").rglob("*")} == before
+def train_here(workdir):
+    """A tenth of the run, in this process."""
+    short = ["train.epochs=60", "objective.beta_epochs=40.0", "optimizer.warmup_epochs=10.0"]
+    changes = [f"--config.{change}" for change in (*short, "train.parallel=jit")]
+    return main(["train", *FLAGS, *changes, f"--workdir={workdir}"])
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, whole):
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("short") / "run"
+    assert train_here(workdir) == 0
+    return workdir
+
+
+def test_a_finished_run_is_left_alone(short, capsys):
+    before = {p: p.stat().st_mtime_ns for p in (short / "checkpoints").rglob("*")}
+    assert train_here(short) == 0
+    assert "already finished" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in (short / "checkpoints").rglob("*")} == before
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, short, capsys):
     """One file of the last checkpoint cut short: the run resumes one save earlier and says so."""
     workdir = tmp_path / "run"
-    shutil.copytree(whole, workdir)
+    shutil.copytree(short, workdir)
     last = int(last_state(workdir)["step"])
     for path in (workdir / "checkpoints" / str(last)).rglob("d/*"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    process = start(workdir)
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
+    assert train_here(workdir) == 0
+    out, err = capsys.readouterr()
     assert f"checkpoint {last}" in err and "the one before" in err
     assert "resuming at step" in out
-    assert_same_run(workdir, whole)
+    assert_same_run(workdir, short)

@@ -1,7 +1,8 @@
 """Binarisation: the right probabilities, and noise that belongs to the example."""
 
+import functools
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,13 +10,14 @@ from tests.margins import within
 from vae.data import binarization
 
 
-def _keys(number: int, seed: int = 0) -> jax.Array:
-    return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(number))
+@functools.partial(jax.jit, static_argnums=1)
+def _dynamic_at(raw: np.ndarray, levels: int, index: np.ndarray, seed: int) -> jax.Array:
+    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index)
+    return binarization.dynamic(keys, raw, levels)
 
 
 def _dynamic(raw: np.ndarray, levels: int, seed: int = 0) -> np.ndarray:
-    function = jax.jit(binarization.dynamic, static_argnums=2)
-    return np.asarray(function(_keys(len(raw), seed), jnp.asarray(raw), levels))
+    return np.asarray(_dynamic_at(raw, levels, np.arange(len(raw)), seed))
 
 
 def _static(raw: np.ndarray, levels: int, seed: int = 0) -> np.ndarray:
@@ -67,11 +69,10 @@ def test_static_noise_belongs_to_the_row_whatever_is_read_with_it():
 
 def test_dynamic_noise_belongs_to_the_key_whatever_the_batch():
     raw = np.random.default_rng(0).integers(0, 256, (16, 5, 5, 3)).astype(np.uint8)
-    whole = np.asarray(binarization.dynamic(_keys(16), jnp.asarray(raw), 256))
+    whole = _dynamic(raw, 256)
     assert whole.dtype == np.float32 and whole.shape == raw.shape
-    rows = jnp.asarray([3, 11, 4])
-    part = binarization.dynamic(_keys(16)[rows], jnp.asarray(raw)[rows], 256)
-    np.testing.assert_array_equal(part, whole[np.asarray(rows)])
+    rows = np.asarray([3, 11, 4])
+    np.testing.assert_array_equal(_dynamic_at(raw[rows], 256, rows, 0), whole[rows])
 
 
 def test_different_examples_get_different_noise():

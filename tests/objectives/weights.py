@@ -79,13 +79,23 @@ def generative(params):
     return {name: params[name] for name in params if name not in ("encoder", "posterior")}
 
 
-def log_weights(model, params, x, keys, samples):
-    """log w, written out a second time."""
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _log_weights(model, params, x, keys, samples):
     bound = model.bind({"params": params})
     q = bound.encode(x)
     z = q.sample(noise.fold(keys, 1), 0, samples)
-    log_w = bound.log_likelihood(bound.decode(z), x) + model.prior.log_prob(z) - q.log_prob(z)
-    return np.asarray(log_w, np.float64)
+    return bound.log_likelihood(bound.decode(z), x) + model.prior.log_prob(z) - q.log_prob(z)
+
+
+def log_weights(model, params, x, keys, samples):
+    """log w, written out a second time."""
+    return np.asarray(_log_weights(model, params, x, keys, samples), np.float64)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def elbo(model, params, x, keys):
+    """The terms of the ELBO of one sample."""
+    return objectives.elbo(model.bind({"params": params}), x, keys, {"beta": 1.0})
 
 
 def log_mean_exp(log_w, axis=0):

@@ -15,8 +15,7 @@ from vae.reports.view import View
 ALL = ["training", "reconstructions", "samples", "interpolations", "traversals", "kl_per_latent"]
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 7, 3)])
-@pytest.mark.parametrize("latent_size", [1, 500])
+@pytest.mark.parametrize(("shape", "latent_size"), [((8, 8, 1), 500), ((9, 7, 3), 1)])
 def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_size):
     workdir = make_run(shape=shape, latent_size=latent_size)
     path = report(workdir)

@@ -1,6 +1,8 @@
 """Whole sweeps from the command line."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import signal
@@ -71,8 +73,9 @@ def assert_same_table(one, other, rtol=0.0):
 def whole(tmp_path_factory):
     """A sweep that nothing disturbed."""
     workdir = tmp_path_factory.mktemp("sweeps") / "whole"
-    code, out, err = finish(start(workdir, *GRID))
-    assert code == 0, err
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main(["sweep", *SMALL, *GRID, f"--workdir={workdir}"]) == 0
+    out = printed.getvalue()
     assert "4 trials, 4 to run" in out and "group 1 of 1" in out
     assert out.count("8x8x1, 0..16, binarised at every step\n") == 1
     return workdir

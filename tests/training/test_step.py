@@ -13,13 +13,29 @@ from vae.models import initialise
 from vae.probability import noise
 from vae.training import setup, step
 from vae.training.feed import Feed
+from vae.training.population import group_key
 
 DEVICES = 4
 
 
+BUILT = {}
+
+
+def built(config, parallel="jit", streamed=False):
+    """Program, hyperparameters, first state and engine of a config; a program is compiled once."""
+    key = group_key(config), parallel, streamed
+    if key not in BUILT:
+        dataset = grey_dataset()
+        program, _, first = build(config, dataset)
+        BUILT[key] = program, first, single(program, dataset, parallel, streamed)
+    program, first, engine = BUILT[key]
+    return program, setup.hyperparameters(config), first, engine
+
+
 @pytest.fixture(scope="module")
 def run():
-    return build(small_config(), grey_dataset())
+    yield built(small_config())[:3]
+    BUILT.clear()
 
 
 def spread(array):
@@ -32,15 +48,14 @@ def leaves_close(left, right, rtol):
         assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b) + 1e-12
 
 
-@pytest.mark.slow
-def test_gradient_on_four_devices_equals_one(record_property):
-    """Of every objective; the gradient and not Adam's losses, which hide a wrong scale."""
+def gradients_on_one_and_four(names):
+    """The gradient and the terms of objectives: of a batch on one device, and on four."""
     dataset = context.attach(grey_dataset(), "labels", labelled=90, share=0.5)
     batch = {k: jnp.asarray(v[-40:]) for k, v in dataset.splits["train"].arrays().items()}
     keys = noise.example_keys(jax.random.key(7), jnp.arange(40))
     rng = np.random.default_rng(0)
     parts = {}
-    for name in objectives.__all__:
+    for name in names:
         config = small_config(
             objective__name=name,
             objective__samples=3,
@@ -62,8 +77,21 @@ def test_gradient_on_four_devices_equals_one(record_property):
 
     one = jax.jit(on(None))(batch, keys)
     mapped = jax.pmap(on("device"), axis_name="device", out_axes=None)
-    four = mapped(jax.tree.map(spread, batch), spread(keys))
-    for name in parts:
+    return one, mapped(jax.tree.map(spread, batch), spread(keys))
+
+
+def test_gradients_of_coupled_examples_on_four_devices_equal_one():
+    """Of two objectives whose terms need the whole batch: all that they gather, and means."""
+    one, four = gradients_on_one_and_four(["beta_tcvae", "dip_ii"])
+    for name in one:
+        leaves_close(four[name], one[name], 1e-5)
+
+
+@pytest.mark.slow
+def test_gradient_on_four_devices_equals_one(record_property):
+    """Of every objective; the gradient and not Adam's losses, which hide a wrong scale."""
+    one, four = gradients_on_one_and_four(objectives.__all__)
+    for name in one:
         leaves_close(four[name], one[name], 1e-5)
         record_property("combination", f"{name}|jit|ran")
         record_property("combination", f"{name}|4 devices|ran")
@@ -93,10 +121,8 @@ def leaves_equal(left, right):
 
 
 def run_steps(parallel, config, count=5, streamed=False):
-    dataset = grey_dataset()
-    program, hyper, first = build(config, dataset)
-    feed = Feed(dataset.splits["train"], 0, config.train.batch_size, streamed)
-    engine = single(program, dataset, parallel, streamed)
+    _, hyper, first, engine = built(config, parallel, streamed)
+    feed = Feed(grey_dataset().splits["train"], 0, config.train.batch_size, streamed)
     engine.put(0, jax.device_get(first), hyper)
     engine.run({0: feed.take(0, count)})
     return engine.get(0)
@@ -120,10 +146,8 @@ def test_streamed_batches_train_the_same_weights():
 
 @pytest.mark.slow
 def test_cutting_the_steps_into_calls_changes_no_bit():
-    config = small_config(train__ema=0.9)
-    dataset = grey_dataset()
-    program, hyper, first = build(config, dataset)
-    feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
+    _, hyper, first, engine = built(small_config(train__ema=0.9))
+    feed = Feed(grey_dataset().splits["train"], 0, 40)
     ends = []
     for calls in ((6,), (1, 3, 2)):
         engine.put(0, jax.device_get(first), hyper)
@@ -147,12 +171,28 @@ def test_a_new_value_of_a_hyperparameter_compiles_nothing(run):
 
 def test_ema_follows_its_recurrence():
     config = small_config(train__ema=0.5)
-    _, _, first = build(config, grey_dataset())
+    first = built(config)[2]
     average = jax.tree.leaves(first.ema)[0]
     for count in (1, 2, 3):
         done = run_steps("jit", config, count)
         average = 0.5 * average + 0.5 * np.asarray(jax.tree.leaves(done.params)[0])
     np.testing.assert_allclose(jax.tree.leaves(done.ema)[0], average, rtol=1e-5, atol=1e-7)
+    assert done.eval_params is done.ema
+
+
+def test_the_weight_of_a_step_is_that_of_its_number(run):
+    """Also of steps after a log line or a resume, where all else that is counted starts anew."""
+    dataset = grey_dataset()
+    program = dataclasses.replace(run[0], beta_schedule="linear")
+    hyper = run[1] | {"beta": np.float32(4.0), "beta_epochs": np.float32(10.0)}
+    feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
+    for number in (0, 12):  # 3 steps an epoch
+        engine.put(0, run[2].replace(step=np.int32(number)), hyper)
+        engine.run({0: feed.take(number, 1)})
+        sums = engine.get(0).sums
+        np.testing.assert_allclose(
+            sums["loss"], sums["distortion"] + 4.0 * number / 30 * sums["rate"], rtol=1e-6
+        )
 
 
 def poisoned(config, bad_steps):
@@ -202,11 +242,10 @@ def test_kl_weight_zero_leaves_the_rate_out_of_the_loss(run):
 
 
 def test_a_gradient_above_its_bound_is_skipped_counted_and_given_up():
-    dataset = grey_dataset()
     for most, steps in ((3, 4), (9, 8)):  # gives up after more than `most` in a row; or goes on
         config = small_config(optimizer__skip_norm=1e-3, train__skip_steps=most)
-        program, hyper, first = build(config, dataset)
-        feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
+        program, hyper, first, engine = built(config)
+        feed = Feed(grey_dataset().splits["train"], 0, 40)
         engine.put(0, jax.device_get(first), hyper)
         engine.run({0: feed.take(0, 8)})
         state = engine.get(0)
@@ -214,7 +253,9 @@ def test_a_gradient_above_its_bound_is_skipped_counted_and_given_up():
         assert program.terms[int(state.blamed)] == "gradient_norm"
         leaves_equal(state.params, jax.device_get(first.params))
         assert float(state.sums["steps"]) == 0
-    config = small_config(optimizer__skip_norm=1e6, train__skip_steps=3)
-    bounded, plain = run_steps("jit", config), run_steps("jit", small_config())
+    wide, none = (small_config(optimizer__skip_norm=n, train__skip_steps=3) for n in (1e6, 0.0))
+    bounded, free = run_steps("jit", wide), run_steps("jit", none)
+    leaves_equal(bounded.params, free.params)  # one program, in which the bound is traced
+    plain = run_steps("jit", small_config())
     leaves_close(bounded.params, plain.params, 1e-6)  # two programs, rounded each in its way
     assert int(bounded.bad_total) == int(plain.bad_total) == 0
