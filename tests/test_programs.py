@@ -95,7 +95,7 @@ def test_an_argument_that_is_not_used_counts_too(folder):
 def test_another_source_that_lowers_to_the_same_compiles_nothing(folder, monkeypatch):
     kept()(*arguments())
     monkeypatch.setattr(programs, "_source", lambda: "another")
-    monkeypatch.setattr(programs, "_write", never)
+    monkeypatch.setattr(programs, "_dumped", never)
     kept()(*arguments())
 
 
@@ -129,6 +129,15 @@ def test_a_file_that_is_whole_and_no_program_is_traced_anew(folder):
     for path in folder.iterdir():
         programs._put(path, b"64" * 32)
     kept()(*arguments())
+
+
+@pytest.mark.parametrize("fault", ["_dumped", "_loaded"])
+def test_a_backend_that_cannot_keep_programs_has_jaxs_cache(folder, monkeypatch, fault):
+    monkeypatch.setattr(programs, fault, lambda _: b"" if fault == "_dumped" else None)
+    kept()(*arguments())
+    monkeypatch.setattr(programs, "_without_cache", never)
+    found, _ = kept()(*arguments())
+    np.testing.assert_array_equal(found["a"], jax.jit(drawn)(*arguments())[0]["a"])
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, monkeypatch):

@@ -84,11 +84,14 @@ class Kept:
         lowered = self.jitted().lower(*args)
         # What it lowers to leaves out arguments that are not used, and how the results are packed.
         content = _digest(of, lowered.as_text(), str(lowered.out_tree))
-        program = _read(folder / content)
-        if program is None:
+        data = _get(folder / content)
+        program = _loaded(data)
+        if data is None:
             with _without_cache():
                 program = lowered.compile()
-            _write(folder / content, program)
+            _put(folder / content, _dumped(program))
+        elif program is None:  # not for this backend: JAX's cache has it, or will
+            program = lowered.compile()
         _put(folder / name, content.encode())
         return program
 
@@ -96,7 +99,7 @@ class Kept:
 def _known(folder: Path, name: str) -> Any:
     """The program that a file of that name names; None where there is none."""
     content = _get(folder / name)
-    return content and _read(folder / content.decode())
+    return None if content is None else _loaded(_get(folder / content.decode()))
 
 
 @contextmanager
@@ -181,29 +184,27 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _read(path: Path) -> Any:
-    """A program as it was written; None where it cannot be used."""
-    data = _get(path)
-    if data is None:
+def _loaded(data: bytes | None) -> Any:
+    """The program that `_dumped` made `data` of; None where it cannot be used."""
+    if not data:
         return None
     from jax.experimental import serialize_executable
 
     try:
         read = serialize_executable.deserialize_and_load
         return read(*pickle.loads(data), execution_devices=jax.devices()[:1])
-    except Exception:  # unpickling and XLA raise anything; the program is then compiled anew
+    except Exception:  # unpickling and XLA raise anything; the program is then compiled
         return None
 
 
-def _write(path: Path, program: Any) -> None:
-    """Keeps a program, unless this backend cannot give it."""
+def _dumped(program: Any) -> bytes:
+    """A program to be written; nothing where this backend cannot give it."""
     from jax.experimental import serialize_executable
 
     try:
-        data = pickle.dumps(serialize_executable.serialize(program))
+        return pickle.dumps(serialize_executable.serialize(program))
     except Exception:  # backends raise what they like; nothing is lost but the next start's time
-        return
-    _put(path, data)
+        return b""
 
 
 def _get(path: Path) -> bytes | None:
