@@ -98,11 +98,13 @@ def test_a_metric_that_is_not_finite_is_a_fault(tmp_path):
 
 
 @pytest.mark.slow
-def test_300_cases_train_or_are_refused_in_a_message(tmp_path):
-    output = tmp_path / "fuzzing.json"
-    command = [sys.executable, "-m", "tests.fuzzing", "--configs=300", f"--output={output}"]
+def test_cases_train_or_are_refused_in_a_message(tmp_path):
+    """300 of them, about an hour of one core; VAE_FUZZED_CONFIGS asks for another number."""
+    output, count = tmp_path / "fuzzing.json", int(os.environ.get("VAE_FUZZED_CONFIGS", "300"))
+    command = [sys.executable, "-m", "tests.fuzzing", f"--configs={count}", f"--output={output}"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     counts = json.loads(output.read_text())["counts"]
-    assert counts["failed"] == 0 and counts["trained"] >= 150
+    assert counts["failed"] == 0
+    assert counts["trained"] > count / 2 - 2.5 * count**0.5  # five standard errors below a half
