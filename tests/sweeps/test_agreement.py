@@ -23,9 +23,9 @@ ENDED = {(16, 1): "failed"}
 class Directory:
     """A sweep's directory of trials that are evaluated but for those in `ENDED`."""
 
-    def __init__(self, path: Path, metrics: tuple[str, ...]):
+    def __init__(self, path: Path, groups: tuple[str, ...]):
         self.path, self.trials = path, []
-        config = SimpleNamespace(eval=SimpleNamespace(metrics=metrics, codes=200))
+        config = SimpleNamespace(eval=SimpleNamespace(metrics=groups, codes=200))
         for beta, seed in CODES:
             values = {"objective.beta": beta, "seed": seed}
             self.trials.append(SimpleNamespace(name=f"{beta},{seed}", values=values, config=config))

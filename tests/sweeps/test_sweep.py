@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from configs import digits
 from tests.helpers import last_state, wait_until_gone
@@ -191,8 +193,26 @@ def test_a_launch_beside_a_trial_that_goes_on_is_one_line(small_sweep, monkeypat
 
 def test_a_trial_that_ended_meanwhile_is_not_run_again(small_sweep):
     first, second = small_sweep.trials
-    runs.write_json(small_sweep.claim(first) / "evaluation.json", {"metrics": {}})
+    workdir = small_sweep.claim(first)
+    runs.write_json(workdir / "evaluation.json", {"metrics": {}})
+    assert settled(small_sweep, [first, second]) == [first, second]  # killed before its report
+    (workdir / "report.html").write_text("")
     assert settled(small_sweep, [first, second]) == [second]
+
+
+def test_an_evaluation_by_other_settings_is_not_taken_for_the_new_one(small_sweep):
+    """Whatever is killed after the new config is there."""
+    first, _ = small_sweep.trials
+    workdir = small_sweep.claim(first)
+    for name in ("evaluation.json", "report.html"):
+        runs.write_json(workdir / name, {"metrics": {}})
+    assert small_sweep.state(first) == ("done", "")
+    changed = ConfigDict(first.config.to_dict())
+    changed.eval.iwae_samples = (7,)
+    other = dataclasses.replace(first, config=changed.lock())
+    assert small_sweep.state(other) == ("pending", "")
+    small_sweep.claim(other)
+    assert small_sweep.state(other) == ("pending", "")
 
 
 @pytest.mark.slow

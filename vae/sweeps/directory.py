@@ -22,8 +22,8 @@ UNSEEN = ("train.parallel", "train.wandb", "data.dir")  # keys that change no nu
 class SweepDirectory:
     """What is known of a sweep on disk. A trial's state follows from its own run directory:
 
-    done: evaluated with this config; failed: failure.json says why; else pending. What a launcher
-    adds (a process that died, a trial that a search pruned) is kept in sweep.json.
+    done: evaluated with this config, and reported; failed: failure.json says why; else pending.
+    What a launcher adds (a process that died, a trial that a search pruned) is kept in sweep.json.
     """
 
     def __init__(
@@ -84,6 +84,10 @@ class SweepDirectory:
         """
         workdir = self.workdir(trial)
         with runs.locked(workdir):
+            stale = self._stale(trial)
+            if stale and all(line.startswith("eval.") for line in stale):
+                # Before the config says so: a kill in between must not make it the new one's.
+                (workdir / "evaluation.json").unlink(missing_ok=True)
             runs.claim(workdir, trial.config, self.extend)
         return workdir
 
@@ -104,11 +108,17 @@ class SweepDirectory:
             return "failed", reason
         if trial.name in self._notes:
             return self._notes[trial.name]
-        if not (workdir / "evaluation.json").exists():
+        if not all((workdir / name).exists() for name in ("evaluation.json", "report.html")):
             return "pending", ""
+        return ("pending", "") if self._stale(trial) else ("done", "")
+
+    def _stale(self, trial: Trial) -> list[str]:
+        """In which keys that matter the run there has another config than the trial."""
+        workdir = self.workdir(trial)
+        if not (workdir / "config.json").exists():
+            return []
         lines = configs.difference(trial.config, runs.read_config(workdir), neutral=True)
-        stale = [line for line in lines if not line.startswith(UNSEEN)]
-        return ("pending", "") if stale else ("done", "")
+        return [line for line in lines if not line.startswith(UNSEEN)]
 
     def note(self, trial: Trial, state: str, reason: str) -> None:
         """What the run directory itself does not say."""
