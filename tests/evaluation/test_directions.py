@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from vae.data.qm9 import PROPERTIES
-from vae.evaluation import anomaly, disentanglement, groups, latents, probes, ranking
+from vae.evaluation import (
+    aggregate,
+    anomaly,
+    disentanglement,
+    groups,
+    latents,
+    probes,
+    ranking,
+)
 from vae.evaluation.directions import HIGHER, LOWER, NEITHER, direction, sign
 from vae.evaluation.samples.metrics import METRICS as OF_SAMPLES
 
@@ -46,7 +54,7 @@ def of_likelihoods(monkeypatch):
                 "distortion": np.ones((4, 3)), "log_z": np.ones((4, 3))}  # fmt: skip
     bounds = {"upper": four, "lower": four, "amortised": four, "local": four}
     monkeypatch.setattr(
-        groups.aggregated, "measure",
+        aggregate, "measure",
         lambda *_: dict.fromkeys(("mutual_information", "aggregate_kl", "aggregate_mmd"), four),
     )  # fmt: skip
     subject = SimpleNamespace(
