@@ -59,7 +59,7 @@ def of_likelihoods(monkeypatch):
     )  # fmt: skip
     subject = SimpleNamespace(
         run=SimpleNamespace(
-            model=SimpleNamespace(conditional=False),
+            facts=SimpleNamespace(conditional=False),
             compiled=SimpleNamespace(
                 aggregate=None, bidirectional=lambda _: None, local_elbo=lambda *_: None
             ),
