@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -44,3 +45,9 @@ def test_the_remedy_for_colours_fits_and_what_is_binary_itself_may_have_channels
     setup.check_data(config, data.load(config.data))
     setup.check_data(config, grey_dataset(shape=(12,)))  # a vector's entries are no colours
     assert cifar10.get_config().data.binarization == "none"
+
+
+def test_a_run_of_float64_is_refused():
+    config = small_config()
+    with jax.enable_x64(True), pytest.raises(UserError, match="train without it"):
+        setup.program(config, grey_dataset())

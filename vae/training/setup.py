@@ -186,6 +186,8 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
       UserError: a name that is no choice, a likelihood that does not fit the data, or a batch
         larger than the training set.
     """
+    if jax.config.jax_enable_x64:
+        raise UserError("jax_enable_x64 is set, and a run is of float32: train without it")
     check_data(config, dataset)
     check_scale(dataset)
     if config.train.wandb and importlib.util.find_spec("wandb") is None:
