@@ -18,9 +18,9 @@ def linear(posterior="diagonal"):
     config.hidden, config.latent_size, config.posterior = (), L, posterior
     config.likelihood, config.sigma = "gaussian_fixed", SIGMA
     model = models.from_config(config, (D,))
-    params = models.initialise(model, (D,))
+    shapes = jax.eval_shape(lambda: models.initialise(model, (D,)))
     weights, rng = fixed_rng(0), np.random.default_rng(0)
-    params = jax.tree.map(lambda p: jnp.float32(weights.normal(size=p.shape) * 0.5), params)
+    params = jax.tree.map(lambda p: jnp.float32(weights.normal(size=p.shape) * 0.5), shapes)
     (w, b) = (params["decoder"]["Dense_0"][k] for k in ("kernel", "bias"))
     w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
     x = rng.multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(D), size=203)

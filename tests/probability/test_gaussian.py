@@ -81,9 +81,14 @@ def test_every_gaussian_at_every_z_is_one_at_a_time():
     def total(log_prob, q, z):
         return jax.nn.logsumexp(log_prob(q, z), axis=-1).sum()
 
-    each, alone = Diagonal.log_prob_each, lambda q, z: q.log_prob(z[..., None, :])
-    assert each(q, z).shape == (2, 6, 40)
-    np.testing.assert_allclose(each(q, z), alone(q, z), rtol=1e-5)
-    gradients = [jax.grad(lambda *a, f=f: total(f, *a), (0, 1))(q, z) for f in (each, alone)]
+    @jax.jit
+    def both(q, z):
+        each, alone = Diagonal.log_prob_each, lambda q, z: q.log_prob(z[..., None, :])
+        gradients = [jax.grad(lambda *a, f=f: total(f, *a), (0, 1))(q, z) for f in (each, alone)]
+        return each(q, z), alone(q, z), gradients
+
+    each, alone, gradients = both(q, z)
+    assert each.shape == (2, 6, 40)
+    np.testing.assert_allclose(each, alone, rtol=1e-5)
     for got, wanted in zip(*map(jax.tree.leaves, gradients), strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-4 * float(jnp.abs(wanted).max()))

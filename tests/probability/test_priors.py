@@ -60,18 +60,22 @@ def test_a_prior_integrates_to_one_and_its_samples_have_its_moments(case):
 
 def test_a_vamp_prior_is_the_mixture_of_its_inputs_posteriors():
     model = bound("diagonal", "vamp")
-    inputs = np.asarray(model.prior.inputs())
-    assert inputs.shape == (3, PIXELS) and (inputs > 0).all() and (inputs < 1).all()
-    q = model.encode(inputs)
     z = np.random.default_rng(3).normal(size=(50, 2)).astype(np.float32)
-    each = np.exp(-0.5 * ((z[:, None] - q.mu) / q.std) ** 2) / (q.std * np.sqrt(2 * np.pi))
+
+    @jax.jit
+    def parts():
+        inputs = model.prior.inputs()
+        q = model.encode(inputs)
+        return inputs, q.mu, q.std, model.log_prior(z), q.sample(keys_for(3), 0, 4000)
+
+    inputs, mu, std, log_prior, of_each = map(np.asarray, parts())
+    assert inputs.shape == (3, PIXELS) and (inputs > 0).all() and (inputs < 1).all()
+    each = np.exp(-0.5 * ((z[:, None] - mu) / std) ** 2) / (std * np.sqrt(2 * np.pi))
     expected = np.log(np.asarray(each, np.float64).prod(-1).mean(1))
-    np.testing.assert_allclose(model.log_prior(z), expected, rtol=1e-4)
+    np.testing.assert_allclose(log_prior, expected, rtol=1e-4)
     draws = found()["diagonal", "vamp"][1]
-    nearest = np.square((draws[:, None] - q.mu) / q.std).sum(-1).argmin(1)
-    expected_nearest = np.square(
-        (np.asarray(q.sample(keys_for(3), 0, 4000))[:, :, None] - q.mu) / q.std
-    ).sum(-1).argmin(-1)
+    nearest = np.square((draws[:, None] - mu) / std).sum(-1).argmin(1)
+    expected_nearest = np.square((of_each[:, :, None] - mu) / std).sum(-1).argmin(-1)
     share = np.bincount(expected_nearest.ravel(), minlength=3) / expected_nearest.size
     error = np.sqrt(share * (1 - share) * (1 / DRAWS + 1 / expected_nearest.size))
     within(np.bincount(nearest, minlength=3) / DRAWS, share, error)

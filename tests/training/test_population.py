@@ -108,7 +108,7 @@ def test_the_mask_is_exact_in_function_loss_and_gradient():
     small, large = group.programs[3], group.program
     assert large.masked
     hyper = {**population.setup.hyperparameters(configs[0]), "beta": np.float32(2.0)}
-    params = models.initialise(small.model, group.dataset.shape, 5)
+    params = jax.jit(lambda: models.initialise(small.model, group.dataset.shape, 5))()
     shapes = jax.eval_shape(lambda: models.initialise(large.model, group.dataset.shape))
     batch = {"x": group.dataset.splits["train"].x[:40]}
     keys = jax.random.split(jax.random.key(1), 40)
@@ -131,7 +131,8 @@ def test_initial_weights_are_those_of_the_model_built_at_that_size():
     group = Group([small_config(model__latent_size=size) for size in (2, 50)])
     hyper = population.setup.hyperparameters(small_config(model__latent_size=2, seed=9))
     first = group._create[2](hyper).params
-    expected = models.initialise(group.programs[2].model, group.dataset.shape, 9)
+    model = group.programs[2].model
+    expected = jax.jit(lambda: models.initialise(model, group.dataset.shape, 9))()
     close_to = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7)
     jax.tree.map(close_to, first, expected)
     kernel = np.asarray(first["decoder"]["Dense_0"]["kernel"])
