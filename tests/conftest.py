@@ -42,6 +42,7 @@ MANY_MAPPINGS = 20_000
 
 
 def pytest_configure(config):
+    # No conftest computes anything with JAX as it is imported: XLA reads its flags but once.
     asked = os.environ.get("XLA_FLAGS", "").split()  # an xdist worker has its parent's
     if config.option.markexpr == "not slow":
         os.environ["XLA_FLAGS"] = " ".join(asked + [flag for flag in QUICK if flag not in asked])

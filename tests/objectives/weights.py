@@ -23,7 +23,7 @@ STATIC = {
     "dreg": {"samples": K},
     "renyi": {"samples": K},
 }
-HYPER = {"mix": jnp.float32(0.3), "alpha": jnp.float32(0.4)}
+HYPER = {"mix": np.float32(0.3), "alpha": np.float32(0.4)}
 
 
 @functools.cache
