@@ -172,7 +172,9 @@ def states(directory):
 def test_the_trials_of_a_sweep_go_on_for_longer_by_the_same_rule(tmp_path):
     first = sweep_directory(tmp_path, 2)
     for trial in first.trials:
-        runs.write_json(first.claim(trial) / "evaluation.json", evaluation(3))
+        workdir = first.claim(trial)
+        runs.write_json(workdir / "evaluation.json", evaluation(3))
+        (workdir / "report.html").write_text("")
     first.write()
     assert states(first) == ["done", "done"]
     longer = sweep_directory(tmp_path, 4)

@@ -170,6 +170,7 @@ def test_a_sweep_goes_on_where_its_data_have_moved(tmp_path, monkeypatch):
     workdir = first.claim(trial)
     runs.write_json(workdir / "data.json", {"contents": "one"})
     runs.write_json(workdir / "evaluation.json", evaluation(3))
+    (workdir / "report.html").write_text("")
     assert first.state(trial)[0] == "done"
     monkeypatch.setattr(runs, "git_revision", lambda: "unknown")
     first.write()
