@@ -166,7 +166,7 @@ def test_what_is_not_very_long_is_printed_as_it_is():
     assert len(cut) < 240
 
 
-@pytest.mark.parametrize("given", itertools.product([False, True], repeat=3))
+@pytest.mark.parametrize("given", list(itertools.product([False, True], repeat=3)))
 def test_the_flags_of_several_processes_go_together(fails, tmp_path, given):
     flags = ["--coordinator=localhost:1234", "--num_processes=2", "--process_id=5"]
     chosen = [flag for flag, there in zip(flags, given, strict=True) if there]
