@@ -124,7 +124,7 @@ def test_wrong_input_to_generate_is_refused_and_nothing_written(tmp_path, capsys
     for flags, words in (
         ([f"--workdir={other}", f"--output={tmp_path}/a.smi"], "not trained on molecules"),
         ([f"--workdir={other}", f"--output={tmp_path}/a.txt"], "ends in .smi"),
-        ([f"--workdir={other}", f"--output={tmp_path}/a.smi", "--num=0"], "num=0: give a whole number"),
+        ([f"--workdir={other}", f"--output={tmp_path}/a.smi", "--num=0"], "num=0: give a whole"),
         ([f"--workdir={tmp_path}/none", f"--output={tmp_path}/a.smi"], "not a run directory"),
     ):
         assert main(["generate", *flags]) == 2
