@@ -10,6 +10,7 @@ from PIL import Image
 KINDS = ("binary", "grey", "real", "counts", "tokens")
 CLASSES = 3
 IDS = 5
+GAUSSIANS = ("diagonal", "full_covariance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,13 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
     """Whether a group of metrics can be measured of such data."""
     labels = next((a for name, a in source.arrays.items() if name.endswith("labels")), None)
     context = settings.get("data.context")
+    quantised = settings["model.name"] == "vqvae"
+    posterior = settings.get("model.posterior", "diagonal")
+    moved = not quantised and posterior != "von_mises_fisher"  # z, by gradients
     return {
+        "ais": moved,
+        "bdmc": moved,
+        "gaps": settings["model.name"] == "vae" and posterior in GAUSSIANS,
         "disentanglement": False,
         "molecules": False,
         "probes": (labels is not None or not source.form) and not context,
@@ -103,7 +110,7 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "recommendation": settings["model.likelihood"] == "multinomial" and not context,
         "aggregate": not context,
         "samples": source.testing > 10,
-    }.get(group, settings["model.name"] != "vqvae")
+    }.get(group, not quantised)
 
 
 def _shape(d: Drawing, kind: str) -> tuple[int, ...]:
