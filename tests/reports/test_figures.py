@@ -73,14 +73,15 @@ def test_pictures_hold_every_pixel_exactly(side, channels, tmp_path):
 
 
 def over_white(rgba):
+    rgba = rgba / 255
     return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
 
 
 def test_a_mosaic_reads_row_by_row_with_wide_gaps_where_asked():
     rows = np.arange(1, 7).reshape(2, 3, 1, 1, 1) / 10
-    picture = images.mosaic(rows, gap=1, wide_after=(0,))
+    picture = images.mosaic(rows, gap=1, wide_after=(0,)) / 255
     assert picture.shape == (3, 8, 4)
-    np.testing.assert_allclose(picture[::2, [0, 5, 7], 0], rows[:, :, 0, 0, 0])
+    np.testing.assert_allclose(picture[::2, [0, 5, 7], 0], rows[:, :, 0, 0, 0], atol=0.5 / 255)
     assert picture[..., 3].sum() == 6
 
 

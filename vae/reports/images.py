@@ -17,25 +17,26 @@ LETTER = 0.062  # width of a letter of a label, inches
 
 
 def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -> np.ndarray:
-    """Tiles images [R, K, H, W, C] into one RGBA picture, clear between them.
+    """Tiles images [R, K, H, W, C] into one RGBA picture of whole levels, clear between them.
 
     Args:
       gap: pixels between two images.
       wide_after: columns that are followed by a gap four times as wide.
 
     Returns:
-      float [R * (H + gap) - gap, ..., 4].
+      uint8 [R * (H + gap) - gap, ..., 4].
     """
     num_rows, num_columns, height, width = images.shape[:4]
-    colour = images if images.shape[-1] == 3 else np.repeat(images[..., :1], 3, axis=-1)
+    colour = images if images.shape[-1] == 3 else images[..., :1]
+    colour = np.rint(255.0 * np.clip(colour, 0.0, 1.0)).astype(np.uint8)
     lefts = _lefts(num_columns, width, gap, wide_after)
-    canvas = np.zeros((num_rows * (height + gap) - gap, lefts[-1] + width, 4))
+    canvas = np.zeros((num_rows * (height + gap) - gap, lefts[-1] + width, 4), np.uint8)
     for row in range(num_rows):
         for column, left in enumerate(lefts):
             top = row * (height + gap)
             tile = canvas[top : top + height, left : left + width]
-            tile[..., :3] = np.clip(colour[row, column], 0.0, 1.0)
-            tile[..., 3] = 1.0
+            tile[..., :3] = colour[row, column]
+            tile[..., 3] = 255
     return canvas
 
 
