@@ -78,6 +78,16 @@ def test_ordinary_numbers_are_taken_whatever_their_count():
     precision.check(heavy, lambda rows: precision.standardize(rows, mean, std), (), "")
 
 
+def test_numbers_that_differ_by_a_rounding_are_one_value():
+    parts = RNG.uniform(0.0, 20.0, (50, 9))  # such as the atoms of a molecule, weighed
+    sums = [sum(row[RNG.permutation(9)].tolist()) for row in parts for _ in range(20)]
+    assert len(set(sums)) > 100
+    precision.check(np.array(sums)[:, None], lambda rows: rows.astype(np.float32), (), "")
+    apart = 1.0 + 1e-12 * np.arange(1000.0)  # thousands of roundings
+    with pytest.raises(UserError, match="has 1,000 different values .* keeps 1 of them"):
+        precision.check(apart[:, None], lambda rows: rows.astype(np.float32), (), "")
+
+
 @pytest.mark.parametrize("value", [0.1, 1e6 + 0.1, -3.0, 0.0])
 def test_a_constant_column_becomes_zeros(value):
     x = np.full((997, 2), value)

@@ -15,6 +15,7 @@ from vae.errors import UserError
 NUMBERS = 2**22  # that are looked at
 ROWS = 4096  # examples of them, at most: as many normal draws stay different in single precision
 LOST = 0.01  # of a column's different values, that may become equal
+ROUNDING = 64  # units in the last place: what sums of the same numbers in another order differ by
 
 
 def moments(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +101,7 @@ def check(
     size = int(np.prod(train.shape[1:]))
     count = min(len(train), ROWS, max(256, NUMBERS // size))
     raw = train[np.linspace(0, len(train) - 1, count).astype(int)]
-    given = _different(raw)
+    given = _different(raw, ROUNDING)
     kept = _different(seen(raw))
     worst = int(np.argmax((given - kept) / given))
     if given[worst] - kept[worst] > LOST * given[worst]:
@@ -111,7 +112,11 @@ def check(
         )
 
 
-def _different(values: np.ndarray) -> np.ndarray:
-    """How many values each column [N, ...] has."""
+def _different(values: np.ndarray, units: int = 0) -> np.ndarray:
+    """How many values each column [N, ...] has; neighbours so few units apart count as one."""
     ordered = np.sort(values.reshape(len(values), -1), axis=0)
-    return 1 + (ordered[1:] != ordered[:-1]).sum(0)
+    differ = ordered[1:] != ordered[:-1]
+    if units and values.dtype == np.float64:
+        size = np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
+        differ &= ordered[1:] - ordered[:-1] > units * np.spacing(size)
+    return 1 + differ.sum(0)
