@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 
 from configs import base
 from vae import config as configs
-from vae import runs
+from vae import keys, runs
 from vae.errors import UserError
+from vae.keys import KEYS
 from vae.rules import Number
 from vae.training import setup
 
@@ -25,15 +26,24 @@ def test_every_config_file_passes_the_rules(name):
     assert name == "base" or any(command in module.__doc__ for command in commands)
 
 
-def test_every_key_has_a_rule_and_every_rule_a_key():
-    assert set(dict(configs.flatten(base.get_config()))) == set(configs.RULES)
+def test_every_default_is_what_its_key_takes():
+    assert dict(configs.flatten(base.get_config())) == {k: v.default for k, v in KEYS.items()}
+    for key, declared in KEYS.items():
+        assert declared.rule(declared.default) is None, key
+        named = keys.choices(declared)
+        assert not named or declared.default in ("", *named), key
+
+
+def test_the_reference_of_keys_is_that_of_the_table():
+    written = pathlib.Path(__file__).parent.parent / "docs" / "keys.md"
+    assert written.read_text() == keys.reference(), "python -m vae.keys > docs/keys.md"
 
 
 def test_every_key_is_read_by_something():
     """A key that nothing reads is a setting that silently does nothing."""
     root = pathlib.Path(__file__).parent.parent / "vae"
-    source = "\n".join(p.read_text() for p in root.rglob("*.py") if p.name != "config.py")
-    for key in configs.RULES:
+    source = "\n".join(p.read_text() for p in root.rglob("*.py") if p.name != "keys.py")
+    for key in KEYS:
         name = key.split(".")[-1]
         assert f".{name}" in source or f'"{name}"' in source or f"{name}: " in source, key
 
@@ -67,7 +77,7 @@ def test_wrong_values_name_the_key(key, value, words):
     assert key in str(caught.value) and len(str(caught.value).splitlines()) <= 2
 
 
-REAL = [key for key, rule in configs.RULES.items() if isinstance(rule, Number)]
+REAL = [key for key, declared in KEYS.items() if isinstance(declared.rule, Number)]
 WHOLE = [
     key for key, value in configs.flatten(base.get_config())
     if isinstance(value, int) and not isinstance(value, bool)
@@ -93,7 +103,7 @@ def test_a_number_of_any_size_is_taken_as_it_is_or_refused(size):
             assert key in str(error) and re.search("should be|never reaches|ignores it", str(error))
             continue
         assert key in REAL and abs(value) <= 3.5e38
-        if key in configs.TRACED:
+        if key in keys.TRACED:
             traced = setup.hyperparameters(config)[name]
             np.testing.assert_allclose(traced, value, rtol=1e-6, atol=1e-38)
         assert configs.from_json(configs.to_json(config))[group][name] == value
@@ -120,7 +130,7 @@ def test_numbers_of_a_compiled_program_are_the_real_ones_of_objective_and_optimi
                                  "eval.metrics", "data.stream", "data.name"])  # fmt: skip
 def test_a_value_of_any_type_is_refused_by_its_rule(key):
     for value in (10**5000, -math.inf, object(), ["x"] * 9, [10**5000], b"x", {1: 2}, None):
-        assert isinstance(configs.RULES[key](value), str), (key, type(value))
+        assert isinstance(KEYS[key].rule(value), str), (key, type(value))
 
 
 def test_unknown_keys_are_errors_that_name_the_nearest():
@@ -151,19 +161,36 @@ def test_run_names_follow_the_config_and_ignore_neutral_keys():
     assert configs.run_name(one) != configs.run_name(two)
 
 
-def test_a_run_older_than_a_key_of_evaluation_is_read_and_older_than_another_key_is_not(tmp_path):
+def test_a_run_older_than_a_key_has_its_default(tmp_path):
     config = base.get_config()
-    with config.unlocked():
-        del config.eval["metrics"]
-        config.eval.batch_size = 7
-    (tmp_path / "config.json").write_text(configs.to_json(config))
-    found = runs.read_config(tmp_path)
-    assert (found.eval.metrics, found.eval.batch_size) == ((), 7)
-    with config.unlocked():
-        del config.train["epochs"]
-    (tmp_path / "config.json").write_text(configs.to_json(config))
-    with pytest.raises(UserError, match=r"train\.epochs"):
+    config.eval.batch_size = 7
+    path = tmp_path / "config.json"
+    for key, declared in KEYS.items():
+        values = config.to_dict()
+        group, _, name = key.rpartition(".")
+        del (values[group] if group else values)[name]
+        path.write_text(configs.to_json(ConfigDict(values)))
+        if key == "seed":
+            with pytest.raises(UserError, match="config lacks the key 'seed'"):
+                runs.read_config(tmp_path)
+            continue
+        found = dict(configs.flatten(runs.read_config(tmp_path)))
+        assert found[key] == declared.default and set(found) == set(KEYS)
+        assert key == "eval.batch_size" or found["eval.batch_size"] == 7
+    values = config.to_dict()
+    del values["train"]  # not a run of long ago, but half a file
+    path.write_text(configs.to_json(ConfigDict(values)))
+    with pytest.raises(UserError, match="config lacks the group 'train': it is no run's"):
         runs.read_config(tmp_path)
+
+
+def test_a_run_with_a_key_that_is_no_more_names_it(tmp_path):
+    values = base.get_config().to_dict()
+    values["objective"]["bta"] = 1.0
+    (tmp_path / "config.json").write_text(configs.to_json(ConfigDict(values)))
+    with pytest.raises(UserError, match="has the key 'objective.bta', which this version") as told:
+        runs.read_config(tmp_path)
+    assert "git_revision in environment.json" in str(told.value)
 
 
 WHOLE = [key for key, value in configs.flatten(base.get_config()) if type(value) is int]
@@ -172,13 +199,13 @@ WHOLE = [key for key, value in configs.flatten(base.get_config()) if type(value)
 @pytest.mark.parametrize("key", WHOLE)
 def test_a_whole_number_that_no_array_can_have_is_refused(key):
     """Some have a smaller bound; all have one, and a number's own bound is what is told."""
-    told = configs.RULES[key](10**23)
+    told = KEYS[key].rule(10**23)
     assert told.startswith("a whole number of at most ")
-    assert configs.RULES[key](int(told.rsplit(" ", 1)[1].replace(",", ""))) is None
+    assert KEYS[key].rule(int(told.rsplit(" ", 1)[1].replace(",", ""))) is None
 
 
 def test_a_list_says_which_bound_an_entry_is_beyond():
-    rule = configs.RULES["model.hidden"]
+    rule = KEYS["model.hidden"].rule
     least = "a list of whole numbers, each of at least 1, such as (200, 200)"
     assert rule((0,)) == rule(3) == least
     assert rule((1, 2**31)) == least.replace("at least 1", "at most 2,147,483,647")

@@ -13,13 +13,12 @@ from tests.conftest import ROOT
 from tests.fuzzing import run as running
 from tests.fuzzing.draw import KEYS, SETTLED, draw
 from tests.fuzzing.sources import Drawing
-from vae import runs
-from vae.config import RULES
+from vae import keys, runs
 
 
 def test_every_key_is_drawn():
     """A new key of the config needs a line in tests/fuzzing/draw.py, which says its values."""
-    assert set(RULES) == set(KEYS) | set(SETTLED)
+    assert set(keys.KEYS) == set(KEYS) | set(SETTLED)
     assert not set(KEYS) & set(SETTLED)
 
 
@@ -35,7 +34,7 @@ def test_rules_agree_with_what_is_drawn():
     for key in KEYS:
         for number in range(20):
             drawing = Drawing(np.random.default_rng(number))
-            assert RULES[key](KEYS[key](drawing)) is None, key
+            assert keys.KEYS[key].rule(KEYS[key](drawing)) is None, key
 
 
 @pytest.mark.parametrize(

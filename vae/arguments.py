@@ -237,13 +237,13 @@ def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str
         raise UserError(f"{name} needs --config=FILE, for instance --config=configs/digits.py")
     from ml_collections import config_flags
 
-    from vae.config import RULES
     from vae.config_files import load
+    from vae.keys import KEYS
 
     for override in overrides:
         key = override.partition(".")[2]
-        if key not in RULES:
-            raise UserError(f"config has no key {key!r}{nearest(key, RULES)}")
+        if key not in KEYS:
+            raise UserError(f"config has no key {key!r}{nearest(key, KEYS)}")
     config = load(file)
     defined = flags.FlagValues()
     config_flags.DEFINE_config_dict("config", config, flag_values=defined, sys_argv=overrides)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import importlib
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,13 @@ def nearest(name: str, names: Iterable[str]) -> str:
     name = name if isinstance(name, str) else shown(name)
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def names(place: str) -> list[str]:
+    """The names that a module exports: "module", or those of a table of it: "module:TABLE"."""
+    module, _, table = place.partition(":")
+    found = importlib.import_module(module)
+    return sorted(getattr(found, table) if table else found.__all__)
 
 
 def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:

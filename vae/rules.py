@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from vae.choices import nearest
+from vae.choices import names, nearest
 
 Rule = Callable[[Any], str | None]  # a value -> what it should have been, or None where it is right
 
@@ -55,14 +55,17 @@ def some_wholes(value: Any) -> str | None:
     return "a list of at least one whole number" if empty else wholes(value)
 
 
-def some_of(*names: str) -> Rule:
+def some_of(place: str) -> Rule:
+    """A list of some of the names at a place (`choices.names`), which is read when it is asked."""
+
     def rule(value: Any) -> str | None:
+        known = names(place)
         items = value if isinstance(value, tuple | list) else (value,)
-        wrong = [item for item in items if item not in names]
+        wrong = [item for item in items if item not in known]
         if isinstance(value, tuple | list) and not wrong:
             return None
-        near = nearest(wrong[0], names) if wrong else ""
-        return f"a list of some of: {', '.join(names)}, such as ({names[0]!r},){near}"
+        near = nearest(wrong[0], known) if wrong else ""
+        return f"a list of some of: {', '.join(known)}, such as ({known[0]!r},){near}"
 
     return rule
 
@@ -75,11 +78,12 @@ def flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "True or False"
 
 
-def one_of(*names: str) -> Rule:
+def one_of(*options: str) -> Rule:
     def rule(value: Any) -> str | None:
-        if isinstance(value, str) and value in names:
+        if isinstance(value, str) and value in options:
             return None
-        return f"one of: {', '.join(names)}{nearest(value, names)}"
+        shown = (option or '""' for option in options)
+        return f"one of: {', '.join(shown)}{nearest(value, options)}"
 
     return rule
 

@@ -66,11 +66,19 @@ def read_config(workdir: Path) -> ConfigDict:
         raise UserError(f"{workdir} is not a run directory (no config.json): train one first")
     text = json.dumps(read_json(path))
     try:
-        config = configs.completed(configs.from_json(text))
-        configs.check(config)
+        config = configs.from_json(text)
+        unknown = configs.unknown(config)
+        if unknown is None:
+            config = configs.completed(config)
+            configs.check(config)
     except (UserError, ValueError, TypeError, AttributeError, KeyError) as error:
         reason = error if isinstance(error, UserError) else "it holds no config"
         raise UserError(f"{path}: {reason}: restore it or delete the run") from None
+    if unknown is not None:
+        raise UserError(
+            f"{path} has the key {unknown!r}, which this version of vae does not know: use the one "
+            "that wrote it (git_revision in environment.json), or take the key out"
+        )
     return located(config)
 
 

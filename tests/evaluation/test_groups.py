@@ -8,9 +8,9 @@ import pytest
 import vae
 from tests.helpers import small_config
 from tests.margins import above, below, near, within
-from vae.config import RULES
 from vae.errors import UserError
 from vae.evaluation.groups import GROUPS, Subject
+from vae.keys import KEYS
 
 FEW = {
     "eval__ais_examples": 20,
@@ -43,7 +43,7 @@ def value(result, name):
 
 
 def test_the_config_knows_the_groups():
-    rule = RULES["eval.metrics"]
+    rule = KEYS["eval.metrics"].rule
     assert rule(tuple(GROUPS)) is None and rule(()) is None
     assert all(name in rule(("aiss",)) for name in GROUPS) and "did you mean 'ais'" in rule("aiss")
 

@@ -13,7 +13,7 @@ import numpy as np
 from tests.fuzzing import sources
 from tests.fuzzing.sources import Drawing, Source
 from vae import config as configs
-from vae import networks, objectives
+from vae import keys, networks, objectives
 from vae.evaluation.groups import GROUPS
 from vae.evaluation.samplers import SAMPLERS
 from vae.models.build import KINDS
@@ -180,7 +180,7 @@ class Case:
 
 @functools.cache
 def defaults() -> dict[str, Any]:
-    return dict(configs.flatten(configs.base()))
+    return dict(configs.flatten(configs.default()))
 
 
 def draw(seed: int, number: int) -> Case:
@@ -204,7 +204,7 @@ def draw(seed: int, number: int) -> Case:
         settings["eval.metrics"] = (d.pick(*groups),)
     texts = {key: v if isinstance(v, str) else repr(v) for key, v in settings.items()}
     if d.chance(0.12):
-        key = d.pick(*(k for k in configs.RULES if k not in ("data.path", "data.dir")))
+        key = d.pick(*(k for k in keys.KEYS if k not in ("data.path", "data.dir")))
         wrong = WRONG[type(defaults()[key])]
         long = any(key.endswith(end) for end in LONG)
         texts[key] = d.pick(*(w for w in wrong if not (long and w.isdigit() and len(w) > 3)))

@@ -60,7 +60,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         ],
         config=run.config,
         environment=run_files.read_environment(workdir),
-        base=configs.base(),
+        base=configs.default(),
     )
     return markup.write(workdir / "report.html", text)
 

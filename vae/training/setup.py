@@ -15,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import models, programs, rules
+from vae import keys, models, programs, rules
 from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
@@ -25,9 +25,6 @@ from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.training import schedules
 from vae.training.program import Hyper, Parts, Program
-
-# Of the keys that are not traced, those that only the host reads.
-HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
 
 LARGE = 10.0  # root mean square of a number of an example: at 30 the first step is not finite
 MOST = 20_000  # examples that it is taken over
@@ -130,7 +127,7 @@ def hyperparameters(config: ConfigDict) -> Hyper:
     """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
     averaged weights, the number of latents and the seed."""
     found = dict(configs.flatten(config))
-    values = {key.rpartition(".")[2]: found[key] for key in configs.TRACED}
+    values = {key.rpartition(".")[2]: found[key] for key in keys.TRACED}
     values |= {"ema": config.train.ema, "latent_size": config.model.latent_size}
     numbers = {name: np.float32(value) for name, value in values.items()}
     return numbers | {"seed": np.uint32(config.seed)}
@@ -160,8 +157,8 @@ def static(config: ConfigDict) -> dict[str, Any]:
     (`hyperparameters`) or that only the host reads."""
     fixed = dict(configs.flatten(config))
     fixed["train.ema"] = config.train.ema > 0
-    traced = ("seed", *configs.TRACED)
-    return {k: v for k, v in fixed.items() if k not in traced and not k.startswith(HOST)}
+    traced = ("seed", *keys.TRACED)
+    return {k: v for k, v in fixed.items() if k not in traced and not k.startswith(keys.HOST)}
 
 
 def key(config: ConfigDict, dataset: Dataset) -> str:

@@ -1,0 +1,296 @@
+"""Every key of a config: its default, what it may be, and what it means.
+
+A key is declared here and nowhere else: `configs/base.py`, the checks of a config, what an older
+run lacks and docs/keys.md are made from this table. Lengths in epochs may be fractions; a length of
+0.0 means none.
+
+    python -m vae.keys > docs/keys.md
+"""
+
+import dataclasses
+from typing import Any
+
+from vae.choices import names
+from vae.rules import (
+    LARGEST,
+    Number,
+    Rule,
+    above_zero,
+    flag,
+    fraction,
+    length,
+    one_of,
+    some_of,
+    some_wholes,
+    text,
+    whole,
+    wholes,
+)  # fmt: skip
+
+MOST_LAYERS = 1000  # of one kind after each other: each is compiled by itself
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """What a config may say under one name.
+
+    Args:
+      default: what it is where nothing else is said, and in a run that is older than the key: with
+        it a run is what it was without the key.
+      rule: what a value should have been, or None where it is right.
+      doc: one line; empty where the name says it.
+      names: of a key that takes a part by its name, the module that exports them.
+    """
+
+    default: Any
+    rule: Rule
+    doc: str = ""
+    names: str = ""
+
+
+GROUPS: dict[str, dict[str, Key]] = {
+    "": {
+        "seed": Key(0, whole(0, 2**32 - 1), "weights, data order and every noise follow from it"),
+    },
+    "data": {
+        "name": Key("digits", text, 'a row of vae/data/table.py; "files" for your own'),
+        "dir": Key("", text, 'TFDS data directory; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets'),
+        "path": Key("", text, 'for "files": an .npz, .npy or .csv, or a folder of pictures'),
+        "label": Key("", text,
+            'column of a .csv that is labels, not a feature; "": label, labels, y, class or target'
+            " in any letter case, where one of them is there and no coordinate; none: all columns "
+            "are features"),
+        "kind": Key("", one_of("", "binary", "grey", "real", "counts", "tokens"),
+            'of "files"; "": look at the numbers'),
+        "binarization": Key("dynamic", one_of("dynamic", "static", "none"),
+            "dynamic: fresh at every step; static: once"),
+        "validation_size": Key(-1, whole(-1),
+            "examples held out of the training set; -1: the table's choice"),
+        "split": Key(0, whole(0),
+            "number of the draw of validation and test set, where they are drawn"),
+        "size": Key(0, whole(0), "a seeded subset of this many examples; 0: all"),
+        "per_class": Key(0, whole(0),
+            "training examples of each class that are kept, by data.split; 0: all"),
+        "image_size": Key(0, whole(0, 8192),
+            "resize images to this many pixels a side; 0: as they are"),
+        "context": Key("", one_of("", "labels", "factors", "array", "scaled"),
+            'seen beside x: labels, factors, array (your own) as it is or scaled; "": nothing'),
+        "labelled": Key(0, whole(0), "training examples that keep their context, for m2; 0: all"),
+        "labelled_share": Key(0.1, Number(0.0, 0.99, open_low=True),
+            "of the training set that they are repeated to"),
+        "left_out": Key(-1, whole(-1),
+            "a class that is not trained on; labels become 1 for it, 0 else; -1: none"),
+        "leave_items": Key(False, flag,
+            "likes: train on all users without a fifth of each one's, the test"),
+        "standardize": Key(False, flag,
+            "real vectors: by the training set's mean and standard deviation"),
+        "stream": Key(False, flag,
+            "read batches from disk through Grain instead of holding all on the device"),
+    },
+    "model": {
+        "name": Key("vae", text,
+            "chain, ladder: layers of latents; top_down: layers of maps of them; vqvae: codes",
+            names="vae.models.build:KINDS"),
+        "latent_size": Key(10, whole(1),
+            "of the layer next to x in chain and ladder; at each position of a map in top_down; "
+            "codes of an example in vqvae, where model.dense=0 gives it as many as the "
+            "convolutions' map has positions"),
+        "upper_sizes": Key((10,), some_wholes,
+            "chain, ladder: latents of the layers above the first"),
+        "layer_hidden": Key((100, 100), wholes,
+            "chain, ladder: widths of the networks between two layers"),
+        "codes": Key(128, whole(2), "vqvae: in the codebook"),
+        "code_size": Key(16, whole(1), "vqvae: numbers of a code"),
+        "codebook_update": Key("ema", one_of("ema", "gradient"),
+            "vqvae: by running means of what is quantised, or by gradient"),
+        "prior_width": Key(64, whole(4), "vqvae: of the network that is the prior over codes"),
+        "prior_depth": Key(2, whole(1, MOST_LAYERS), "vqvae: its layers"),
+        "regressor": Key("", text,
+            'mlp, of z, that predicts the context, which is then not given; "": none'),
+        "classifier": Key("", text,
+            'm2, supervised: the network of x that tells labels; "": none',
+            names="vae.networks.encoders"),
+        "groups": Key((1, 1), some_wholes,
+            "top_down: groups of latents of each level, the finest first"),
+        "encoder": Key("mlp", text, "gru: of tokens", names="vae.networks.encoders"),
+        "decoder": Key("mlp", text, "gru: by steps", names="vae.networks.decoders"),
+        "posterior": Key("diagonal", text,
+            "the family of q(z|x); von_mises_fisher goes with prior sphere",
+            names="vae.probability.posteriors"),
+        "prior": Key("normal", text, "the family of p(z)", names="vae.probability.priors"),
+        "prior_components": Key(50, whole(1), "mixture: Gaussians; vamp: pseudo-inputs"),
+        "flow_layers": Key(4, whole(1, MOST_LAYERS), "steps of a flow, in prior and posterior"),
+        "flow_hidden": Key((64,), some_wholes,
+            "widths of its networks: iaf, realnvp, spline, autoregressive"),
+        "flow_bins": Key(8, whole(2), "spline: bins of [-5, 5]"),
+        "flow_columns": Key(0, whole(0),
+            "sylvester_orthogonal: columns of Q; 0: as many as latents"),
+        "flow_reflections": Key(4, whole(1, MOST_LAYERS),
+            "sylvester_householder: reflections that make Q"),
+        "likelihood": Key("bernoulli", text,
+            "the family of p(x|z): docs/models.md says for which data each is",
+            names="vae.probability.likelihoods"),
+        "sigma": Key(1.0, above_zero,
+            "Gaussians, laplace: the standard deviation, or where it starts"),
+        "mixtures": Key(5, whole(1), "discretized_logistic_mixture: components of a pixel"),
+        "hidden": Key((200, 200), wholes,
+            "mlp: widths from data to latents, mirrored back; (): linear"),
+        "filters": Key((32, 64), some_wholes,
+            "conv, resnet: channels of each level; a level halves the resolution"),
+        "blocks": Key(1, whole(1, MOST_LAYERS), "resnet: residual blocks a level"),
+        "dense": Key(256, whole(0),
+            "conv, resnet: width of the layer between the image and the latents; 0: none"),
+        "activation": Key("silu", text,
+            "of every network", names="vae.networks.layers:ACTIVATIONS"),
+        "dropout": Key(0.0, Number(0.0, 0.99), "of hidden units, in training"),
+        "word_dropout": Key(0.0, Number(0.0, 1.0),
+            "decoder gru: the share of ids before each that it is not given, in training"),
+        "input_dropout": Key(0.0, Number(0.0, 0.99),
+            "the share of what the encoder sees that is hidden, in training: 0.5 in Mult-VAE"),
+        "dtype": Key("float32", one_of("float32", "bfloat16"),
+            "of the networks' products; the rest is float32"),
+    },
+    "objective": {
+        "name": Key("elbo", text,
+            "docs/objectives.md says what each minimises", names="vae.objectives"),
+        "beta": Key(1.0, length, "weight of the rate"),
+        "beta_schedule": Key("constant", one_of("constant", "linear", "cyclical"),
+            "linear: warm-up from 0; cyclical: repeated warm-ups"),
+        "beta_epochs": Key(0.0, length, "length of the warm-up, or of one cycle"),
+        "gamma": Key(1000.0, length, "capacity: weight of the distance from it"),
+        "capacity": Key(25.0, length, "capacity: nats at the end of the ramp from 0"),
+        "capacity_epochs": Key(0.0, length, "length of the ramp; 0.0: at the end from the start"),
+        "samples": Key(1, whole(1), "K: draws of z of the importance-weighted objectives"),
+        "batches": Key(1, whole(1), "M of miwae: means over M bounds of K draws each"),
+        "mix": Key(0.5, fraction, "ciwae: mix * ELBO + (1 - mix) * IWAE"),
+        "alpha": Key(0.5, Number(-LARGEST), "renyi: its order; info_vae: (1 - alpha) KL"),
+        "free_bits": Key(0.1, length, "nats that a group of latents may use for nothing"),
+        "group_size": Key(1, whole(1), "free_bits: latents a group"),
+        "estimator": Key("stratified", one_of("stratified", "weighted", "exact"),
+            "beta_tcvae: of q(z)"),
+        "off_diagonal": Key(10.0, length,
+            "dip: weight of the covariance's entries off the diagonal"),
+        "diagonal": Key(10.0, length, "dip: weight of those on it"),
+        "mmd": Key(10.0, length, "info_vae, wae: weight of the discrepancy"),
+        "kernel": Key("imq", one_of("imq", "rbf"), "info_vae, wae: of the discrepancy"),
+        "decoder_penalty": Key(1e-3, length, "rae: weight of the decoder's squared weights"),
+        "commitment": Key(0.25, length, "vq: weight of the encoder's distance from its codes"),
+        "codebook_decay": Key(0.99, Number(0.0, 0.999999),
+            "vq, model.codebook_update=ema: of the running means"),
+        "revive": Key(0.1, length,
+            "vq, model.codebook_update=ema: a code with fewer vectors a batch is put on a random "
+            "one"),
+        "labelled": Key(1.0, length, "m2: weight of the bound of an example whose class is known"),
+        "classification": Key(1.0, length, "m2: weight of its -log q(y|x)"),
+        "regression": Key(1.0, length,
+            "property_vae: weight of the squared error of what is predicted"),
+        "tc": Key(10.0, length, "factor_vae: weight of the total correlation"),
+        "critic_hidden": Key((1000, 1000, 1000, 1000, 1000, 1000), some_wholes,
+            "factor_vae: widths of its critic"),
+        "critic_learning_rate": Key(1e-4, above_zero, "factor_vae: of its critic"),
+    },
+    "optimizer": {
+        "name": Key("adam", text, names="vae.training.optimizers"),
+        "learning_rate": Key(2e-3, above_zero, "the highest of its schedule"),
+        "schedule": Key("cosine", text,
+            "cosine: to 0 at the end; iwae: 8 stages of 3^i epochs",
+            names="vae.training.schedules:LEARNING_RATE"),
+        "warmup_epochs": Key(0.0, length, "in which the learning rate rises from 0"),
+        "b1": Key(0.9, Number(0.0, 0.999999), "momentum"),
+        "b2": Key(0.999, Number(0.0, 0.999999), "of the squares; rmsprop's decay"),
+        "eps": Key(1e-8, above_zero, "beside the root of the squares"),
+        "weight_decay": Key(0.0, length, "decoupled; kernels only, biases do not decay"),
+        "clip_norm": Key(0.0, length, "bound on the gradient's norm; 0.0: none"),
+        "skip_norm": Key(0.0, length,
+            "a step with a larger gradient is bad (train.skip_steps); 0.0: none"),
+    },
+    "train": {
+        "epochs": Key(200, whole(1), "passes over the training set"),
+        "batch_size": Key(100, whole(1), "examples a step, of all devices together"),
+        "parallel": Key("auto", one_of("auto", "jit", "pmap"),
+            "jit: one device; pmap: all; auto: pmap if there are several"),
+        "ema": Key(0.0, Number(0.0, 0.999999),
+            "decay of the averaged weights that are evaluated; 0.0: none"),
+        "eval_epochs": Key(10.0, above_zero, "between validations; each is also a checkpoint"),
+        "patience": Key(0, whole(0), "early stopping: validations without a better ELBO; 0: never"),
+        "skip_steps": Key(0, whole(0),
+            "bad (non-finite) steps in a row that are skipped before the run gives up"),
+        "wandb": Key("", text, 'Weights & Biases project; "": none'),
+    },
+    "eval": {
+        "split": Key("test", one_of("validation", "test"), "that is evaluated"),
+        "checkpoint": Key("best", one_of("best", "last"), "best: by validation ELBO at beta = 1"),
+        "batch_size": Key(100, whole(1), "examples that a device holds at a time"),
+        "iwae_samples": Key((100,), some_wholes, "one nll_iwae_K metric for each K"),
+        "elbo_samples": Key(10, whole(1), "draws of z an example for elbo and distortion"),
+        "metrics": Key((), some_of("vae.evaluation.groups:GROUPS"),
+            "groups of metrics beside the bounds (docs/evaluation.md)"),
+        "codes": Key(10_000, whole(2),
+            "disentanglement, probes: most examples whose codes are used"),
+        "samples": Key(10_000, whole(10), "samples: as many, beside as many of the split"),
+        "extractor": Key("", text,
+            'samples: of features: module:function, pixels; "": trained here'),
+        "ais_examples": Key(100, whole(1),
+            "ais, bdmc, gaps: the first of the split, or drawn of the model"),
+        "ais_temperatures": Key(1000, whole(1), "between the prior and the posterior"),
+        "ais_chains": Key(16, whole(1), "an example"),
+        "ais_leapfrogs": Key(10, whole(1), "of a transition"),
+        "ais_schedule": Key("sigmoid", text,
+            "of the temperatures", names="vae.evaluation.ais:SCHEDULES"),
+        "ais_batch_size": Key(100, whole(1), "examples that a device holds at a time"),
+        "local_steps": Key(1000, whole(1),
+            "gaps: of the optimisation of each example's own posterior"),
+        "local_draws": Key(10, whole(1), "gaps: of z a step"),
+        "active_threshold": Key(0.01, Number(0.0),
+            "variance over data of a posterior mean (Burda et al. 2015)"),
+        "metric": Key("elbo", text, "what a search optimises, on the validation set"),
+    },
+}
+
+KEYS: dict[str, Key] = {
+    f"{group}.{name}" if group else name: key
+    for group, keys in GROUPS.items()
+    for name, key in keys.items()
+}
+
+# May differ between two launches of one run, because they change no weight of it.
+NEUTRAL = ("eval.", "train.parallel", "train.wandb", "data.dir")
+
+# Read by the host alone: no compiled program depends on them.
+HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
+
+# The real numbers that a compiled program takes as arguments: runs that differ in them share one.
+TRACED = tuple(
+    key
+    for key, declared in KEYS.items()
+    if isinstance(declared.rule, Number) and key.startswith(("objective.", "optimizer."))
+)
+
+
+def choices(key: Key) -> list[str]:
+    """The names that a key takes, of a key that takes a part by its name."""
+    return names(key.names) if key.names else []
+
+
+def reference() -> str:
+    """docs/keys.md."""
+    lines = [
+        "# Keys of a config",
+        "",
+        "Made by `python -m vae.keys > docs/keys.md`. A key is set in a config file or on the "
+        "command line: `--config.objective.beta=4.0`. Lengths in epochs may be fractions; a length "
+        "of 0.0 means none.",
+    ]
+    for group, declared in GROUPS.items():
+        lines += ["", f"## {group or 'The run'}", "", "| key | default | takes | |"]
+        lines.append("| --- | --- | --- | --- |")
+        for name, key in declared.items():
+            taken = f"one of: {', '.join(choices(key))}" if key.names else key.rule(b"") or ""
+            dotted = f"{group}.{name}" if group else name
+            cells = (f"`{dotted}`", f"`{key.default!r}`", taken, key.doc)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
