@@ -71,7 +71,7 @@ def verb_usage(name: str, verb: Verb) -> str:
     if verb.config:
         lines.append("  --config        a file of configs/ or your own, whose get_config gets what")
         lines.append("                  follows a ':'; or a run, or its config.json")
-        lines.append("  --config.a.b    any key of the config; configs/base.py explains each")
+        lines.append("  --config.a.b    any key of the config; docs/keys.md explains each")
     for flag in verb.flags:
         default = f" (default: {flag.default})" if flag.default not in (None, (), False) else ""
         lines.append(f"  --{flag.name:<13} {flag.help}{default}")
