@@ -1,12 +1,12 @@
-"""Keeps the results of finished runs, and writes the tables of README.md and RESULTS.md from them.
+"""Keeps the results of finished runs, and writes the tables of the documents from them.
 
     python -m experiments.record DIRECTORY ...
 
 copies what each evaluated run or sweep measured (metrics with standard errors, config, seed, git
 revision, command, versions, hardware, time) to `experiments/results/NAME.json`, NAME being the
 directory's, and the pictures that the README shows beside it; then renders the tables between the
-README's markers, and experiments/RESULTS.md, from the files in `experiments/results` alone. Without
-arguments it only renders.
+markers of README.md and docs/*.md, and experiments/RESULTS.md, from the files in
+`experiments/results` alone. Without arguments it only renders.
 """
 
 import functools
@@ -28,6 +28,7 @@ from vae.reports.tables import format_table, format_value
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
 README, PAGE = ROOT / "README.md", ROOT / "experiments" / "RESULTS.md"
+DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))  # with places for tables
 PICTURES = ("samples", "traversals", "rate_distortion")  # of the figures, those the README shows
 
 
@@ -206,17 +207,25 @@ def start_time_table() -> str:
 
 def papers_table() -> str:
     """The recorded reproductions of papers, a line each."""
-    rows = [
-        {
-            "experiment": f"`{result['experiment']}`",
-            "scale": result["scale"],
-            "paper": re.sub(r", (table|figure).*", "", result["about"].partition(":")[0]),
-            "numbers held": f"{sum(line['holds'] for line in result['comparisons'])} of "
-            f"{len(result['comparisons'])}",
-        }
-        for result in reproductions(applications=False)
-    ]
-    return format_table(rows, ("experiment", "scale", "paper", "numbers held"), markdown=True)
+    return _held(reproductions(applications=False))
+
+
+def applications_table() -> str:
+    """The recorded applications, a line each."""
+    return _held(reproductions(applications=True))
+
+
+def _held(results: list[dict[str, Any]]) -> str:
+    """What each experiment is about, and how many of its expectations hold at which scale."""
+    lines: dict[str, dict[str, str]] = {}
+    for result in sorted(results, key=lambda r: (r["experiment"], SCALES.index(r["scale"]))):
+        name, comparisons = f"`{result['experiment']}`", result["comparisons"]
+        about = re.sub(r"(, (table|figure).*)|\.$", "", result["about"].partition(": ")[0])
+        line = lines.setdefault(name, {"experiment": name, "about": about, "numbers held": ""})
+        held = sum(comparison["holds"] for comparison in comparisons)
+        line["numbers held"] += ", " * bool(line["numbers held"])
+        line["numbers held"] += f"{held} of {len(comparisons)} ({result['scale']})"
+    return format_table(list(lines.values()), markdown=True)
 
 
 def reproductions(applications: bool) -> list[dict[str, Any]]:
@@ -255,11 +264,14 @@ APPLICATIONS = (
     "apps_generation", "apps_generation_color", "apps_augmentation", "apps_augmentation_table",
     "apps_anomaly", "apps_left_out", "apps_molecules", "apps_recommendation",
 )  # fmt: skip
-TABLES = {"runs": runs_table, "benchmark": benchmark_table, "papers": papers_table} | {
+TABLES = {
+    "runs": runs_table, "benchmark": benchmark_table, "papers": papers_table,
+    "applications": applications_table,
+} | {
     name: functools.partial(application_table, name)
     for name in APPLICATIONS
     if any((RESULTS / f"{file_name(name, scale)}.json").exists() for scale in SCALES)
-}
+}  # fmt: skip
 
 
 if (RESULTS / "start_time.json").exists():
@@ -270,21 +282,35 @@ def markers(name: str) -> tuple[str, str]:
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
-def render(text: str) -> str:
-    """The README's text with every table that it has a place for made anew."""
+def render(text: str, up: str = "") -> str:
+    """A document's text with every table that it has a place for made anew.
+
+    Args:
+      up: the way from the document's folder to the root.
+    """
     for name, table in TABLES.items():
         begin, end = markers(name)
         before, found, rest = text.partition(begin)
         if found:
-            text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
+            made = re.sub(r'(\]\(|src=")experiments/', rf"\1{up}experiments/", table())
+            text = f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}"
     return text
 
 
+def rendered() -> dict[Path, str]:
+    """Every document's text, its tables made anew."""
+    return {
+        path: render(path.read_text(), "../" * (len(path.relative_to(ROOT).parts) - 1))
+        for path in DOCUMENTS
+    }
+
+
 def write() -> None:
-    """Writes README.md and RESULTS.md anew."""
+    """Writes the documents and RESULTS.md anew."""
     from experiments import results_page
 
-    runs.write_atomic(README, render(README.read_text()))
+    for path, text in rendered().items():
+        runs.write_atomic(path, text)
     runs.write_atomic(PAGE, results_page.render())
 
 

@@ -160,12 +160,13 @@ def test_elbo_below_iwae_below_log_p_on_the_trained_linear_model(linear):
 
 
 @pytest.mark.slow
-def test_readme_snippets_run(run, monkeypatch):
-    """The README's Python works as it stands, on a run of another size."""
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_snippets_of_the_documents_run(run, monkeypatch, document):
+    """The Python of a document works as it stands, on a run of another size."""
+    readme = (Path(__file__).resolve().parents[2] / document).read_text()
     monkeypatch.chdir(run.workdir.parent)
     snippets = re.findall(r"```python\n(.*?)```", readme, re.S)
-    for name in ("vae.load", "vae.train", "vae.evaluate"):
+    for name in ("vae.load", *("vae.train", "vae.evaluate") * (document != "README.md")):
         assert any(name in text for text in snippets)
     (loaded,) = re.findall(r'vae\.load\("(.*?)"\)', readme)
     trials = [trial.name for trial in plan(digits.get_config(), digits.get_sweep())]
