@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, infer
-from vae.objectives.importance import frozen
+from vae.objectives.gradients import frozen, gradient_only
 from vae.probability import noise
 
 
@@ -35,5 +35,4 @@ def factor_vae(
     critic_loss = 0.5 * (jax.nn.softplus(-joint) + jax.nn.softplus(independent))
     terms |= {"tc": frozen(model).judge(z), "critic_loss": critic_loss}
     loss = terms["distortion"] + terms["rate"] + hyper["tc"] * terms["tc"]
-    # Added with the value 0: what is left of it is the critic's gradient.
-    return {"loss": loss + (critic_loss - jax.lax.stop_gradient(critic_loss)), **terms}
+    return {"loss": loss + gradient_only(critic_loss), **terms}

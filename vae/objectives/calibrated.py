@@ -7,6 +7,7 @@ from vae.errors import UserError
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.gradients import gradient_only
 from vae.probability import gaussian
 
 
@@ -42,5 +43,4 @@ def sigma_vae(
         "optimal_sigma": jnp.broadcast_to(jnp.exp(0.5 * optimal), rate.shape),
     }
     loss = calibrated + hyper["beta"] * rate
-    # Added with the value 0: what is left of it is the learned sigma's gradient.
-    return {"loss": loss + (own - jax.lax.stop_gradient(own)), **terms}
+    return {"loss": loss + gradient_only(own), **terms}  # the learned sigma's gradient

@@ -7,6 +7,7 @@ from vae.errors import UserError
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.gradients import gradient_only
 from vae.probability import noise
 
 
@@ -43,8 +44,7 @@ def vq(
     if model.codebook_update == "gradient":
         return {"loss": loss + squares(jax.lax.stop_gradient(q.raw) - q.quantised), **terms}
     way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
-    # Added with the value 0: what is left of it is the way of the averages.
-    return {"loss": loss + (way - jax.lax.stop_gradient(way)), **terms}
+    return {"loss": loss + gradient_only(way), **terms}
 
 
 def squares(difference: jax.Array) -> jax.Array:
