@@ -5,7 +5,8 @@ in nats:
 
   model: a model of `vae.models` bound to its parameters.
   x: [B, *shape], in the likelihood's space.
-  keys: [B] threefry keys, one an example of the global batch.
+  keys: [B] threefry keys, one an example of the global batch. Numbers 0, 1, ... are folded in for
+    independent uses (0 and 1 by `elbo.draw`); `coupling.batch_key` gives one for the whole batch.
   hyper: traced scalars at this step: beta, gamma, capacity, ...; and num_examples.
   axis: name of the mapped device axis, None on one device. A term that couples the batch reduces
     over it first, so that many devices compute what one computes.
