@@ -14,7 +14,8 @@ in nats:
     and read from the keys of `config.objective` of the same names.
 
 `loss` is what is minimised; `elbo`, `distortion` and `rate` are always those of beta = 1.
-The caller takes the mean over the batch.
+The caller takes the mean over the batch. Whatever else is true of an objective, its critic, what it
+needs of batch and model, the titles of its own terms, is stated where it is defined: see `facts`.
 """
 
 from vae.objectives.adversarial import factor_vae
@@ -55,5 +56,3 @@ __all__ = [
     "vq",
     "wae",
 ]
-
-WITH_CRITIC = ("factor_vae",)  # these train `model.critic`

@@ -7,10 +7,12 @@ from vae.errors import UserError
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.facts import states
 from vae.objectives.gradients import gradient_only
 from vae.probability import gaussian
 
 
+@states(terms={"optimal_sigma": ("Optimal $\\sigma$", "")})
 def sigma_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

@@ -3,14 +3,21 @@
 import jax
 import jax.numpy as jnp
 
-from vae.errors import UserError
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.facts import states
 from vae.objectives.gradients import gradient_only
 from vae.probability import noise
 
 
+@states(
+    codebook=True,
+    terms={
+        "commitment": ("Commitment $|z_e - e|^2$", ""),
+        "perplexity": ("Perplexity of the codes in a batch", ""),
+    },
+)
 def vq(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -21,12 +28,7 @@ def vq(
     last term is not there: every code goes to the mean of what was quantised to it (appendix A.1),
     with codebook_decay, and a code that has fewer than `revive` vectors a batch is put on a random
     one of the batch. Couples the batch then: those means are over the global batch.
-
-    Raises:
-      UserError: the model has no codebook.
     """
-    if not hasattr(model, "codebook_update"):
-        raise UserError("objective.name='vq' trains a codebook: set model.name=vqvae")
     joint = draw(model, x, keys)
     q = joint.q
     distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
