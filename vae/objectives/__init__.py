@@ -15,7 +15,7 @@ in nats:
 
 `loss` is what is minimised; `elbo`, `distortion` and `rate` are always those of beta = 1.
 The caller takes the mean over the batch. Whatever else is true of an objective, its critic, what it
-needs of batch and model, the titles of its own terms, is stated where it is defined: see `facts`.
+needs of batch and model, the titles of its terms, is stated where it is defined: `facts.states`.
 """
 
 from vae.objectives.adversarial import factor_vae

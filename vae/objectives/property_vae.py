@@ -8,7 +8,7 @@ from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 
 
-@states(regressor=True, terms={"squared_error": ("$|c - f(z)|^2/2$ of the context", "")})
+@states(regressor=True, terms={"squared_error": ("Context's error $|c - f(z)|^2/2$", "")})
 def property_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

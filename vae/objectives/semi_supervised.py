@@ -11,7 +11,7 @@ from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 from vae.probability import noise
 
-CROSS_ENTROPY = {"cross_entropy": "Cross-entropy $-\\log\\,q(y|x)$ of known classes"}
+CROSS_ENTROPY = {"cross_entropy": "Cross-entropy of known classes"}
 
 
 def classified(
