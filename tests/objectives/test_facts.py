@@ -56,6 +56,13 @@ def test_an_objective_without_the_part_that_it_trains_is_refused(name):
         setting.check(small_config(objective__name=name), 100)
 
 
+@pytest.mark.parametrize("name", ["vq", "m2", "supervised", "property_vae"])
+def test_so_is_a_model_without_it_where_the_function_is_called(name):
+    model, _ = model_and_params()
+    with pytest.raises(UserError, match=f"objective.name='{name}' trains "):
+        getattr(objectives, name)(model, bits(2), keys_for(2), traced())
+
+
 def test_a_codebook_is_trained_by_nothing_else():
     config = small_config(objective__name="iwae", model__name="vqvae")
     with pytest.raises(UserError, match="trained by vq, and by nothing else"):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model
+from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 
@@ -16,6 +17,7 @@ def property_vae(
 
     The joint training of Gomez-Bombarelli et al. 2018, section "Property prediction".
     """
+    require.parts(property_vae, model)
     _, z, terms = infer(model, x, keys)
     squared = 0.5 * jnp.square(model.context - model.predict(z)).sum(-1)
     loss = terms["distortion"] + hyper["beta"] * terms["rate"] + hyper["regression"] * squared

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model
-from vae.objectives import coupling
+from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.facts import states
 from vae.objectives.gradients import gradient_only
@@ -28,7 +28,11 @@ def vq(
     last term is not there: every code goes to the mean of what was quantised to it (appendix A.1),
     with codebook_decay, and a code that has fewer than `revive` vectors a batch is put on a random
     one of the batch. Couples the batch then: those means are over the global batch.
+
+    Raises:
+      UserError: the model has no codebook.
     """
+    require.parts(vq, model)
     joint = draw(model, x, keys)
     q = joint.q
     distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model, given
+from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 from vae.probability import noise
@@ -38,6 +39,7 @@ def m2(
     `classification` are of `hyper`; the latter is the paper's alpha, for each labelled example.
     The logged elbo is -L where the class is known and -U elsewhere.
     """
+    require.parts(m2, model)
     log_q, known, terms = classified(model, x, keys)
     classes = log_q.shape[-1]
     module, variables = model.unbind()
@@ -65,5 +67,6 @@ def supervised(
 
     elbo, distortion and rate are of the rest of the model, which is not trained.
     """
+    require.parts(supervised, model)
     _, _, terms = classified(model, x, keys)
     return {"loss": terms["cross_entropy"], **infer(model, x, keys)[-1], **terms}

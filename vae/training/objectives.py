@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from vae import models, objectives
 from vae.choices import choose
 from vae.errors import UserError
-from vae.objectives import facts
+from vae.objectives import facts, require
 from vae.probability import noise
 from vae.training.program import Hyper
 
@@ -79,10 +79,7 @@ def check(config: ConfigDict, num_examples: int) -> None:
             f"codebook is trained by {' or '.join(trainers('codebook'))}, and by nothing else"
         )
     if needs.classifier and not (model.classifier and config.data.context == "labels"):
-        raise UserError(
-            f"objective.name={name!r} trains a classifier: set data.context=labels and "
-            "model.classifier=mlp"
-        )
+        raise require.missing(name, "classifier")
     if needs.regressor != bool(model.regressor):
         names = [name] if needs.regressor else trainers("regressor")
         raise UserError(
