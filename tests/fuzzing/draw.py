@@ -18,9 +18,9 @@ from vae.evaluation.groups import GROUPS
 from vae.evaluation.samplers import SAMPLERS
 from vae.models.build import KINDS
 from vae.networks import layers
+from vae.objectives import facts
 from vae.probability import likelihoods, posteriors, priors
 from vae.training import optimizers, schedules
-from vae.training.objectives import PAIRS_OF_LATENTS
 
 # What every case begins with: all that takes time is small. A row below may still change a key.
 SMALL = {
@@ -252,28 +252,37 @@ def _model(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
         settings["model.latent_size"] = max(2, settings["model.latent_size"])
 
 
+def stated(objective: str) -> facts.Facts:
+    return facts.of(getattr(objectives, objective))
+
+
+def trains(objective: str) -> bool:
+    """Whether it trains a part that not every model has."""
+    needs = stated(objective)
+    return needs.codebook or needs.classifier or needs.regressor
+
+
 def _objective(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
     vae = settings["model.name"] == "vae"
     gaussian = settings.get("model.posterior", "diagonal") == "diagonal" and vae
-    special = ("vq", "m2", "supervised", "property_vae", "sigma_vae")
-    some = [name for name in objectives.__all__ if name not in special]
+    some = [name for name in objectives.__all__ if name != "sigma_vae" and not trains(name)]
     if not gaussian and d.chance(0.9):  # those that ask nothing of q
         some = ["elbo", "iwae", "miwae", "ciwae", "piwae", "renyi", "info_vae", "free_bits"]
     if settings["model.latent_size"] < 2 and d.chance(0.9):
-        some = [name for name in some if name not in PAIRS_OF_LATENTS]
+        some = [name for name in some if stated(name).latents < 2]
     if settings["model.likelihood"] == "gaussian_learned":
         some.append("sigma_vae")
     context = settings.get("data.context", "")
     if context == "labels" and vae and d.chance(0.5):
-        some = ["m2", "supervised"]
+        some = [name for name in objectives.__all__ if stated(name).classifier]
     elif context and vae and d.chance(0.3):
-        some = ["property_vae"]
+        some = [name for name in objectives.__all__ if stated(name).regressor]
     quantised = settings["model.name"] == "vqvae" and d.chance(0.95)
     name = "vq" if quantised else d.pick("elbo", *some)
     name = settings["objective.name"] = name if d.chance(0.98) else d.pick(*objectives.__all__)
-    if name in ("m2", "supervised"):
+    if stated(name).classifier:
         settings["model.classifier"] = "mlp"
-    if name == "property_vae":
+    if stated(name).regressor:
         settings["model.regressor"] = "mlp"
     if name == "beta_tcvae" and d.chance(0.2):
         settings["objective.estimator"] = "exact"

@@ -6,6 +6,8 @@ from matplotlib.image import imread
 from vae.errors import UserError
 from vae.reports import figures, images
 
+TITLES = {"elbo": "ELBO (nats)", "loss": "Loss (nats)", "mi": "$I$ (nats)"}
+
 
 def training_records(num=50, **constant):
     for step in range(1, num + 1):
@@ -15,12 +17,16 @@ def training_records(num=50, **constant):
             yield {"step": step, "epoch": step / 2, "split": "validation", **values}
 
 
+def curves(records):
+    return figures.training_curves(records, TITLES)
+
+
 def lines(figure):
     return {axes.get_title("left"): axes.get_lines() for axes in figure.axes if axes.get_lines()}
 
 
 def test_curves_are_drawn_as_logged_with_units():
-    drawn = lines(figures.training_curves(list(training_records())))
+    drawn = lines(curves(list(training_records())))
     assert {"ELBO (nats)", "Loss (nats)"} <= drawn.keys()
     train, validation = drawn["ELBO (nats)"]
     np.testing.assert_allclose(train.get_xdata(), np.arange(1, 51) / 2)
@@ -28,17 +34,26 @@ def test_curves_are_drawn_as_logged_with_units():
     np.testing.assert_allclose(validation.get_xdata(), [5, 10, 15, 20, 25])
 
 
+def test_every_term_has_a_curve_and_those_without_a_title_go_by_name(tmp_path):
+    own = {"zeta_2": 3.0, "$odd_$": 1.0, "mi": 2.0}
+    others = {"gradient_norm": 1.0, "skipped_steps": 0, "examples_per_second": 9.0, "capacity": 25}
+    figure = curves(list(training_records(3, **own, **others, learning_rate=1e-3)))
+    known, schedules = ["ELBO (nats)", "Loss (nats)", "$I$ (nats)"], ["$\\beta$", "Learning rate"]
+    assert list(lines(figure)) == [*known, "distortion", "rate", "zeta_2", "$odd_$", *schedules]
+    figures.save(figure, tmp_path / "curves.png")
+
+
 @pytest.mark.parametrize("odd", [None, float("nan"), float("inf"), "text"])
 def test_curves_skip_what_is_no_number(odd, tmp_path):
     records = [*training_records(3), {"step": 4, "epoch": 2.0, "split": "train", "elbo": odd}]
-    figure = figures.training_curves(records)
+    figure = curves(records)
     assert len(lines(figure)["ELBO (nats)"][0].get_xdata()) == 3
     figures.save(figure, tmp_path / "curves.png")
 
 
 def test_one_record_is_enough(tmp_path):
     record = {"step": 1, "split": "train", "elbo": -1.0}
-    figures.save(figures.training_curves([record]), tmp_path / "curves.png")
+    figures.save(curves([record]), tmp_path / "curves.png")
 
 
 @pytest.mark.parametrize("size", [1, 2, 500])
@@ -128,5 +143,5 @@ def test_a_figure_that_cannot_be_saved_leaves_nothing(tmp_path):
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone():
     before = dict(matplotlib.rcParams)
-    figures.training_curves(list(training_records(2)))
+    curves(list(training_records(2)))
     assert dict(matplotlib.rcParams) == before

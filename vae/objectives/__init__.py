@@ -5,7 +5,8 @@ in nats:
 
   model: a model of `vae.models` bound to its parameters.
   x: [B, *shape], in the likelihood's space.
-  keys: [B] threefry keys, one an example of the global batch.
+  keys: [B] threefry keys, one an example of the global batch. Numbers 0, 1, ... are folded in for
+    independent uses (0 and 1 by `elbo.draw`); `coupling.batch_key` gives one for the whole batch.
   hyper: traced scalars at this step: beta, gamma, capacity, ...; and num_examples.
   axis: name of the mapped device axis, None on one device. A term that couples the batch reduces
     over it first, so that many devices compute what one computes.
@@ -13,7 +14,8 @@ in nats:
     and read from the keys of `config.objective` of the same names.
 
 `loss` is what is minimised; `elbo`, `distortion` and `rate` are always those of beta = 1.
-The caller takes the mean over the batch.
+The caller takes the mean over the batch. Whatever else is true of an objective, its critic, what it
+needs of batch and model, the titles of its terms, is stated where it is defined: `facts.states`.
 """
 
 from vae.objectives.adversarial import factor_vae
@@ -54,5 +56,3 @@ __all__ = [
     "vq",
     "wae",
 ]
-
-WITH_CRITIC = ("factor_vae",)  # these train `model.critic`

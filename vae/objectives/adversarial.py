@@ -1,12 +1,15 @@
 """FactorVAE: a critic that tells the aggregate posterior from the product of its marginals."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from vae.models import Model
+from vae.networks import critics
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, infer
-from vae.objectives.importance import frozen
+from vae.objectives.facts import states
+from vae.objectives.gradients import frozen, gradient_only
 from vae.probability import noise
 
 
@@ -18,6 +21,17 @@ def permuted(z: jax.Array, keys: jax.Array, axis: str | None) -> jax.Array:
     return coupling.own(shuffled, len(z), axis)
 
 
+def discriminator(*, critic_hidden: tuple[int, ...]) -> nn.Module:
+    """Dense layers of these widths (Kim & Mnih 2018, appendix B)."""
+    return critics.mlp(tuple(critic_hidden))
+
+
+@states(
+    examples=2,
+    latents=2,
+    critic=discriminator,
+    terms={"tc": "Total correlation", "critic_loss": "Critic's loss"},
+)
 def factor_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -35,5 +49,4 @@ def factor_vae(
     critic_loss = 0.5 * (jax.nn.softplus(-joint) + jax.nn.softplus(independent))
     terms |= {"tc": frozen(model).judge(z), "critic_loss": critic_loss}
     loss = terms["distortion"] + terms["rate"] + hyper["tc"] * terms["tc"]
-    # Added with the value 0: what is left of it is the critic's gradient.
-    return {"loss": loss + (critic_loss - jax.lax.stop_gradient(critic_loss)), **terms}
+    return {"loss": loss + gradient_only(critic_loss), **terms}

@@ -7,9 +7,12 @@ from vae.errors import UserError
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.facts import states
+from vae.objectives.gradients import gradient_only
 from vae.probability import gaussian
 
 
+@states(terms={"optimal_sigma": ("Optimal $\\sigma$", "")})
 def sigma_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -42,5 +45,4 @@ def sigma_vae(
         "optimal_sigma": jnp.broadcast_to(jnp.exp(0.5 * optimal), rate.shape),
     }
     loss = calibrated + hyper["beta"] * rate
-    # Added with the value 0: what is left of it is the learned sigma's gradient.
-    return {"loss": loss + (own - jax.lax.stop_gradient(own)), **terms}
+    return {"loss": loss + gradient_only(own), **terms}  # the learned sigma's gradient

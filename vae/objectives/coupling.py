@@ -6,6 +6,17 @@
 import jax
 import jax.numpy as jnp
 
+from vae.probability import noise
+
+BATCH = 2**31 - 1  # the use of an example's key that belongs to the whole batch
+
+
+def batch_key(keys: jax.Array, axis: str | None) -> jax.Array:
+    """One key for what the global batch draws once, the same on every device, from the examples'
+    keys [B / devices]: that of the first example with a number folded in that no example uses."""
+    data = gather(jax.random.key_data(noise.fold(keys, BATCH)), axis)
+    return jax.random.wrap_key_data(data[0], impl=jax.random.key_impl(keys))
+
 
 def gather(values: jax.Array, axis: str | None) -> jax.Array:
     """The global batch's values [B, ...] from this device's [B / devices, ...]."""

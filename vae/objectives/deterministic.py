@@ -10,7 +10,10 @@ import jax.numpy as jnp
 from vae.models import Model
 from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
+from vae.objectives.facts import states
 from vae.probability import noise
+
+RECONSTRUCTION = {"reconstruction": "Reconstruction at $E_q[z]$"}
 
 
 def mean_terms(model: Model, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, Terms]:
@@ -20,6 +23,7 @@ def mean_terms(model: Model, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, 
     return q.mean, terms | {"reconstruction": -model.log_likelihood(theta, x)}
 
 
+@states(terms=RECONSTRUCTION)
 def autoencoder(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -28,6 +32,10 @@ def autoencoder(
     return {"loss": terms["reconstruction"], **terms}
 
 
+@states(
+    terms=RECONSTRUCTION
+    | {"half_square": ("$|z|^2/2$", ""), "decoder_weights": ("Decoder's squared weights", "")}
+)
 def rae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

@@ -7,6 +7,7 @@ from vae.choices import choose
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, infer
+from vae.objectives.facts import states
 from vae.probability import noise
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -24,6 +25,7 @@ def rbf(squares: jax.Array, spread: jax.Array) -> jax.Array:
 
 
 KERNELS = {"imq": imq, "rbf": rbf}
+MMD = {"mmd": ("Maximum mean discrepancy, squared", "")}
 
 
 def squared_distances(left: jax.Array, right: jax.Array) -> jax.Array:
@@ -59,6 +61,7 @@ def mmd_terms(model: Model, x: jax.Array, keys: jax.Array, kernel: str, axis: st
     return terms | {"mmd": mmd(z, prior, latents, kernel, axis)}
 
 
+@states(examples=2, terms=MMD)
 def info_vae(
     model: Model,
     x: jax.Array,
@@ -79,6 +82,7 @@ def info_vae(
     return {"loss": loss, **terms}
 
 
+@states(examples=2, terms=MMD)
 def wae(
     model: Model,
     x: jax.Array,

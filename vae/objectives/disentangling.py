@@ -9,6 +9,7 @@ from vae.choices import choose
 from vae.models import Model
 from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, infer
+from vae.objectives.facts import states
 from vae.probability import gaussian
 
 
@@ -43,6 +44,15 @@ Estimator = Callable[[jax.Array, jax.Array], jax.Array]
 ESTIMATORS: dict[str, Estimator] = {"exact": exact, "stratified": stratified, "weighted": weighted}
 
 
+@states(
+    examples=2,
+    latents=2,
+    terms={
+        "mi": "Mutual information",
+        "tc": "Total correlation",
+        "dimension_kl": "Dimension-wise KL",
+    },
+)
 def beta_tcvae(
     model: Model,
     x: jax.Array,
@@ -87,6 +97,12 @@ def beta_tcvae(
     return {"loss": terms["distortion"] + penalty, **terms}
 
 
+COVARIANCE = {
+    "off_diagonal": ("Covariance off the diagonal, squared", ""),
+    "diagonal": ("Covariance on the diagonal less 1, squared", ""),
+}
+
+
 def covariance(values: jax.Array, axis: str | None) -> jax.Array:
     """Covariance [L, L] of values [B, L] over the global batch, divided by its size."""
     centred = values - coupling.mean(values, axis)
@@ -110,6 +126,7 @@ def penalised(model: Model, terms: Terms, covariance: jax.Array, hyper: Hyper) -
     return {"loss": terms["distortion"] + terms["rate"] + penalty, **terms}
 
 
+@states(examples=2, terms=COVARIANCE)
 def dip_i(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -122,6 +139,7 @@ def dip_i(
     return penalised(model, terms, covariance(q.mu, axis), hyper)
 
 
+@states(examples=2, terms=COVARIANCE)
 def dip_ii(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from vae.models import Joint, Model
 from vae.objectives import coupling
+from vae.objectives.facts import states
 from vae.probability import noise
 
 Terms = dict[str, jax.Array]
@@ -46,6 +47,7 @@ def elbo(
     return {"loss": terms["distortion"] + hyper["beta"] * terms["rate"], **terms}
 
 
+@states(terms={"capacity": "Capacity $C$"})
 def capacity(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from vae.models import Model
 from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.gradients import frozen, gradient_only, scale_gradient
 from vae.probability import noise
 
 
@@ -55,24 +56,6 @@ def log_weights(
 
 def log_mean_exp(log_w: jax.Array, axis: int = 0) -> jax.Array:
     return jax.nn.logsumexp(log_w, axis=axis) - jnp.log(float(log_w.shape[axis]))
-
-
-def frozen(model: Model) -> Model:
-    """The same bound model, with no gradient to any of its own weights."""
-    module, variables = model.unbind()
-    return module.bind(jax.lax.stop_gradient(variables))
-
-
-@jax.custom_jvp
-def scale_gradient(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """x itself, whose derivative is multiplied by `weight` on its way back."""
-    return x
-
-
-@scale_gradient.defjvp
-def _scale_gradient_jvp(primals, tangents):
-    (x, weight), (tangent, _) = primals, tangents
-    return x, weight * tangent
 
 
 def iwae(
@@ -147,10 +130,9 @@ def piwae(
     loss = -log_mean_exp(log_w)
     # The inference network's: the same numbers (compiled code computes them once, and goes back
     # through the decoder twice: the draws' weights differ), with the weights of all else held.
-    # Taking away its own value leaves its gradient alone.
     log_w, _ = log_weights(frozen(model), x, z, log_q, keys)
     inference = -log_mean_exp(log_w.reshape(batches, samples, -1), axis=1).mean(0)
-    return {"loss": loss + (inference - jax.lax.stop_gradient(inference)), **terms}
+    return {"loss": loss + gradient_only(inference), **terms}
 
 
 def stl(

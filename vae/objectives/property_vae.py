@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from vae.errors import UserError
 from vae.models import Model
+from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
+from vae.objectives.facts import states
 
 
+@states(regressor=True, terms={"squared_error": ("Context's error $|c - f(z)|^2/2$", "")})
 def property_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -15,8 +17,7 @@ def property_vae(
 
     The joint training of Gomez-Bombarelli et al. 2018, section "Property prediction".
     """
-    if model.regressor is None:
-        raise UserError("objective.name='property_vae' trains model.regressor: set it to mlp")
+    require.parts(property_vae, model)
     _, z, terms = infer(model, x, keys)
     squared = 0.5 * jnp.square(model.context - model.predict(z)).sum(-1)
     loss = terms["distortion"] + hyper["beta"] * terms["rate"] + hyper["regression"] * squared

@@ -3,13 +3,21 @@
 import jax
 import jax.numpy as jnp
 
-from vae.errors import UserError
 from vae.models import Model
-from vae.objectives import coupling
+from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.facts import states
+from vae.objectives.gradients import gradient_only
 from vae.probability import noise
 
 
+@states(
+    codebook=True,
+    terms={
+        "commitment": ("Commitment $|z_e - e|^2$", ""),
+        "perplexity": ("Perplexity of the codes in a batch", ""),
+    },
+)
 def vq(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -24,8 +32,7 @@ def vq(
     Raises:
       UserError: the model has no codebook.
     """
-    if not hasattr(model, "codebook_update"):
-        raise UserError("objective.name='vq' trains a codebook: set model.name=vqvae")
+    require.parts(vq, model)
     joint = draw(model, x, keys)
     q = joint.q
     distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
@@ -43,8 +50,7 @@ def vq(
     if model.codebook_update == "gradient":
         return {"loss": loss + squares(jax.lax.stop_gradient(q.raw) - q.quantised), **terms}
     way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
-    # Added with the value 0: what is left of it is the way of the averages.
-    return {"loss": loss + (way - jax.lax.stop_gradient(way)), **terms}
+    return {"loss": loss + gradient_only(way), **terms}
 
 
 def squares(difference: jax.Array) -> jax.Array:

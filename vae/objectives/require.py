@@ -1,10 +1,30 @@
-"""What an objective needs of the posterior, refused in one line where it is not there."""
+"""What an objective needs of model and posterior, refused in one line where it is not there."""
 
+from collections.abc import Callable
 from typing import Any
 
 from vae.errors import UserError
 from vae.models import Model
+from vae.objectives import facts
 from vae.probability.distributions import Diagonal
+
+PARTS = {  # of a model, as in `Facts`: the attribute that it is, and what to do where it is not
+    "codebook": ("codebook_update", "a codebook: set model.name=vqvae"),
+    "classifier": ("classifier", "a classifier: set data.context=labels and model.classifier=mlp"),
+    "regressor": ("regressor", "model.regressor: set it to mlp"),
+}
+
+
+def missing(name: str, part: str) -> UserError:
+    """What says that the part which objective `name` trains is not there."""
+    return UserError(f"objective.name={name!r} trains {PARTS[part][1]}")
+
+
+def parts(objective: Callable[..., Any], model: Model) -> None:
+    """Raises UserError where the model lacks a part that the objective states that it trains."""
+    for part, (attribute, _) in PARTS.items():
+        if getattr(facts.of(objective), part) and getattr(model, attribute, None) is None:
+            raise missing(objective.__name__, part)
 
 
 def density(name: str, model: Model, q: Any) -> None:

@@ -6,26 +6,28 @@ The context is the class, one-hot; a context of zeros says that the class is not
 import jax
 import jax.numpy as jnp
 
-from vae.errors import UserError
 from vae.models import Model, given
+from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
+from vae.objectives.facts import states
 from vae.probability import noise
+
+CROSS_ENTROPY = {"cross_entropy": "Cross-entropy of known classes"}
 
 
 def classified(
-    name: str, model: Model, x: jax.Array, keys: jax.Array
+    model: Model, x: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array, Terms]:
     """log q(y|x) [B, C], whether the class is known [B], and the cross-entropy where it is."""
-    if model.classifier is None:
-        raise UserError(
-            f"objective.name={name!r} trains a classifier: set data.context=labels and "
-            "model.classifier=mlp"
-        )
     log_q = model.classify(x, noise.fold(noise.fold(keys, 0), 2))
     known = model.context.sum(-1)
     return log_q, known, {"cross_entropy": -(model.context * log_q).sum(-1)}
 
 
+@states(
+    classifier=True,
+    terms=CROSS_ENTROPY | {"class_rate": "Rate of the class $\\mathrm{KL}(q(y|x)\\,\\|\\,p(y))$"},
+)
 def m2(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -37,7 +39,8 @@ def m2(
     `classification` are of `hyper`; the latter is the paper's alpha, for each labelled example.
     The logged elbo is -L where the class is known and -U elsewhere.
     """
-    log_q, known, terms = classified("m2", model, x, keys)
+    require.parts(m2, model)
+    log_q, known, terms = classified(model, x, keys)
     classes = log_q.shape[-1]
     module, variables = model.unbind()
 
@@ -56,6 +59,7 @@ def m2(
     return {"loss": loss, "elbo": -negative, **parts, **terms}
 
 
+@states(classifier=True, terms=CROSS_ENTROPY)
 def supervised(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -63,5 +67,6 @@ def supervised(
 
     elbo, distortion and rate are of the rest of the model, which is not trained.
     """
-    _, _, terms = classified("supervised", model, x, keys)
+    require.parts(supervised, model)
+    _, _, terms = classified(model, x, keys)
     return {"loss": terms["cross_entropy"], **infer(model, x, keys)[-1], **terms}

@@ -62,27 +62,12 @@ STYLE = {
 ROUND = (1, 2, 2.5, 5, 10)  # steps between ticks, times a power of ten
 WHOLE = (1, 2, 5, 10)
 
-# metrics.jsonl key -> title; the unit is in the title, as every panel has its own.
-PANELS = {
-    "elbo": "ELBO (nats)",
-    "loss": "Loss (nats)",
-    "distortion": "Distortion $-E_q\\,\\log\\,p(x|z)$ (nats)",
-    "rate": "Rate $\\mathrm{KL}(q(z|x)\\,\\|\\,p(z))$ (nats)",
-    "mi": "Mutual information (nats)",
-    "tc": "Total correlation (nats)",
-    "dimension_kl": "Dimension-wise KL (nats)",
-    "critic_loss": "Critic's loss (nats)",
-    "mmd": "Maximum mean discrepancy, squared",
-    "off_diagonal": "Covariance off the diagonal, squared",
-    "diagonal": "Covariance on the diagonal less 1, squared",
-    "optimal_sigma": "Optimal $\\sigma$",
-    "reconstruction": "Reconstruction at $E_q[z]$ (nats)",
-    "half_square": "$|z|^2/2$",
-    "decoder_weights": "Decoder's squared weights",
-    "beta": "$\\beta$",
-    "learning_rate": "Learning rate",
-}
-SCHEDULES = ("beta", "learning_rate")  # shown whole and from 0
+# Keys of metrics.jsonl: every run's schedules, shown whole and from 0, and what is no curve. All
+# others are terms of the objective, which says how they are titled.
+SCHEDULES = {"beta": "$\\beta$", "learning_rate": "Learning rate"}
+NO_CURVES = (
+    "step", "epoch", "split", "gradient_norm", "capacity", "skipped_steps", "examples_per_second",
+)  # fmt: skip
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -137,28 +122,34 @@ def as_it_is(picture: np.ndarray) -> Figure:
 
 
 @styled
-def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
+def training_curves(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Figure:
     """Small multiples of what metrics.jsonl holds, over epochs (steps where there are none).
 
     Args:
       records: its lines, in order. "train" lines are means since the line before; "validation"
         lines are means over the validation set.
+      titles: of terms, each with its unit, in the order in which they are drawn. Terms that have
+        none are drawn after them, by name.
     """
+    known = {**titles, **SCHEDULES}
+    others = [key for r in records for key in r if key not in known and key not in NO_CURVES]
+    names = dict.fromkeys((*titles, *others, *SCHEDULES))
     x_key = "epoch" if all("epoch" in record for record in records) else "step"
     series = {
         (key, split): np.array(
             [(r[x_key], r[key]) for r in records if r["split"] == split and is_number(r.get(key))],
             float,
         ).reshape(-1, 2)
-        for key in PANELS
+        for key in names
         for split in ("train", "validation")
     }
-    keys = [key for key in PANELS if any(len(series[key, s]) for s in ("train", "validation"))]
+    keys = [key for key in names if any(len(series[key, s]) for s in ("train", "validation"))]
     num_rows = max(1, -(-len(keys) // 2))
     figure = Figure(figsize=(5.6, 0.35 + 1.5 * num_rows), layout="constrained")
     grid = figure.subplots(num_rows, 2, sharex=True, squeeze=False)
     for key, axes in zip(keys, grid.flat, strict=False):
-        _curve(axes, key, series[key, "train"], series[key, "validation"])
+        _curve(axes, series[key, "train"], series[key, "validation"], key in SCHEDULES)
+        axes.set_title(known.get(key, key), parse_math=key in known)
     for axes in grid.flat[len(keys) :]:
         axes.set_axis_off()
     for axes in grid[-1]:
@@ -170,13 +161,12 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, key: str, train: np.ndarray, validation: np.ndarray) -> None:
-    axes.set_title(PANELS[key])
+def _curve(axes: Axes, train: np.ndarray, validation: np.ndarray, from_zero: bool) -> None:
     for points, label, colour in ((train, "train", TRAIN), (validation, "validation", VALIDATION)):
         if len(points):
             few = {"marker": "o", "markersize": 2.2} if len(points) < 40 else {}
             axes.plot(*points.T, color=colour, label=label, **few)
-    axes.set_ylim(limits(np.concatenate([train, validation]), from_zero=key in SCHEDULES))
+    axes.set_ylim(limits(np.concatenate([train, validation]), from_zero))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=WHOLE))

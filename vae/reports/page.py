@@ -52,7 +52,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         summary=summary(run.config, run.shape, run.step, run.described.get("binarized", "")),
         lead=_lead(run, evaluation, records, workdir),
         sections=[
-            *_training(records, gallery),
+            *_training(records, run.config.objective.name, gallery),
             *(_pictures(view, gallery) if is_image else [_no_pictures(run, view.x, gallery)]),
             *_latents(run, evaluation, gallery),
             *_annealed(evaluation, gallery),
@@ -89,10 +89,16 @@ def _lead(
     return [*lead, markup.numbers(evaluation, [name for name in wanted if name in metrics])]
 
 
-def _training(records: Sequence[Mapping[str, Any]], gallery: Gallery) -> list[Section]:
+def _training(
+    records: Sequence[Mapping[str, Any]], objective: str, gallery: Gallery
+) -> list[Section]:
+    from vae import objectives
+    from vae.objectives import facts
+
     if not any(record.get("split") in ("train", "validation") for record in records):
         return [Section("Training", "metrics.jsonl holds nothing to draw.")]
-    path = gallery.save(figures.training_curves(records), "training")
+    titles = facts.titles(getattr(objectives, objective, None))
+    path = gallery.save(figures.training_curves(records, titles), "training")
     caption = (
         "Means over examples. The loss is what was minimised; ELBO, distortion and rate are at "
         "β = 1 whatever was. Axes are scaled to what follows the first tenth of training."

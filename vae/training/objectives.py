@@ -1,4 +1,7 @@
-"""The chosen objective: its static settings, its critic, what it logs, what it cannot go with."""
+"""The chosen objective: its static settings, its critic, what it logs, what it cannot go with.
+
+What is true of which objective is read from `vae.objectives.facts`, and named nowhere here.
+"""
 
 import functools
 import inspect
@@ -13,64 +16,77 @@ from ml_collections import ConfigDict
 from vae import models, objectives
 from vae.choices import choose
 from vae.errors import UserError
-from vae.networks import critics
+from vae.objectives import facts, require
 from vae.probability import noise
 from vae.training.program import Hyper
 
 Objective = Callable[..., dict[str, jax.Array]]
 
-# Objectives whose terms are estimated from pairs of examples, and of latents.
-PAIRS_OF_EXAMPLES = ("beta_tcvae", "dip_i", "dip_ii", "factor_vae", "info_vae", "wae")
-PAIRS_OF_LATENTS = ("beta_tcvae", "factor_vae")
+
+def chosen(config: ConfigDict) -> Objective:
+    """The objective of that name; raises UserError where there is none."""
+    return choose(objectives, config.objective.name, "objective.name")
+
+
+def static(function: Callable[..., Any], config: ConfigDict) -> dict[str, Any]:
+    """A function's keyword-only arguments, read from the keys of `config.objective` of the same
+    names."""
+    arguments = inspect.signature(function).parameters.values()
+    names = [a.name for a in arguments if a.kind is inspect.Parameter.KEYWORD_ONLY]
+    return {name: config.objective[name] for name in names}
 
 
 def build(config: ConfigDict) -> Objective:
-    """The chosen objective with its static settings: its keyword-only arguments, which are read
-    from the keys of `config.objective` of the same names."""
-    chosen = choose(objectives, config.objective.name, "objective.name")
-    arguments = inspect.signature(chosen).parameters.values()
-    static = [a.name for a in arguments if a.kind is inspect.Parameter.KEYWORD_ONLY]
-    return functools.partial(chosen, **{name: config.objective[name] for name in static})
+    """The chosen objective with its static settings."""
+    objective = chosen(config)
+    return functools.partial(objective, **static(objective, config))
 
 
 def critic(config: ConfigDict) -> nn.Module | None:
     """The network that the objective trains beside the model, if it has one."""
-    if config.objective.name not in objectives.WITH_CRITIC:
-        return None
-    return critics.mlp(tuple(config.objective.critic_hidden))
+    network = facts.of(chosen(config)).critic
+    return network and network(**static(network, config))
+
+
+def trainers(part: str) -> list[str]:
+    """Names of the objectives that state that they train a part of the model."""
+    names = objectives.__all__
+    return [name for name in names if getattr(facts.of(getattr(objectives, name)), part)]
 
 
 def check(config: ConfigDict, num_examples: int) -> None:
-    """Raises UserError where the objective cannot be estimated with these sizes.
+    """Raises UserError where the objective does not go with these sizes, or with this model.
 
     Args:
       num_examples: of the training set.
     """
-    name, batch = config.objective.name, config.train.batch_size
-    if name in PAIRS_OF_EXAMPLES and batch < 2:
+    name, model, batch = config.objective.name, config.model, config.train.batch_size
+    objective = chosen(config)
+    needs = facts.of(objective)
+    if batch < needs.examples:
         raise UserError(
-            f"objective.name={name!r} compares examples of a batch: set train.batch_size above 1"
+            f"objective.name={name!r} compares examples of a batch: set train.batch_size above "
+            f"{needs.examples - 1}"
         )
-    if name in PAIRS_OF_LATENTS and config.model.latent_size < 2:
+    if model.latent_size < needs.latents:
         raise UserError(
-            f"objective.name={name!r} is about several latents: set model.latent_size above 1"
+            f"objective.name={name!r} is about several latents: set model.latent_size above "
+            f"{needs.latents - 1}"
         )
-    if (config.model.name == "vqvae") != (name == "vq"):
+    if needs.codebook != (model.name == "vqvae"):
         raise UserError(
-            f"objective.name={name!r} and model.name={config.model.name!r} do not go together: a "
-            "codebook is trained by vq, and by nothing else"
+            f"objective.name={name!r} and model.name={model.name!r} do not go together: a "
+            f"codebook is trained by {' or '.join(trainers('codebook'))}, and by nothing else"
         )
-    labels = config.model.classifier and config.data.context == "labels"
-    if name in ("m2", "supervised") and not labels:
+    if needs.classifier and not (model.classifier and config.data.context == "labels"):
+        raise require.missing(name, "classifier")
+    if needs.regressor != bool(model.regressor):
+        names = [name] if needs.regressor else trainers("regressor")
         raise UserError(
-            f"objective.name={name!r} trains a classifier: set data.context=labels and "
-            "model.classifier=mlp"
+            f"objective.name={' or '.join(map(repr, names))} and model.regressor go together: set "
+            "both, or neither"
         )
-    if (name == "property_vae") != bool(config.model.regressor):
-        raise UserError(
-            "objective.name='property_vae' and model.regressor go together: set both, or neither"
-        )
-    exact = name == "beta_tcvae" and config.objective.estimator == "exact"
+    exact = static(objective, config).get("estimator") == "exact"
     if exact and batch != num_examples:
         raise UserError(
             "objective.estimator='exact' needs the whole training set in a batch: set "
@@ -120,6 +136,6 @@ def terms(
         return objective(bound, x, keys, hyper)
 
     names = jax.eval_shape(traced, params, x, keys, context)
-    parts = sorted(set(names) - {"distortion", "rate", "elbo", "loss"})
+    parts = sorted(set(names) - set(facts.SHARED))
     logged = ["distortion", "rate", "elbo", *parts, "loss", "gradient_norm"]
     return logged, sorted(hyper.names)

@@ -1,0 +1,67 @@
+"""What an objective states of itself, beside what it computes.
+
+Refusals, the critic and the titles of curves are read from here. A function that states nothing is
+a whole objective: it needs nothing but a batch, and its terms go by their names.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+Label = str | tuple[str, str]  # of a term in nats, or label and unit: "" for none
+Objective = TypeVar("Objective", bound=Callable[..., Any])
+
+SHARED: dict[str, Label] = {  # the terms of every objective
+    "elbo": "ELBO",
+    "loss": "Loss",
+    "distortion": "Distortion $-E_q\\,\\log\\,p(x|z)$",
+    "rate": "Rate $\\mathrm{KL}(q(z|x)\\,\\|\\,p(z))$",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is true of an objective.
+
+    Args:
+      examples: that a batch must hold: 2 where the objective compares them.
+      latents: that a model must have: 2 where the objective compares them.
+      critic: builds a network z [..., L] -> logits [...] that is trained beside the model, as
+        `model.critic`; its keyword-only arguments are keys of `config.objective`, as an
+        objective's own are. It learns by Adam at objective.critic_learning_rate.
+      codebook, classifier, regressor: a part of the model that it trains and needs. Codebook and
+        regressor are trained by no objective that does not say so.
+      terms: numbers that a run of it logs beside the SHARED ones, by name.
+    """
+
+    examples: int = 1
+    latents: int = 1
+    critic: Callable[..., Any] | None = None
+    codebook: bool = False
+    classifier: bool = False
+    regressor: bool = False
+    terms: Mapping[str, Label] = dataclasses.field(default_factory=dict)
+
+
+def states(**facts: Any) -> Callable[[Objective], Objective]:
+    """A decorator that attaches `Facts` of these values to an objective."""
+
+    def attach(objective: Objective) -> Objective:
+        objective.facts = Facts(**facts)
+        return objective
+
+    return attach
+
+
+def of(objective: Any) -> Facts:
+    """The facts of an objective; the defaults where it states none."""
+    return getattr(objective, "facts", Facts())
+
+
+def titles(objective: Any) -> dict[str, str]:
+    """Label and unit of every term that is declared, shared ones first, by name."""
+    pairs = {
+        name: (label, "nats") if isinstance(label, str) else label
+        for name, label in {**SHARED, **of(objective).terms}.items()
+    }
+    return {name: f"{text} ({unit})" if unit else text for name, (text, unit) in pairs.items()}
