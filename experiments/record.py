@@ -109,7 +109,7 @@ def row(result: dict[str, Any]) -> dict[str, str]:
 
     kind = config["model"]["name"].replace("vae", config["model"]["encoder"])
     latents = len(result["evaluation"]["arrays"]["posterior_mean_variance"])
-    nll = max((name for name in metrics if name.startswith("nll_iwae_")), key=_samples)
+    nll = summary.tightest_nll([result["evaluation"]])
     return {
         "config": f"`configs/{result['name']}.py`",
         "model": f"{kind}, {latents:,} latents",

@@ -107,6 +107,24 @@ def test_what_has_no_direction_has_no_best(tmp_path, write_sweep, metric, best):
     assert summary.best_group(groups, metric, way) is (None if best is None else groups[best])
 
 
+def test_older_trials_are_shown_and_none_is_the_best(small):
+    rows = [{**row, "facts": {}} for row in small[1][:3]]
+    assert summary.about(rows, "elbo")["label"] == "elbo"
+    assert summary.headline(rows) == ["elbo", "nll_iwae_100", "seconds"]
+    assert summary.best(rows, "elbo") is None
+    assert summary.best(rows, "seconds") is rows[0]  # which the sweep itself measures
+
+
+def test_what_is_shown_first_is_what_metrics_say_bounds_before_all(tmp_path, write_sweep):
+    metrics = {"rate": 3.0, "nll_iwae_5": 9.0, "nll_iwae_50": 8.0, "bpd": 0.5, "irs": 0.1,
+               "sap": 0.2, "elbo": -10.0}  # fmt: skip
+    trials = [trial(2, 1.0, 0, **metrics), trial(2, 1.0, 1, **metrics, classification_error=0.1)]
+    rows = summary.rows(write_sweep(tmp_path, trials, KEYS), tmp_path)
+    assert summary.headline(rows) == ["elbo", "nll_iwae_50", "rate", "sap", "seconds"]
+    of_a_run = summary.first(rows[1]["facts"], "nll_iwae_50", ("run", "sweep"))
+    assert of_a_run == ["elbo", "nll_iwae_50", "rate", "bpd", "sap", "classification_error"]
+
+
 def test_results_csv_has_a_column_a_key_and_a_metric(small):
     lines = list(csv.DictReader(io.StringIO(summary.results_csv(small[1], KEYS))))
     order = [*KEYS, "state", "elbo", "nll_iwae_5", "nll_iwae_100", "bpd", "seconds", "trial"]
