@@ -16,12 +16,21 @@ from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import hmc
 from vae.evaluation.batches import PerExample
+from vae.evaluation.metrics import Kind
 from vae.models import Model
 from vae.probability import noise
 
 PILOT, FORWARD, REVERSE, PRIOR, DATA = range(1, 6)  # uses of an example's key
 FIRST_STEP = 0.5  # of the pilot's integrator, in posterior standard deviations
 CURVATURE = 4.0  # of the sigmoid schedule (Wu et al. 2017, appendix)
+NLL = Kind("nll_ais", "−log p(x), AIS", "down", "nats")
+# Of the estimate, not of the model.
+ACCEPTANCE = Kind("ais_acceptance", "AIS acceptance", "none", "share")
+EFFECTIVE = Kind("ais_effective", "AIS effective", "none", "chains")
+# Of examples that the model draws: each model has its own.
+LOWER = Kind("bdmc_lower", "log p(x) of simulated data, AIS", "none", "nats")
+UPPER = Kind("bdmc_upper", "log p(x) of simulated data, reverse AIS", "none", "nats")
+GAP = Kind("bdmc_gap", "BDMC gap", "down", "nats")
 
 
 def linear(count: int) -> np.ndarray:

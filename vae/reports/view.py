@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import run_files
+from vae.reports.summary import tightest_nll
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
@@ -146,10 +147,10 @@ class View:
         if not self.evaluation:
             return None
         bounds = run_files.read_bounds(Path(self.run.workdir))
-        samples = [int(n.rsplit("_", 1)[1]) for n in bounds if n.startswith("nll_iwae_")]
-        if samples:
-            values = -bounds[f"nll_iwae_{max(samples)}"]
-            name = f"IWAE bound, K = {max(samples):,}"
+        tightest = tightest_nll([{"metrics": bounds}])
+        if tightest:
+            values = -bounds[tightest]
+            name = f"IWAE bound, K = {int(tightest.rpartition('_')[2]):,}"
         else:
             values, name = bounds.get("elbo", np.zeros(0)), "ELBO"
         is_whole = len(values) == len(self.run.seen(self.split)) and np.isfinite(values).all()
