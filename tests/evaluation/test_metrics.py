@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -64,9 +65,7 @@ def of_likelihoods(monkeypatch):
     subject = SimpleNamespace(
         run=SimpleNamespace(
             facts=SimpleNamespace(conditional=False),
-            compiled=SimpleNamespace(
-                aggregate=None, bidirectional=lambda _: None, local_elbo=lambda *_: None
-            ),
+            compiled=Mock(),
             variables=None, latent_size=2,
         ),
         annealing=SimpleNamespace(betas=np.array([0.0, 0.5, 1.0]), describe=lambda: "AIS"),

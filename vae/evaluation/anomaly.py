@@ -12,6 +12,7 @@ import numpy as np
 
 from vae import runs
 from vae.errors import UserError
+from vae.evaluation import bounds
 from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.outliers import auroc
 from vae.evaluation.trained import Trained
@@ -82,14 +83,14 @@ def scores(
     x = run.check(x)
     key, batch = noise.key_for(SEED, "evaluate"), run.config.eval.batch_size
     given = run.check_context(context, len(x))
-    elbo = run.compiled.elbo(ELBO_SAMPLES)(run.variables, x, key, batch, given)
+    elbo = run.compiled(bounds.elbo, ELBO_SAMPLES)(run.variables, x, key, batch, given)
     draws = max(run.config.eval.iwae_samples)
     mean = elbo["posterior_mean"][:, : run.latent_size]
     train, of_train = run.seen("train")[:TRAIN], run.context("train", TRAIN)
     codes = run.encode(train, of_train)[0]
     found = {
         "negative_elbo": -elbo["elbo"],
-        "negative_iwae": -run.compiled.iwae(draws)(run.variables, x, key, batch, given),
+        "negative_iwae": -run.compiled(bounds.iwae, draws)(run.variables, x, key, batch, given),
         "reconstruction": elbo["distortion"],
         "rate": elbo["rate"],
         "mahalanobis": Gaussian.fit(codes).distance(mean),

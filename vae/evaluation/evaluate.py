@@ -11,7 +11,7 @@ import numpy as np
 from vae import npz, runs
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import latents
+from vae.evaluation import bounds, latents
 from vae.evaluation.groups import GROUPS, SEED, Subject
 from vae.evaluation.metrics import Kind, Metric, by_name, checked
 from vae.evaluation.trained import Trained, load
@@ -103,7 +103,7 @@ def bounds_of(
     """
     x, context = run.examples(split), run.context(split)
     settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
-    evaluator = run.compiled.elbo(settings.elbo_samples)
+    evaluator = run.compiled(bounds.elbo, settings.elbo_samples)
     per_example = evaluator(run.variables, x, key, settings.batch_size, context)
     per_latent = {k: per_example[k][:, : run.latent_size] for k in PER_LATENT if k in per_example}
     found = [kind(per_example[kind.name]) for kind in (ELBO, DISTORTION, RATE)]
@@ -112,13 +112,13 @@ def bounds_of(
     active, variance = latents.active_units(per_latent["posterior_mean"], threshold)
     unit = f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}"
     found.append(latents.ACTIVE_UNITS.of(active, unit=unit))
-    bounds = {"elbo": per_example["elbo"]}
+    kept = {"elbo": per_example["elbo"]}
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
-        bound = run.compiled.iwae(samples)
+        bound = run.compiled(bounds.iwae, samples)
         best = -bound(run.variables, x, key, settings.batch_size, context)
         found.append(NLL_IWAE[samples](best))
-        bounds[found[-1].name] = best
+        kept[found[-1].name] = best
     shares: dict[str, np.ndarray] = {}
     if run.config.model.name == "vqvae":
         indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
@@ -137,5 +137,5 @@ def bounds_of(
     if run.facts.layers > 1:
         arrays["kl_per_layer"] = per_example["kl_per_layer"].mean(0)
         arrays["latents_per_layer"] = np.asarray(run.facts.sizes)
-    subject = Subject(run, split, x, context, bounds, per_latent["posterior_mean"], key)
+    subject = Subject(run, split, x, context, kept, per_latent["posterior_mean"], key)
     return subject, by_name(*found), arrays

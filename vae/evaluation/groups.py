@@ -57,7 +57,9 @@ class Subject:
     @functools.cached_property
     def annealed(self) -> dict[str, np.ndarray]:
         """What AIS gives of the first examples."""
-        return self.apply(self.run.compiled.ais(self.annealing), self.settings.ais_examples)
+        from vae.evaluation import ais
+
+        return self.apply(self.run.compiled(ais.ais, self.annealing), self.settings.ais_examples)
 
     def first(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
         """The first examples, and their contexts."""
@@ -81,7 +83,7 @@ def aggregate(subject: Subject) -> Found:
             f"eval.metrics: aggregate compares examples, and the {subject.split} split has one"
         )
     found = aggregated.measure(
-        run.compiled.aggregate, run.variables, subject.x, subject.key,
+        run.compiled.made(aggregated.Aggregate), run.variables, subject.x, subject.key,
         subject.settings.batch_size, run.latent_size,
     )  # fmt: skip
     drawn = f"{len(found['aggregate_mmd']):,} draws of q(z) of {len(subject.x):,} examples"
@@ -121,7 +123,7 @@ def bdmc(subject: Subject) -> Found:
     from vae.evaluation import ais as annealed
 
     annealing, num = subject.annealing, subject.settings.ais_examples
-    found = subject.apply(subject.run.compiled.bidirectional(annealing), num)
+    found = subject.apply(subject.run.compiled(annealed.bidirectional, annealing), num)
     over = f"{len(found['lower']):,} examples drawn from the model, {annealing.describe()}"
     return by_name(
         annealed.LOWER(found["lower"], f"nats, log p(x) from below, {over}"),
@@ -132,10 +134,12 @@ def bdmc(subject: Subject) -> Found:
 
 def gaps(subject: Subject) -> Found:
     """log p(x) - ELBO as approximation and amortisation gap, and what importance sampling lacks."""
+    from vae.evaluation.gaps import local_elbo
+
     settings, num = subject.settings, subject.settings.ais_examples
     annealing, log_p = subject.annealing, subject.annealed["log_p"]
-    local_elbo = subject.run.compiled.local_elbo(settings.local_steps, settings.local_draws)
-    elbo = subject.apply(local_elbo, num)
+    bound = subject.run.compiled(local_elbo, settings.local_steps, settings.local_draws)
+    elbo = subject.apply(bound, num)
     over = f"nats, first {len(log_p):,} examples, log p(x) by {annealing.describe()}"
     local = f"{over}; q of each by {settings.local_steps:,} steps of Adam, {settings.local_draws} "
     local += "draws a step"

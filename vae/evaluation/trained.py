@@ -17,6 +17,7 @@ from vae.data.observe import observed
 from vae.data.precision import standardize
 from vae.data.qm9 import never_first
 from vae.errors import UserError
+from vae.evaluation import bounds
 from vae.evaluation.batches import PerExample
 from vae.evaluation.compiled import Compiled
 from vae.probability import noise
@@ -244,7 +245,7 @@ class Trained:
         self, x: np.ndarray, samples: int = 100, seed: int = 0, context: Context = None
     ) -> np.ndarray:
         """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
-        bound = self.compiled.iwae(samples)
+        bound = self.compiled(bounds.iwae, samples)
         return self._apply(bound, self.check(x), context, _key(seed), 100)
 
     def _apply(

@@ -135,11 +135,12 @@ class View:
         saved = self._saved_bounds()
         if saved is not None:
             return saved
+        from vae.evaluation import bounds
         from vae.probability import noise  # and with it JAX: what a page shows may need none
 
         settings = self.run.config.eval
         key = noise.key_for(0, "evaluate")
-        elbo = self.run.compiled.elbo(settings.elbo_samples)
+        elbo = self.run.compiled(bounds.elbo, settings.elbo_samples)
         found = elbo(self.run.variables, self.x, key, settings.batch_size, self.context)
         return np.asarray(found["elbo"]), "ELBO"
 
