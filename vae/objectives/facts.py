@@ -42,12 +42,20 @@ class Facts:
     regressor: bool = False
     terms: Mapping[str, Label] = dataclasses.field(default_factory=dict)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts of a model that it trains and needs."""
+        stated = {
+            "codebook": self.codebook, "classifier": self.classifier, "regressor": self.regressor
+        }  # fmt: skip
+        return tuple(part for part, needed in stated.items() if needed)
+
 
 def states(**facts: Any) -> Callable[[Objective], Objective]:
     """A decorator that attaches `Facts` of these values to an objective."""
 
     def attach(objective: Objective) -> Objective:
-        objective.facts = Facts(**facts)
+        vars(objective)["facts"] = Facts(**facts)
         return objective
 
     return attach

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from vae.protocols import Hyper
 from vae.training import schedules
 
 if TYPE_CHECKING:
     from vae.models import Model
-
-Hyper = dict[str, jax.Array]
 
 
 class Parts(NamedTuple):
