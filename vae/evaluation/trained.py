@@ -15,7 +15,6 @@ from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
 from vae.data.precision import standardize
-from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.evaluation.batches import PerExample
 from vae.evaluation.compiled import Compiled
@@ -50,7 +49,7 @@ def load(
     shape, levels = tuple(described["shape"]), described["levels"]
     kind = described["observed"]
     context_size = described["context_size"]
-    first = never_first(described.get("vocabulary", ()))
+    first = again.never_first(described)
     key = json.dumps([config.model.to_dict(), shape, levels, kind, context_size, first])
 
     def build() -> "models.Model":

@@ -20,7 +20,6 @@ from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind, training_mean
-from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.protocols import Likelihood
@@ -167,7 +166,7 @@ def key(config: ConfigDict, dataset: Dataset) -> str:
     train = dataset.splits["train"]
     data = (
         *(dataset.shape, str(train.x.dtype), train.binarized, len(train), dataset.kind),
-        *(dataset.levels, dataset.context_size, dataset.vocabulary),
+        *(dataset.levels, dataset.context_size, dataset.vocabulary, dataset.never_first),
     )
     mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
     return json.dumps([static(config), repr(data), mean], sort_keys=True)
@@ -242,7 +241,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
     model = models.from_config(
         config.model, dataset.shape, training_mean(dataset), critic, dataset.levels,
         observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
-        never_first(dataset.vocabulary),
+        dataset.never_first,
     )  # fmt: skip
     chosen = objectives.build(config)
     objectives.check(config, len(dataset.splits["train"]))

@@ -41,6 +41,7 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         table["context_mean"], table["context_std"] = scaler
     if dataset.vocabulary:
         table["vocabulary"] = list(dataset.vocabulary)
+        table["never_first"] = list(dataset.never_first)
     return {
         "name": dataset.name,
         "version": dataset.version,
