@@ -181,6 +181,6 @@ def row(method: str, table: str, seed: int, score: np.ndarray, labels: np.ndarra
     return {
         "trial": method,
         "values": {"method": method, "data": table, "seed": seed},
-        "metrics": {name: m["value"] for name, m in found.items()},
-        "stderr": {name: m["stderr"] for name, m in found.items() if m["stderr"] is not None},
+        "metrics": {name: m.value for name, m in found.items()},
+        "stderr": {name: m.stderr for name, m in found.items() if m.stderr is not None},
     }

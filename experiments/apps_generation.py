@@ -121,8 +121,8 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
         rows.append({
             "trial": name,
             "values": {"method": f"{CONV}, {name.replace('_', ' ')}", "seed": 0},
-            "metrics": {key: m["value"] for key, m in found.items()},
-            "stderr": {key: m["stderr"] for key, m in found.items() if m["stderr"] is not None},
+            "metrics": {key: m.value for key, m in found.items()},
+            "stderr": {key: m.stderr for key, m in found.items() if m.stderr is not None},
         })  # fmt: skip
     return rows
 

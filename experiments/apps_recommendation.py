@@ -184,6 +184,6 @@ class Task:
         return {
             "trial": name,
             "values": {"method": label, "seed": draw},
-            "metrics": {key: m["value"] for key, m in metrics.items()} | {"validation": best},
-            "stderr": {key: m["stderr"] for key, m in metrics.items()},
+            "metrics": {key: m.value for key, m in metrics.items()} | {"validation": best},
+            "stderr": {key: m.stderr for key, m in metrics.items()},
         }

@@ -22,6 +22,7 @@ from experiments import methods
 from experiments.protocol import SCALES
 from vae import runs
 from vae.errors import UserError
+from vae.evaluation.metrics import declared
 from vae.reports import summary
 from vae.reports.tables import format_table, format_value
 
@@ -58,16 +59,26 @@ def collect_sweep(directory: Path) -> dict[str, Any]:
     """What a sweep's directory says of its result: every trial's metrics."""
     sweep = runs.read_json(directory / "sweep.json")
     rows = summary.rows(sweep, directory)
+    trials = [row | _made(directory / "trials" / row["trial"]) for row in rows]
     result = {
         "name": directory.resolve().name,
         "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "training": sweep["environment"],
         "launcher": sweep["launcher"],
         "keys": sweep["keys"],
-        "trials": [row | _made(directory / "trials" / row["trial"]) for row in rows],
+        "facts": {name: summary.about(rows, name) for name in summary.metric_names(rows)},
+        "trials": [{k: v for k, v in trial.items() if k != "facts"} for trial in trials],
         "config": sweep["config"],
     }
     return json.loads(_portable(json.dumps(result), sweep["config"]["data"]["dir"], directory))
+
+
+def trials(sweep: dict[str, Any]) -> list[dict[str, Any]]:
+    """A recorded sweep's trials, as `summary.rows` gives them. What its metrics are is as it was
+    recorded, or, of those that were recorded without, as they are declared now."""
+    names = summary.metric_names(sweep["trials"])
+    known = {name: kind.facts() for name in names if (kind := declared(name))}
+    return [trial | {"facts": known | sweep.get("facts", {})} for trial in sweep["trials"]]
 
 
 def _made(workdir: Path) -> dict[str, Any]:
@@ -99,7 +110,7 @@ def row(result: dict[str, Any]) -> dict[str, str]:
 
     kind = config["model"]["name"].replace("vae", config["model"]["encoder"])
     latents = len(result["evaluation"]["arrays"]["posterior_mean_variance"])
-    nll = max((name for name in metrics if name.startswith("nll_iwae_")), key=_samples)
+    nll = summary.tightest_nll([result["evaluation"]])
     return {
         "config": f"`configs/{result['name']}.py`",
         "model": f"{kind}, {latents:,} latents",
@@ -142,9 +153,9 @@ def sweeps_table() -> str:
         config = result["config"]
         what = f"`{result['name']}`: {config['data']['name']}, {config['train']['epochs']} epochs a"
         what += f" trial, {len(result['trials'])} trials by `--launcher={result['launcher']}`"
-        trials = columns(result["trials"], result["keys"])
-        table = summary.summary_table(*trials, markdown=True)
-        parts += [f"{what}:", table, *further(*trials)]
+        shown = columns(trials(result), result["keys"])
+        table = summary.summary_table(*shown, markdown=True)
+        parts += [f"{what}:", table, *further(*shown)]
         layers = {trial["trial"]: trial.get("kl_per_layer") for trial in result["trials"]}
         told = [f"{name} {_sum(kl)}" for name, kl in layers.items() if kl]
         if told:

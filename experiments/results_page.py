@@ -68,8 +68,9 @@ def section(result: dict[str, Any]) -> str:
         f"({result['experiment']}.py)."
     )
     reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
-    trials = summary.summary_table(sweep["trials"], sweep["keys"], markdown=True)
-    further = record.further(*record.columns(sweep["trials"], sweep["keys"]))
+    found = record.trials(sweep)
+    trials = summary.summary_table(found, sweep["keys"], markdown=True)
+    further = record.further(*record.columns(found, sweep["keys"]))
     sources = dict.fromkeys(line["source"] for line in result["comparisons"] if line["source"])
     told = [f"Sources: {'; '.join(sources)}."] if sources else []
     ours = table(result, markdown=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vae import runs
 from vae.errors import UserError
+from vae.evaluation.metrics import SHOWN, SIGNS, filled
 
 Rule = Callable[[Any], bool]
 OBSERVED = ("binary", "grey", "real", "counts", "tokens")
@@ -68,8 +69,10 @@ def _or_none(rule: Rule) -> Rule:
 
 _FINITE = _list_of(lambda v: is_number(v) and math.isfinite(v))
 _METRIC = _object(
-    {"value": _or_none(is_number)}, {"stderr": _or_none(is_number), "unit": _or_none(_text)}
-)
+    {"value": _or_none(is_number)},
+    {"stderr": _or_none(is_number), "unit": _or_none(_text), "label": _text,
+     "better": _one_of(tuple(SIGNS)), "shown": _one_of(SHOWN)},
+)  # fmt: skip
 DATA = {
     "shape": lambda v: bool(v) and _list_of(_whole(1))(v),
     "levels": _whole(0),
@@ -118,11 +121,13 @@ def read_environment(workdir: Path) -> dict[str, Any]:
 
 
 def read_evaluation(workdir: Path) -> dict[str, Any] | None:
-    """evaluation.json; None where the run has not been evaluated."""
+    """evaluation.json; None where the run has not been evaluated. Its metrics have all keys of
+    `vae.evaluation.metrics.Metric`, also where an older version wrote it."""
     path = workdir / "evaluation.json"
     if not path.exists():
         return None
-    return _checked(path, EVALUATION, EVALUATION_OF_SOME, "evaluate the run again")
+    found = _checked(path, EVALUATION, EVALUATION_OF_SOME, "evaluate the run again")
+    return found | {"metrics": {name: filled(name, m) for name, m in found["metrics"].items()}}
 
 
 def read_bounds(workdir: Path) -> dict[str, np.ndarray]:

@@ -89,7 +89,7 @@ def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
     np.testing.assert_allclose(negative, found["reconstruction"] + found["rate"], rtol=1e-4)
     below((tighter - negative)[labels == 0].mean(), 0.0)
     for name in ("negative_elbo", "negative_iwae", "reconstruction", "residual"):
-        above(anomaly.metrics(found[name], labels)["auroc"]["value"], 0.8)
+        above(anomaly.metrics(found[name], labels)["auroc"].value, 0.8)
     train = run.examples("train")
     away = [each - run.decode(run.encode(each)[0]) for each in (train, x)]
     fitted = anomaly.Gaussian.fit(away[0])
@@ -138,13 +138,13 @@ def test_mahalanobis_distance_is_scipy_s():
 def test_metrics_are_sklearn_s_with_ties():
     rng = np.random.default_rng(0)
     score, labels = rng.integers(0, 6, 500).astype(float), rng.integers(0, 2, 500)
-    found = {name: metric["value"] for name, metric in anomaly.metrics(score, labels).items()}
+    found = {name: metric.value for name, metric in anomaly.metrics(score, labels).items()}
     assert found["auroc"] == pytest.approx(roc_auc_score(labels, score))
     assert found["aupr"] == pytest.approx(average_precision_score(labels, score))
     order = np.arange(10.0)
     marks = np.array([0, 0, 0, 0, 0, 0, 1, 0, 1, 1])
-    assert anomaly.metrics(order, marks)["precision_at_n"]["value"] == pytest.approx(2 / 3)
-    assert anomaly.metrics(np.zeros(10), marks)["precision_at_n"]["value"] == pytest.approx(0.3)
+    assert anomaly.metrics(order, marks)["precision_at_n"].value == pytest.approx(2 / 3)
+    assert anomaly.metrics(np.zeros(10), marks)["precision_at_n"].value == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("count", "share"), [(1000, 0.01), (99, 0.01), (50, 0.05), (7, 0.5)])

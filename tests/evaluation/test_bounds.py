@@ -8,9 +8,7 @@ from scipy.special import logsumexp
 
 from tests.evaluation import linear_gaussian
 from tests.margins import above, below, near
-from vae.errors import RunError
 from vae.evaluation import bounds
-from vae.evaluation.batches import mean_and_stderr
 from vae.evaluation.latents import active_units
 from vae.probability import noise
 
@@ -97,19 +95,6 @@ def _on_one_device(model):
     return lambda weights, batch, key, index: function(
         weights, batch[0], noise.example_keys(key, index)
     )
-
-
-def test_a_planted_nan_fails_loudly():
-    values = np.ones(10)
-    values[4] = np.nan
-    with pytest.raises(RunError, match="elbo is not finite for 1 of 10 examples .first: number 4"):
-        mean_and_stderr(values, "elbo")
-
-
-def test_mean_and_standard_error():
-    mean, stderr = mean_and_stderr(np.array([1.0, 2.0, 3.0, 4.0]), "elbo")
-    assert mean == 2.5
-    np.testing.assert_allclose(stderr, np.std([1, 2, 3, 4], ddof=1) / 2)
 
 
 def test_active_units_count_variances_above_the_threshold():

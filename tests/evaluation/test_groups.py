@@ -1,6 +1,8 @@
 """Groups of metrics of a run: each is written, adds up, and refuses what it cannot be asked."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tests.helpers import small_config
 from tests.margins import above, below, near, within
 from vae.errors import UserError
 from vae.evaluation.groups import GROUPS, Subject
+from vae.evaluation.metrics import declared
 from vae.keys import KEYS
 
 FEW = {
@@ -108,6 +111,25 @@ def test_the_aggregate_s_terms_are_written(workdir):
     assert "at most log N" in result["metrics"]["mutual_information"]["unit"]
     with open(f"{workdir}/evaluation.json") as file:
         assert json.load(file)["metrics"] == result["metrics"]
+    for name, metric in result["metrics"].items():
+        kind = declared(name)
+        assert (metric["label"], metric["better"]) == (kind.label, kind.better)
+    assert result["metrics"]["rate"]["estimate"] == "analytic"
+
+
+def test_a_metric_that_nobody_declared_is_refused_with_its_place(workdir, monkeypatch):
+    def made_up(subject):
+        return {"made_up": 1.0}, {}
+
+    monkeypatch.setitem(GROUPS, "made_up", made_up)
+    with pytest.raises(TypeError, match=r"test_groups\.made_up returns 'made_up'.*declare it"):
+        vae.evaluate(workdir, metrics=("made_up",))
+
+
+def test_the_names_of_the_groups_need_no_jax():
+    code = "import sys; from vae.evaluation.groups import GROUPS; print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_the_aggregate_of_one_example_is_refused(workdir):

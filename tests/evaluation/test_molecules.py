@@ -86,18 +86,18 @@ def test_what_a_model_must_know_of_them_is_kept_with_its_run(config, monkeypatch
 def test_metrics_of_known_molecules():
     reference = sorted({molecules.canonical(s) for s in SMILES})
     same = molecules.scores(reference * 2, reference * 2, reference)
-    assert same["validity"]["value"] == 1.0 and same["uniqueness"]["value"] == 0.5
-    assert same["novelty"]["value"] == 0.0
-    assert same["frechet_morgan"]["value"] == pytest.approx(0.0, abs=1e-6)
-    assert same["wasserstein_weight"]["value"] == 0.0
+    assert same["validity"].value == 1.0 and same["uniqueness"].value == 0.5
+    assert same["novelty"].value == 0.0
+    assert same["frechet_morgan"].value == pytest.approx(0.0, abs=1e-6)
+    assert same["wasserstein_weight"].value == 0.0
     made = ["CCO", "CCO", "", "CCCCCCBr"]
-    found = {k: m["value"] for k, m in molecules.scores(made, made * 100, ["CCO"]).items()}
+    found = {k: m.value for k, m in molecules.scores(made, made * 100, ["CCO"]).items()}
     assert found["validity"] == 0.75
     assert found["uniqueness"] == pytest.approx(2 / 3) and found["novelty"] == 0.5
     assert "frechet_morgan" not in found
     heavier = molecules.scores(["CCCCCC"] * 400, ["CCCCC"] * 400, [])
-    assert heavier["wasserstein_weight"]["value"] == pytest.approx(14.027, abs=0.01)
-    assert heavier["diversity"]["value"] == 0.0
+    assert heavier["wasserstein_weight"].value == pytest.approx(14.027, abs=0.01)
+    assert heavier["diversity"].value == 0.0
     with pytest.raises(UserError, match="none of 2 sequences"):
         molecules.scores(["", ""], reference, reference)
 

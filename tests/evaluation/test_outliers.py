@@ -19,17 +19,17 @@ def test_auroc_is_the_probability_of_a_right_order():
     found = [
         outliers.auroc(rng.normal(size=200), rng.normal(1.0, size=300)) for _ in range(1000)
     ]
-    values = np.array([metric["value"] for metric in found])
+    values = np.array([metric.value for metric in found])
     expected = norm.cdf(1 / np.sqrt(2))
     mean_is(values, expected)
-    near(np.mean([metric["stderr"] for metric in found]), values.std(), rel=0.15)
+    near(np.mean([metric.stderr for metric in found]), values.std(), rel=0.15)
 
 
 def test_auroc_counts_ties_half_and_knows_its_ends():
-    assert outliers.auroc(np.zeros(5), np.zeros(7))["value"] == 0.5
-    assert outliers.auroc(np.zeros(5), np.ones(7))["value"] == 1.0
-    assert outliers.auroc(np.ones(5), np.zeros(7))["value"] == 0.0
-    assert outliers.auroc([0.0, 1.0], [0.5, 1.0])["value"] == pytest.approx((1 + 0 + 1 + 0.5) / 4)
+    assert outliers.auroc(np.zeros(5), np.zeros(7)).value == 0.5
+    assert outliers.auroc(np.zeros(5), np.ones(7)).value == 1.0
+    assert outliers.auroc(np.ones(5), np.zeros(7)).value == 0.0
+    assert outliers.auroc([0.0, 1.0], [0.5, 1.0]).value == pytest.approx((1 + 0 + 1 + 0.5) / 4)
 
 
 def test_scores_are_their_formulas():
@@ -46,8 +46,8 @@ def test_typicality_finds_what_is_too_likely():
     training, inside = rng.normal(size=(2, 500, 100))
     outside = 0.1 * rng.normal(size=(500, 100))
     found = outliers.scores(log_normal(inside), log_normal(outside), log_normal(training))
-    below(found["auroc_likelihood"]["value"], 0.01)
-    above(found["auroc_typicality"]["value"], 0.99)
+    below(found["auroc_likelihood"].value, 0.01)
+    above(found["auroc_typicality"].value, 0.99)
 
 
 def test_a_background_model_takes_away_what_is_no_news():
@@ -59,8 +59,8 @@ def test_a_background_model_takes_away_what_is_no_news():
     inside, outside = (log_normal(f) + b for f, b in zip(fore, log_back, strict=True))
     backgrounds = [log_normal(f, 0.0, 3.0) + b for f, b in zip(fore, log_back, strict=True)]
     found = outliers.scores(inside, outside, inside, backgrounds)
-    below(found["auroc_likelihood"]["value"], 0.1)
-    above(found["auroc_likelihood_ratio"]["value"], 0.99)
+    below(found["auroc_likelihood"].value, 0.1)
+    above(found["auroc_likelihood_ratio"].value, 0.99)
 
 
 def test_an_ensemble_disagrees_where_it_was_not_trained():
@@ -73,8 +73,8 @@ def test_an_ensemble_disagrees_where_it_was_not_trained():
     outside *= np.where(part, 2.0, 0.7)
     of = [np.stack([log_normal(x, mean) for mean in means]) for x in (inside, outside)]
     found = outliers.scores(*of, of[0][0])
-    above(found["auroc_waic"]["value"] - found["auroc_likelihood"]["value"], 0.0)
-    above(found["auroc_likelihood"]["value"], 0.5)
+    above(found["auroc_waic"].value - found["auroc_likelihood"].value, 0.0)
+    above(found["auroc_likelihood"].value, 0.5)
 
 
 def test_a_flat_picture_compresses_to_fewer_nats():

@@ -26,16 +26,16 @@ def clusters(apart, classes=4, num=200, seed=0):
 
 def only(found):
     (entry,) = found.values()
-    assert set(entry) == {"value", "stderr", "unit"}
+    assert entry.better == "down"
     return entry
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_separable_classes_and_noise(name):
     probe, settings = getattr(probes, name), CLASSIFIERS[name]
-    assert only(probe(*clusters(12.0), **settings))["value"] == 0.0
-    near(only(probe(*clusters(0.0), **settings))["value"], 0.75, 0.1)
-    between = only(probe(*clusters(3.0), **settings))["value"]
+    assert only(probe(*clusters(12.0), **settings)).value == 0.0
+    near(only(probe(*clusters(0.0), **settings)).value, 0.75, 0.1)
+    between = only(probe(*clusters(3.0), **settings)).value
     above(between, 0.0)
     below(between, 0.5)
 
@@ -46,9 +46,9 @@ def test_linear_probe_of_two_gaussians_makes_the_least_error_there_is():
     y = np.tile([0, 1], 4000)
     z = (2.0 * y + rng.standard_normal(8000))[:, None]
     found = only(probes.linear_probe(z[:4000], y[:4000], z[4000:], y[4000:]))
-    within(found["value"], norm.cdf(-1.0), found["stderr"])
-    p = found["value"]
-    assert found["stderr"] == pytest.approx(np.sqrt(p * (1 - p) / 3999))
+    within(found.value, norm.cdf(-1.0), found.stderr)
+    p = found.value
+    assert found.stderr == pytest.approx(np.sqrt(p * (1 - p) / 3999))
 
 
 @pytest.mark.parametrize("name", [*CLASSIFIERS, "ridge_probe"])
@@ -56,8 +56,8 @@ def test_scale_of_latents_changes_nothing(name):
     z, y, test_z, test_y = clusters(2.0)
     probe, settings = getattr(probes, name), CLASSIFIERS.get(name, {})
     scale = np.array([-100.0, 1.0, 0.01, 3.0])
-    before = only(probe(z, y, test_z, test_y, **settings))["value"]
-    after = only(probe(z * scale + 7.0, y, test_z * scale + 7.0, test_y, **settings))["value"]
+    before = only(probe(z, y, test_z, test_y, **settings)).value
+    after = only(probe(z * scale + 7.0, y, test_z * scale + 7.0, test_y, **settings)).value
     near(after, before, 1e-2)
 
 
@@ -70,7 +70,7 @@ def test_ridge_probe_of_linear_targets_and_of_noise():
 
     def error(target):
         found = probes.ridge_probe(z[half[0]], target[half[0]], z[half[1]], target[half[1]])
-        return only(found)["value"]
+        return only(found).value
 
     assert error(y) < 1e-5
     assert error(y[:, 0]) < 1e-5
@@ -84,26 +84,26 @@ def test_knn_probe_by_hand():
     z, y = np.array([[0.0], [1.0], [10.0]]), np.array([0, 0, 1])
     test_z, test_y = np.array([[0.4], [9.0], [4.0], [6.0]]), np.array([0, 1, 1, 1])
     found = only(probes.knn_probe(z, y, test_z, test_y, neighbours=1))
-    assert found["value"] == 0.25
-    assert only(probes.knn_probe(z, y, test_z, test_y, neighbours=3))["value"] == 0.75
+    assert found.value == 0.25
+    assert only(probes.knn_probe(z, y, test_z, test_y, neighbours=3)).value == 0.75
 
 
 def test_more_labels_make_fewer_errors():
     found = probes.few_label_probe(*clusters(3.0), labels=(1, 4, 100), draws=30)
     names = [f"probe_{num}_labels_error" for num in (1, 4, 100)]
     assert list(found) == names
-    errors = [found[name]["value"] for name in names]
+    errors = [found[name].value for name in names]
     above(-np.diff(errors), 0.0)
-    assert found[names[2]]["stderr"] > 0.0
-    above(np.log(found[names[0]]["stderr"] / found[names[2]]["stderr"]), 0.0)
-    assert "30 draws of 4 of each of 4 classes, seed 0" in found[names[1]]["unit"]
+    assert found[names[2]].stderr > 0.0
+    above(np.log(found[names[0]].stderr / found[names[2]].stderr), 0.0)
+    assert "30 draws of 4 of each of 4 classes, seed 0" in found[names[1]].unit
 
 
 def test_all_labels_are_the_linear_probe():
     data = clusters(2.0, num=50)
     found = only(probes.few_label_probe(*data, labels=(50,), draws=2))
-    assert found["value"] == only(probes.linear_probe(*data))["value"]
-    assert found["stderr"] == 0.0
+    assert found.value == only(probes.linear_probe(*data)).value
+    assert found.stderr == 0.0
 
 
 def test_draws_are_of_the_seed():
@@ -112,18 +112,18 @@ def test_draws_are_of_the_seed():
         probes.few_label_probe(*data, labels=(2,), draws=3, seed=seed) for seed in (1, 1, 2)
     )
     assert only(first) == only(again)
-    assert only(first)["value"] != only(other)["value"]
+    assert only(first).value != only(other).value
 
 
 def test_labels_that_training_never_showed_and_a_single_class():
     z, y, test_z, test_y = clusters(12.0)
     few = y < 3
     found = only(probes.linear_probe(z[few], y[few], test_z, test_y))
-    assert found["value"] == 0.25
+    assert found.value == 0.25
     one = y == 2
-    assert only(probes.linear_probe(z[one], y[one], test_z, test_y))["value"] == 0.75
+    assert only(probes.linear_probe(z[one], y[one], test_z, test_y)).value == 0.75
     z[:, 1] = 4.0  # a latent that never varied
-    assert only(probes.linear_probe(z, y, test_z, test_y))["value"] < 1.0
+    assert only(probes.linear_probe(z, y, test_z, test_y)).value < 1.0
 
 
 def nan(z):

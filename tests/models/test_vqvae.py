@@ -190,11 +190,11 @@ def test_the_prior_sums_to_one_over_all_codes_and_its_samples_have_its_shares(ki
 def test_usage_counts_codes_and_their_perplexity():
     indices = np.array([[0, 1], [1, 1], [0, 3]])
     result, arrays = codebook(indices, 8)
-    assert result["codes_used"]["value"] == 3
+    assert result["codes_used"].value == 3
     share = np.array([2, 3, 1]) / 6
     expected = np.exp(-(share * np.log(share)).sum())
-    np.testing.assert_allclose(result["codebook_perplexity"]["value"], expected)
-    assert "of 8, over 3 examples" in result["codes_used"]["unit"]
+    np.testing.assert_allclose(result["codebook_perplexity"].value, expected)
+    assert "of 8, over 3 examples" in result["codes_used"].unit
     np.testing.assert_allclose(arrays["code_share"], np.array([2, 3, 0, 1, 0, 0, 0, 0]) / 6)
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 import vae
-from tests.reports.fake import write_run
+from tests.reports.fake import measured, write_run
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _write_sweep(directory, trials, keys, states=None):
         workdir.mkdir(parents=True)
         if metrics is not None:
             pairs = {k: m if isinstance(m, tuple) else (m, None) for k, m in metrics.items()}
-            found = {k: {"value": v, "stderr": e, "unit": "nats"} for k, (v, e) in pairs.items()}
+            found = {k: measured(k, *pair) for k, pair in pairs.items()}
             evaluation = {"split": "test", "num_examples": 1234, "step": 100, "metrics": found}
             (workdir / "evaluation.json").write_text(json.dumps(evaluation))
     sweep = {

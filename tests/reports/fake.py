@@ -9,6 +9,7 @@ import numpy as np
 
 from configs import base
 from vae import npz
+from vae.evaluation.metrics import declared
 
 
 class Run:
@@ -31,7 +32,7 @@ class Run:
         self.x = rng.integers(0, 2, (num, *shape)).astype(np.float32)
         self.classes, self.labels, self.asked = classes, labels, []
         self.variables, self.workdir = None, None
-        self.compiled = SimpleNamespace(elbo=lambda samples: self.elbo)
+        self.compiled = lambda build, samples: self.elbo
 
     @property
     def dataset(self):
@@ -70,12 +71,18 @@ class Run:
         return self.decode(temperature * np.random.default_rng(seed).normal(size=(num, size)))
 
 
+def measured(name, value, stderr=None):
+    """A metric of `evaluation.json`; of a name that nobody declares, as older files have it."""
+    kind = declared(name)
+    return kind.of(value, stderr).entry() if kind else {"value": value, "stderr": stderr}
+
+
 def evaluation(latent_size):
     return {
         "split": "test", "num_examples": 40, "step": 300, "seed": 0,
         "metrics": {
-            "elbo": {"value": -91.234, "stderr": 0.31, "unit": "nats"},
-            "nll_iwae_5000": {"value": 88.5, "stderr": 0.3, "unit": "nats"},
+            "elbo": measured("elbo", -91.234, 0.31),
+            "nll_iwae_5000": measured("nll_iwae_5000", 88.5, 0.3),
         },
         "arrays": {
             "kl_per_latent": list(range(latent_size)),

@@ -99,6 +99,16 @@ def test_a_collapsed_run_says_so_and_has_nothing_to_move(make_run):
     assert "Samples" in page.headings and "Interpolation" in page.headings
 
 
+def test_an_older_evaluation_is_shown_by_the_names_of_its_metrics(make_run):
+    workdir = make_run()
+    found = evaluation(5)
+    for name, metric in found["metrics"].items():
+        found["metrics"][name] = {key: metric[key] for key in ("value", "stderr", "unit")}
+    (workdir / "evaluation.json").write_text(json.dumps(found))
+    page, text = read(report(workdir))
+    assert "nll_iwae_5000 88.50 ± 0.30 nats" in text and "All metrics" in page.headings
+
+
 def test_the_rate_distortion_curve_of_annealing_is_drawn(make_run):
     workdir = make_run()
     found = evaluation(5)

@@ -4,6 +4,7 @@ import io
 import numpy as np
 import pytest
 
+from vae.evaluation.metrics import sign
 from vae.reports import summary
 
 KEYS = ["model.latent_size", "objective.beta", "seed"]
@@ -89,8 +90,8 @@ def test_the_best_is_the_highest_elbo_and_the_lowest_nll(small):
     assert summary.best(rows[:3], "nll_iwae_100") is rows[0]
     assert summary.best(rows, "rate") is None
     groups = summary.over_seeds(rows, KEYS, ["elbo", "nll_iwae_100"])
-    assert summary.best_group(groups, "elbo") is groups[1]
-    assert summary.best_group(groups, "nll_iwae_100") is groups[0]
+    assert summary.best_group(groups, "elbo", 1) is groups[1]
+    assert summary.best_group(groups, "nll_iwae_100", -1) is groups[0]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,26 @@ def test_what_has_no_direction_has_no_best(tmp_path, write_sweep, metric, best):
     rows = summary.rows(write_sweep(tmp_path, trials, KEYS), tmp_path)
     groups = summary.over_seeds(rows, KEYS, [metric])
     assert summary.best(rows, metric) is (None if best is None else rows[best])
-    assert summary.best_group(groups, metric) is (None if best is None else groups[best])
+    way = sign(summary.about(rows, metric))
+    assert summary.best_group(groups, metric, way) is (None if best is None else groups[best])
+
+
+def test_older_trials_are_shown_and_none_is_the_best(small):
+    rows = [{**row, "facts": {}} for row in small[1][:3]]
+    assert summary.about(rows, "elbo")["label"] == "elbo"
+    assert summary.headline(rows) == ["elbo", "nll_iwae_100", "seconds"]
+    assert summary.best(rows, "elbo") is None
+    assert summary.best(rows, "seconds") is rows[0]  # which the sweep itself measures
+
+
+def test_what_is_shown_first_is_what_metrics_say_bounds_before_all(tmp_path, write_sweep):
+    metrics = {"rate": 3.0, "nll_iwae_5": 9.0, "nll_iwae_50": 8.0, "bpd": 0.5, "irs": 0.1,
+               "sap": 0.2, "elbo": -10.0}  # fmt: skip
+    trials = [trial(2, 1.0, 0, **metrics), trial(2, 1.0, 1, **metrics, classification_error=0.1)]
+    rows = summary.rows(write_sweep(tmp_path, trials, KEYS), tmp_path)
+    assert summary.headline(rows) == ["elbo", "nll_iwae_50", "rate", "sap", "seconds"]
+    of_a_run = summary.first(rows[1]["facts"], "nll_iwae_50", ("run", "sweep"))
+    assert of_a_run == ["elbo", "nll_iwae_50", "rate", "bpd", "sap", "classification_error"]
 
 
 def test_results_csv_has_a_column_a_key_and_a_metric(small):
@@ -136,7 +156,7 @@ def test_a_column_shares_its_decimals():
 def groups_of(values):
     return [
         {"model.latent_size": z, "objective.beta": b, "model.encoder": e,
-         **dict.fromkeys(("elbo", "bpd", "rate"), m)}
+         "elbo": m}
         for z, b, e, m in values
     ]
 
@@ -144,7 +164,7 @@ def groups_of(values):
 def test_cells_hold_the_means_in_order_of_the_keys():
     groups = groups_of([(8, 1.0, "mlp", (-90.0, 0.1)), (2, 1.0, "mlp", (-99.0, None)),
                         (8, 0.5, "mlp", (-95.0, 0.1)), (2, 0.5, "mlp", None)])  # fmt: skip
-    rows, columns, matrix = summary.cells(groups, "model.latent_size", "objective.beta", "elbo")
+    rows, columns, matrix = summary.cells(groups, "model.latent_size", "objective.beta", "elbo", 1)
     assert (rows, columns) == ([2, 8], [0.5, 1.0])
     np.testing.assert_array_equal(matrix, [[np.nan, -99.0], [-95.0, -90.0]])
 
@@ -152,10 +172,10 @@ def test_cells_hold_the_means_in_order_of_the_keys():
 def test_cells_hold_the_best_over_further_keys_or_the_mean_where_there_is_no_best():
     groups = groups_of([(2, 1.0, "mlp", (90.0, 0.1)), (2, 1.0, "conv", (80.0, 0.1)),
                         (2, 0.5, "mlp", None), (2, 0.5, "conv", (70.0, None))])  # fmt: skip
-    for metric, best in (("elbo", 90.0), ("bpd", 80.0), ("rate", 85.0)):
-        _, _, matrix = summary.cells(groups, "model.latent_size", "objective.beta", metric)
+    for way, best in ((1, 90.0), (-1, 80.0), (0, 85.0)):
+        _, _, matrix = summary.cells(groups, "model.latent_size", "objective.beta", "elbo", way)
         np.testing.assert_array_equal(matrix, [[70.0, best]])
-    names, _, matrix = summary.cells(groups, "model.encoder", "objective.beta", "elbo")
+    names, _, matrix = summary.cells(groups, "model.encoder", "objective.beta", "elbo", 1)
     assert names == ["mlp", "conv"]
     np.testing.assert_array_equal(matrix, [[np.nan, 90.0], [70.0, 80.0]])
 

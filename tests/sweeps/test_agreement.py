@@ -73,7 +73,8 @@ def test_each_seed_is_told_how_it_agrees_with_the_others(tmp_path):
     for seed in range(3):
         found = directory.metrics(f"1,{seed}")
         for name in ("udr_spearman", "udr_lasso"):
-            assert found[name]["value"] == pytest.approx(wanted[f"{name}_{seed}"]["value"])
+            assert found[name]["value"] == pytest.approx(wanted[f"{name}_{seed}"].value)
+            assert found[name]["better"] == "up" and "model" not in found[name]["label"]
         assert found["elbo"] == evaluation(3)["metrics"]["elbo"]
     assert "udr_lasso" not in directory.metrics("4,0")
     assert "udr_lasso" not in directory.metrics("16,0")

@@ -11,11 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.evaluation.batches import PerExample
+from vae.evaluation.metrics import Kind
 from vae.models import Model
 from vae.objectives.discrepancy import mmd
 from vae.probability import noise
 
 DRAWS = 2000  # of q(z), one of each of so many examples
+INFORMATION = Kind("mutual_information", "Mutual information", "none", "nats")
+KL = Kind("aggregate_kl", "KL(q(z) ‖ p(z))", "down", "nats")
+MMD = Kind("aggregate_mmd", "Maximum mean discrepancy of q(z) and p(z)", "down")
 
 
 class Aggregate:
@@ -84,7 +88,7 @@ def measure(
     found = {}
     if aggregate.has_density:
         log_q = aggregate.log_density(variables, x, drawn["z"], batch_size)
-        found["mutual_information"] = drawn["log_q"] - log_q
-        found["aggregate_kl"] = log_q - drawn["log_prior"]
+        found[INFORMATION.name] = drawn["log_q"] - log_q
+        found[KL.name] = log_q - drawn["log_prior"]
     discrepancy = mmd(jnp.asarray(drawn["mmd_z"]), jnp.asarray(drawn["mmd_prior"]), latents, "imq")
-    return {**found, "aggregate_mmd": np.asarray(discrepancy)}
+    return {**found, MMD.name: np.asarray(discrepancy)}

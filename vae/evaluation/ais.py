@@ -6,7 +6,7 @@ The path goes from the prior to the posterior, p_b(z) ~ p(z) p(x|z)^b, b from 0 
 
 import dataclasses
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +16,23 @@ from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import hmc
 from vae.evaluation.batches import PerExample
-from vae.models import Model
+from vae.evaluation.metrics import Kind
 from vae.probability import noise
+
+if TYPE_CHECKING:
+    from vae.models import Model
 
 PILOT, FORWARD, REVERSE, PRIOR, DATA = range(1, 6)  # uses of an example's key
 FIRST_STEP = 0.5  # of the pilot's integrator, in posterior standard deviations
 CURVATURE = 4.0  # of the sigmoid schedule (Wu et al. 2017, appendix)
+NLL = Kind("nll_ais", "−log p(x), AIS", "down", "nats")
+# Of the estimate, not of the model.
+ACCEPTANCE = Kind("ais_acceptance", "AIS acceptance", "none", "share")
+EFFECTIVE = Kind("ais_effective", "AIS effective", "none", "chains")
+# Of examples that the model draws: each model has its own.
+LOWER = Kind("bdmc_lower", "log p(x) of simulated data, AIS", "none", "nats")
+UPPER = Kind("bdmc_upper", "log p(x) of simulated data, reverse AIS", "none", "nats")
+GAP = Kind("bdmc_gap", "BDMC gap", "down", "nats")
 
 
 def linear(count: int) -> np.ndarray:
@@ -61,7 +72,7 @@ class Annealing:
         )
 
 
-def check(model: Model) -> None:
+def check(model: "Model") -> None:
     """Raises UserError where z cannot be moved by gradients."""
     if not model.euclidean:
         raise UserError(
@@ -73,7 +84,7 @@ def check(model: Model) -> None:
 class _Path:
     """A bound model's path of densities for B examples."""
 
-    def __init__(self, model: Model, annealing: Annealing, x: jax.Array):
+    def __init__(self, model: "Model", annealing: Annealing, x: jax.Array):
         self.model, self.annealing, self.x = model, annealing, x
         # Where the posterior of x is narrow, steps become short with b as fast as it does. This
         # says how far to move, and any number in its place would be as right.
@@ -164,7 +175,7 @@ class _Path:
         return jnp.log(float(chains)) - jax.nn.logsumexp(-log_w, axis=0)
 
 
-def ais(model: Model, annealing: Annealing) -> PerExample:
+def ais(model: "Model", annealing: Annealing) -> PerExample:
     """log p(x) by AIS: exp of it is unbiased, so it is a lower bound in expectation.
 
     Returns:
@@ -188,7 +199,7 @@ def ais(model: Model, annealing: Annealing) -> PerExample:
     return PerExample(function)
 
 
-def bidirectional(model: Model, annealing: Annealing) -> PerExample:
+def bidirectional(model: "Model", annealing: Annealing) -> PerExample:
     """Bounds on log p(x) from both sides, of examples that the model itself draws (BDMC: Grosse et
     al. 2015): there an exact draw of p(z|x) is known, the one that x was made from.
 

@@ -7,12 +7,13 @@ functions of plain arrays of scores and of labels, 1 for an anomaly.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vae import runs
 from vae.errors import UserError
+from vae.evaluation import bounds
+from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.outliers import auroc
 from vae.evaluation.trained import Trained
 from vae.probability import noise
@@ -23,6 +24,10 @@ TRAIN = 20_000  # training examples that a Gaussian is fitted to, at most
 NAMES = ("negative_elbo", "negative_iwae", "reconstruction", "rate", "mahalanobis", "residual")
 EARLIER = {"elbo": "negative_elbo", "iwae": "negative_iwae"}  # what older runs call them
 LARGEST = 4096  # numbers of an example whose residuals' covariance is fitted
+AUPR = Kind("aupr", "Average precision", "up")
+PRECISION = Kind("precision_at_n", "Precision at n", "up")
+AUPR_OF = Kind("aupr_{}", "Average precision of {}", "up")  # of a score
+PRECISION_OF = Kind("precision_at_n_{}", "Precision at n of {}", "up")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,14 +83,14 @@ def scores(
     x = run.check(x)
     key, batch = noise.key_for(SEED, "evaluate"), run.config.eval.batch_size
     given = run.check_context(context, len(x))
-    elbo = run.compiled.elbo(ELBO_SAMPLES)(run.variables, x, key, batch, given)
+    elbo = run.compiled(bounds.elbo, ELBO_SAMPLES)(run.variables, x, key, batch, given)
     draws = max(run.config.eval.iwae_samples)
     mean = elbo["posterior_mean"][:, : run.latent_size]
     train, of_train = run.seen("train")[:TRAIN], run.context("train", TRAIN)
     codes = run.encode(train, of_train)[0]
     found = {
         "negative_elbo": -elbo["elbo"],
-        "negative_iwae": -run.compiled.iwae(draws)(run.variables, x, key, batch, given),
+        "negative_iwae": -run.compiled(bounds.iwae, draws)(run.variables, x, key, batch, given),
         "reconstruction": elbo["distortion"],
         "rate": elbo["rate"],
         "mahalanobis": Gaussian.fit(codes).distance(mean),
@@ -150,11 +155,12 @@ def threshold(ordinary: np.ndarray, share: float) -> tuple[float, float]:
     return float(ranked[-above]), above / (len(ranked) + 1)
 
 
-def metrics(score: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, Any]]:
+def metrics(score: np.ndarray, labels: np.ndarray, name: str = "") -> dict[str, Metric]:
     """How well a score ranks anomalies first.
 
     Args:
       score: [N]; labels: [N], 1 for an anomaly and 0 otherwise, both at least twice.
+      name: of the score, to stand after the metrics' names.
 
     Returns:
       `auroc` (with DeLong's standard error), `aupr` (average precision) and `precision_at_n`, the
@@ -164,15 +170,14 @@ def metrics(score: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, Any]]:
     score, labels = np.asarray(score, np.float64), np.asarray(labels)
     if score.shape != labels.shape or not np.isin(labels, (0, 1)).all():
         raise UserError("scores and labels have to be of the same length, labels 0 or 1")
-    found = auroc(score[labels == 0], score[labels == 1])
     count = int(labels.sum())
     over = f"of {len(labels):,} examples, {count:,} anomalies"
-    return {
-        "auroc": found,
-        "aupr": {"value": _average_precision(score, labels), "stderr": None, "unit": over},
-        "precision_at_n": {"value": _precision_at(score, labels, count), "stderr": None,
-                           "unit": over},
-    }  # fmt: skip
+    aupr, precision = (AUPR_OF[name], PRECISION_OF[name]) if name else (AUPR, PRECISION)
+    return by_name(
+        auroc(score[labels == 0], score[labels == 1], name),
+        aupr.of(_average_precision(score, labels), unit=over),
+        precision.of(_precision_at(score, labels, count), unit=over),
+    )
 
 
 def _average_precision(score: np.ndarray, labels: np.ndarray) -> float:

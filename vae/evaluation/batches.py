@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae.errors import RunError
 from vae.models import given
 from vae.probability import noise
 from vae.programs import Kept
@@ -89,20 +88,3 @@ def _rows(array: np.ndarray, start: int, count: int) -> np.ndarray:
     if len(batch) < count:
         batch = np.concatenate([batch, np.repeat(batch[-1:], count - len(batch), 0)])
     return batch
-
-
-def mean_and_stderr(values: np.ndarray, name: str) -> tuple[float, float]:
-    """Mean over examples and its standard error, in float64.
-
-    Raises:
-      RunError: a value is not finite. None is ever left out.
-    """
-    values = np.asarray(values, np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise RunError(
-            f"{name} is not finite for {len(wrong)} of {len(values)} examples (first: number "
-            f"{wrong[0]}): the model has diverged or the data is damaged"
-        )
-    spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-    return float(values.mean()), float(spread)

@@ -5,19 +5,21 @@ Each function here builds an evaluator: call it with (variables, x, key, batch_s
 of conditional models alone. It is compiled on its first call only.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
 from vae.evaluation.batches import PerExample
-from vae.models import Model
+
+if TYPE_CHECKING:
+    from vae.models import Model
 
 CHUNK = 100  # draws decoded at once for each example of a batch, at most
 HELD = 8_000_000  # numbers of x that are decoded at once, unless one draw has more
 
 
-def elbo(model: Model, samples: int = 1) -> PerExample:
+def elbo(model: "Model", samples: int = 1) -> PerExample:
     """The ELBO at beta = 1, its parts, and what the latents carry.
 
     Args:
@@ -46,7 +48,7 @@ def elbo(model: Model, samples: int = 1) -> PerExample:
     return PerExample(function)
 
 
-def iwae(model: Model, samples: int, chunk: int | None = None) -> PerExample:
+def iwae(model: "Model", samples: int, chunk: int | None = None) -> PerExample:
     """The importance-weighted bound log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
 
     Burda et al. 2015, eq. 8, with exactly K = `samples` draws.

@@ -1,7 +1,6 @@
 """A model's functions over whole data sets, compiled once for all runs that share the model."""
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +12,6 @@ from vae.evaluation.batches import PerExample
 from vae.models import fit, initialise, variables
 
 if TYPE_CHECKING:
-    from vae.evaluation.aggregate import Aggregate
     from vae.models import Model
 
 
@@ -66,15 +64,20 @@ class Compiled:
         self.codes = self._own("_codes")
         self.classify = self._own("_classify")
         self.predict = self._own("_predict")
-        self.elbo = functools.cache(lambda samples=1: self._made("bounds.elbo", samples))
-        self.iwae = functools.cache(lambda samples: self._made("bounds.iwae", samples))
-        self.ais = functools.cache(lambda annealing: self._made("ais.ais", annealing))
-        self.bidirectional = functools.cache(
-            lambda annealing: self._made("ais.bidirectional", annealing)
-        )
-        self.local_elbo = functools.cache(
-            lambda *settings: self._made("gaps.local_elbo", *settings)
-        )
+        self.made = functools.cache(lambda build, *settings: build(self.model, *settings))
+        self._evaluators: dict[Any, PerExample] = {}
+
+    def __call__(self, build: Callable[..., PerExample], *settings: Any) -> PerExample:
+        """The evaluator `build(model, *settings)`: one for the same function and settings, which
+        needs the model only where it is traced. `made` gives what is built itself."""
+        asked = build, settings
+        if asked not in self._evaluators:
+            name = f"{build.__module__}.{build.__qualname__}"
+            self._evaluators[asked] = PerExample(
+                lambda *args: self.made(build, *settings).function(*args),
+                self._key and f"{name} {settings} {self._key}",
+            )
+        return self._evaluators[asked]
 
     @functools.cached_property
     def model(self) -> "Model":
@@ -102,27 +105,8 @@ class Compiled:
             branch[name] = jax.ShapeDtypeStruct(tuple(shape), dtype)
         return tree
 
-    @functools.cached_property
-    def aggregate(self) -> "Aggregate":
-        from vae.evaluation.aggregate import Aggregate
-
-        return Aggregate(self.model)
-
     def _own(self, name: str) -> PerExample:
         return PerExample(getattr(self, name), self._key and f"{name} {self._key}")
-
-    def _made(self, name: str, *settings: Any) -> PerExample:
-        """An evaluator that a function of another file here makes of the model, once it is traced:
-        what is kept needs neither."""
-        file, _, maker = name.partition(".")
-
-        @functools.cache
-        def made() -> PerExample:
-            make = getattr(importlib.import_module(f"vae.evaluation.{file}"), maker)
-            return make(self.model, *settings)
-
-        key = self._key and f"{name} {settings} {self._key}"
-        return PerExample(lambda *args: made().function(*args), key)
 
     def variables(self, params: Any, latent_size: int) -> Any:
         """What the functions take first, from the weights of a model of `latent_size` latents."""

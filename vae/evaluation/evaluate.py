@@ -1,5 +1,6 @@
 """Every metric that a run's config names, of one split, in `evaluation.json`."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,22 @@ import numpy as np
 from vae import npz, runs
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import latents
-from vae.evaluation.groups import GROUPS, SEED, Subject, metric
+from vae.evaluation import bounds, latents
+from vae.evaluation.groups import GROUPS, SEED, Subject
+from vae.evaluation.metrics import Kind, Metric, by_name, checked
 from vae.evaluation.trained import Trained, load
 from vae.probability import noise
 
 PER_LATENT = ("kl_per_latent", "posterior_mean")
+ELBO = Kind("elbo", "ELBO", "up", "nats", shown="sweep")
+DISTORTION = Kind("distortion", "Distortion", "down", "nats", shown="sweep")
+# What a model trades: less is collapse, more is overfitting.
+RATE = Kind("rate", "Rate", "none", "nats", shown="sweep")
+NLL_IWAE = Kind(
+    "nll_iwae_{:d}", "−log p(x), IWAE bound, K = {:,}", "down", "nats", shown="sweep"
+)
+CLASSIFICATION = Kind("classification_error", "Classification error", "down", shown="sweep")
+BPD = Kind("bpd", "Bits per dimension", "down", shown="run")
 
 
 def evaluate(
@@ -38,9 +49,9 @@ def evaluate_run(
 
     Returns:
       What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples,
-      where its unit says nothing else; None where it has none) and unit; the rate also to
-      `estimate`, "analytic" or "monte carlo". The bounds of each example are written beside it, to
-      `per_example.npz`: elbo and nll_iwae_K, [N] nats.
+      where its unit says nothing else; None where it has none), unit, better and label, as
+      `vae.evaluation.metrics.Metric` has them. The bounds of each example are written beside it,
+      to `per_example.npz`: elbo and nll_iwae_K, [N] nats.
 
     Raises:
       UserError: no such split or group, or a group that the model or its data have no use for.
@@ -57,7 +68,7 @@ def evaluate_run(
         "step": run.step,
         "seed": SEED,
         "checkpoint": run.config.eval.checkpoint,
-        "metrics": found,
+        "metrics": {name: metric.entry() for name, metric in found.items()},
         "arrays": {name: np.asarray(array).tolist() for name, array in arrays.items()},
         "environment": runs.environment(),
     }
@@ -68,13 +79,14 @@ def evaluate_run(
 
 def measure(
     run: Trained, split: str, names: Sequence[str]
-) -> tuple[Subject, dict[str, Any], dict[str, np.ndarray]]:
+) -> tuple[Subject, dict[str, Metric], dict[str, np.ndarray]]:
     """The bounds of a split and the groups named: what was measured, metrics and arrays."""
     groups = _groups(names)
     subject, metrics, arrays = bounds_of(run, split)
     for group in groups:
         more, drawn = group(subject)
-        metrics, arrays = metrics | more, arrays | drawn
+        place = f"{group.__module__}.{group.__name__}"
+        metrics, arrays = metrics | checked(more, place), arrays | drawn
     return subject, metrics, arrays
 
 
@@ -84,52 +96,46 @@ def _groups(names: Sequence[str]) -> list[Any]:
 
 def bounds_of(
     run: Trained, split: str
-) -> tuple[Subject, dict[str, Any], dict[str, np.ndarray]]:
+) -> tuple[Subject, dict[str, Metric], dict[str, np.ndarray]]:
     """The bounds, what the latents carry, and what other groups go on from.
 
     With a context [N, C] they are of p(x|c); where the model has a classifier, it is asked for c.
     """
     x, context = run.examples(split), run.context(split)
     settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
-    evaluator = run.compiled.elbo(settings.elbo_samples)
+    evaluator = run.compiled(bounds.elbo, settings.elbo_samples)
     per_example = evaluator(run.variables, x, key, settings.batch_size, context)
     per_latent = {k: per_example[k][:, : run.latent_size] for k in PER_LATENT if k in per_example}
-    metrics = {
-        name: metric(per_example[name], name, "nats") for name in ("elbo", "distortion", "rate")
-    }
-    metrics["rate"]["estimate"] = run.facts.kl_estimate
+    found = [kind(per_example[kind.name]) for kind in (ELBO, DISTORTION, RATE)]
+    found[-1] = dataclasses.replace(found[-1], estimate=run.facts.kl_estimate)
     threshold = settings.active_threshold
     active, variance = latents.active_units(per_latent["posterior_mean"], threshold)
-    metrics["active_units"] = {
-        "value": active,
-        "stderr": None,
-        "unit": f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}",
-    }
-    bounds = {"elbo": per_example["elbo"]}
+    unit = f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}"
+    found.append(latents.ACTIVE_UNITS.of(active, unit=unit))
+    kept = {"elbo": per_example["elbo"]}
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
-        name = f"nll_iwae_{samples}"
-        bound = run.compiled.iwae(samples)
+        bound = run.compiled(bounds.iwae, samples)
         best = -bound(run.variables, x, key, settings.batch_size, context)
-        metrics[name] = metric(best, name, "nats")
-        bounds[name] = best
+        found.append(NLL_IWAE[samples](best))
+        kept[found[-1].name] = best
     shares: dict[str, np.ndarray] = {}
     if run.config.model.name == "vqvae":
         indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
         used, shares = latents.codebook(indices, run.config.model.codes)
-        metrics |= used
+        found += used.values()
     if run.facts.classifies:
         log_q = run.compiled.classify(run.variables, x, key, settings.batch_size)
         wrong = log_q.argmax(1) != np.argmax(context, 1)
-        metrics["classification_error"] = metric(wrong, "classification_error", "share")
+        found.append(CLASSIFICATION(wrong, "share wrong"))
     if run.facts.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))
-        metrics["bpd"] = metric(bits, "bpd", "bits per dimension, of the tightest bound above")
+        found.append(BPD(bits, "bits per dimension, of the tightest bound above"))
     arrays = {"posterior_mean_variance": variance, **shares}
     if "kl_per_latent" in per_latent:
         arrays = {"kl_per_latent": per_latent["kl_per_latent"].mean(0), **arrays}
     if run.facts.layers > 1:
         arrays["kl_per_layer"] = per_example["kl_per_layer"].mean(0)
         arrays["latents_per_layer"] = np.asarray(run.facts.sizes)
-    subject = Subject(run, split, x, context, bounds, per_latent["posterior_mean"], key)
-    return subject, metrics, arrays
+    subject = Subject(run, split, x, context, kept, per_latent["posterior_mean"], key)
+    return subject, by_name(*found), arrays

@@ -1,7 +1,8 @@
 """Metrics that `evaluate` computes where a config or a command names their group.
 
-Each function here is a group: it takes a `Subject`, and returns metrics and arrays as
-`evaluation.json` holds them. Each imports what it needs, so that those not asked for cost nothing.
+Each function here is a group: it takes a `Subject`, and returns metrics by name and the arrays that
+`evaluation.json` holds. Each imports what it needs, so that those not asked for cost nothing, and
+the names of the groups are read without JAX.
 """
 
 import dataclasses
@@ -9,33 +10,38 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from vae import npz
 from vae.errors import UserError
-from vae.evaluation.batches import mean_and_stderr
-from vae.evaluation.trained import Trained
+from vae.evaluation.metrics import Kind, Metric, by_name
 
 if TYPE_CHECKING:
+    import jax
+
     from vae.evaluation.ais import Annealing
+    from vae.evaluation.trained import Trained
 
 SEED = 0  # of every draw: the same for all runs, so that their numbers are paired
 MOST_TRAINING = 60_000  # examples that features are learnt from, and memorisation is looked for in
-Found = tuple[dict[str, Any], dict[str, np.ndarray]]
+INFERENCE = Kind("gap_inference", "Inference gap", "down", "nats")
+APPROXIMATION = Kind("gap_approximation", "Approximation gap", "down", "nats")
+AMORTISATION = Kind("gap_amortisation", "Amortisation gap", "down", "nats")
+GAP_IWAE = Kind("gap_iwae_{:d}", "Gap of the IWAE bound, K = {:,}", "down", "nats")
+Found = tuple[dict[str, Metric], dict[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """What is measured: a run, on examples of a split."""
 
-    run: Trained
+    run: "Trained"
     split: str
     x: np.ndarray  # [N, *shape], in the likelihood's space
     context: np.ndarray | None
     per_example: Mapping[str, np.ndarray]  # elbo and every nll_iwae_K, [N] nats
     posterior_mean: np.ndarray  # [N, L]
-    key: jax.Array  # of SEED
+    key: "jax.Array"  # of SEED
 
     @property
     def settings(self) -> Any:
@@ -51,7 +57,9 @@ class Subject:
     @functools.cached_property
     def annealed(self) -> dict[str, np.ndarray]:
         """What AIS gives of the first examples."""
-        return self.apply(self.run.compiled.ais(self.annealing), self.settings.ais_examples)
+        from vae.evaluation import ais
+
+        return self.apply(self.run.compiled(ais.ais, self.annealing), self.settings.ais_examples)
 
     def first(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
         """The first examples, and their contexts."""
@@ -61,12 +69,6 @@ class Subject:
         """A compiled function of the first examples."""
         x, context = self.first(num)
         return function(self.run.variables, x, self.key, self.settings.ais_batch_size, context)
-
-
-def metric(values: Any, name: str, unit: str) -> dict[str, Any]:
-    """Mean over examples, its standard error, and what it is measured in."""
-    value, stderr = mean_and_stderr(values, name)
-    return {"value": value, "stderr": stderr, "unit": unit}
 
 
 def aggregate(subject: Subject) -> Found:
@@ -81,29 +83,32 @@ def aggregate(subject: Subject) -> Found:
             f"eval.metrics: aggregate compares examples, and the {subject.split} split has one"
         )
     found = aggregated.measure(
-        run.compiled.aggregate, run.variables, subject.x, subject.key,
+        run.compiled.made(aggregated.Aggregate), run.variables, subject.x, subject.key,
         subject.settings.batch_size, run.latent_size,
     )  # fmt: skip
     drawn = f"{len(found['aggregate_mmd']):,} draws of q(z) of {len(subject.x):,} examples"
     most = np.log(len(subject.x))
     units = {
-        "mutual_information": f"nats between z and an example's number, {drawn}; at most "
+        aggregated.INFORMATION: f"nats between z and an example's number, {drawn}; at most "
         f"log N = {most:.4g}",
-        "aggregate_kl": f"nats, KL(q(z) || p(z)), {drawn}",
-        "aggregate_mmd": f"squared discrepancy of q(z) and p(z), inverse multiquadrics, {drawn}",
+        aggregated.KL: f"nats, KL(q(z) || p(z)), {drawn}",
+        aggregated.MMD: f"squared discrepancy of q(z) and p(z), inverse multiquadrics, {drawn}",
     }
-    return {name: metric(found[name], name, units[name]) for name in units if name in found}, {}
+    known = {kind: unit for kind, unit in units.items() if kind.name in found}
+    return by_name(*(kind(found[kind.name], unit) for kind, unit in known.items())), {}
 
 
 def ais(subject: Subject) -> Found:
     """-log p(x) by AIS, and the rate-distortion curve along its path."""
+    from vae.evaluation import ais as annealed
+
     annealing, found = subject.annealing, subject.annealed
     over = f"first {len(found['log_p']):,} examples, {annealing.describe()}"
-    metrics = {
-        "nll_ais": metric(-found["log_p"], "nll_ais", f"nats, {over}"),
-        "ais_acceptance": metric(found["acceptance"], "ais_acceptance", f"share, {over}"),
-        "ais_effective": metric(found["effective"], "ais_effective", f"chains, {over}"),
-    }
+    metrics = by_name(
+        annealed.NLL(-found["log_p"], f"nats, {over}"),
+        annealed.ACCEPTANCE(found["acceptance"], f"share, {over}"),
+        annealed.EFFECTIVE(found["effective"], f"chains, {over}"),
+    )
     rate = -annealing.betas * found["distortion"] - found["log_z"]
     kept = np.unique(np.linspace(0, len(annealing.betas) - 1, 101).astype(int))
     return metrics, {
@@ -115,35 +120,38 @@ def ais(subject: Subject) -> Found:
 
 def bdmc(subject: Subject) -> Found:
     """Bounds on log p(x) from both sides, of examples that the model draws."""
+    from vae.evaluation import ais as annealed
+
     annealing, num = subject.annealing, subject.settings.ais_examples
-    found = subject.apply(subject.run.compiled.bidirectional(annealing), num)
+    found = subject.apply(subject.run.compiled(annealed.bidirectional, annealing), num)
     over = f"{len(found['lower']):,} examples drawn from the model, {annealing.describe()}"
-    gap = found["upper"] - found["lower"]
-    return {
-        "bdmc_lower": metric(found["lower"], "bdmc_lower", f"nats, log p(x) from below, {over}"),
-        "bdmc_upper": metric(found["upper"], "bdmc_upper", f"nats, log p(x) from above, {over}"),
-        "bdmc_gap": metric(gap, "bdmc_gap", f"nats, {over}"),
-    }, {}
+    return by_name(
+        annealed.LOWER(found["lower"], f"nats, log p(x) from below, {over}"),
+        annealed.UPPER(found["upper"], f"nats, log p(x) from above, {over}"),
+        annealed.GAP(found["upper"] - found["lower"], f"nats, {over}"),
+    ), {}
 
 
 def gaps(subject: Subject) -> Found:
     """log p(x) - ELBO as approximation and amortisation gap, and what importance sampling lacks."""
+    from vae.evaluation.gaps import local_elbo
+
     settings, num = subject.settings, subject.settings.ais_examples
     annealing, log_p = subject.annealing, subject.annealed["log_p"]
-    local_elbo = subject.run.compiled.local_elbo(settings.local_steps, settings.local_draws)
-    elbo = subject.apply(local_elbo, num)
+    bound = subject.run.compiled(local_elbo, settings.local_steps, settings.local_draws)
+    elbo = subject.apply(bound, num)
     over = f"nats, first {len(log_p):,} examples, log p(x) by {annealing.describe()}"
     local = f"{over}; q of each by {settings.local_steps:,} steps of Adam, {settings.local_draws} "
     local += "draws a step"
-    differences = {
-        "gap_inference": (log_p - elbo["amortised"], over),
-        "gap_approximation": (log_p - elbo["local"], local),
-        "gap_amortisation": (elbo["local"] - elbo["amortised"], local),
-    }
+    found = [
+        INFERENCE(log_p - elbo["amortised"], over),
+        APPROXIMATION(log_p - elbo["local"], local),
+        AMORTISATION(elbo["local"] - elbo["amortised"], local),
+    ]
     for samples in sorted(settings.iwae_samples):
         nll = subject.per_example[f"nll_iwae_{samples}"][: len(log_p)]
-        differences[f"gap_iwae_{samples}"] = (log_p + nll, over)
-    return {name: metric(*pair[:1], name, pair[1]) for name, pair in differences.items()}, {}
+        found.append(GAP_IWAE[samples](log_p + nll, over))
+    return by_name(*found), {}
 
 
 def disentanglement(subject: Subject) -> Found:
@@ -194,7 +202,7 @@ def samples(subject: Subject) -> Found:
     made = run.within(run.sample(num, seed=SEED, draw=drawn, context=run.contexts(num)))
     found = sampled.scores(made, subject.x[:num], x, extractor, seed=SEED)
     what = "draws of p(x|z)" if drawn else "means of p(x|z)"
-    return {name: m | {"unit": f"{m['unit']}; {what}"} for name, m in found.items()}, {}
+    return by_name(*(dataclasses.replace(m, unit=f"{m.unit}; {what}") for m in found.values())), {}
 
 
 def anomaly(subject: Subject) -> Found:
@@ -212,8 +220,8 @@ def anomaly(subject: Subject) -> Found:
     usual = anomalies.scores(run, run.examples("validation"), run.context("validation"))
     usual = {f"validation_{name}": values for name, values in usual.items()}
     npz.write(run.workdir / "anomaly.npz", scored | usual | {"labels": labels})
-    found = {name: anomalies.metrics(values, labels) for name, values in scored.items()}
-    return {f"{kind}_{name}": m for name, of in found.items() for kind, m in of.items()}, {}
+    found = [anomalies.metrics(values, labels, name) for name, values in scored.items()]
+    return by_name(*(metric for of in found for metric in of.values())), {}
 
 
 def recommendation(subject: Subject) -> Found:
@@ -241,21 +249,19 @@ def molecules(subject: Subject) -> Found:
     training = chemistry.of_run(run, run.seen("train")[:])
     found = chemistry.scores(made, reference, training)
     same = (run.reconstruct(subject.x[:num]) == subject.x[:num]).all(axis=1)
-    found["reconstruction"] = metric(
-        same, "reconstruction", f"share of {len(same):,} examples, every id, from the mean of q"
-    )
+    whole = f"share of {len(same):,} examples, every id, from the mean of q"
+    found |= by_name(chemistry.RECONSTRUCTION(same, whole))
     if run.facts.predicts:
         known = run.dataset.splits[subject.split].context
         guessed = run.predict(subject.posterior_mean)
         left = np.square(known - guessed).sum(0) / np.square(known - known.mean(0)).sum(0)
         for column, share in enumerate(left):
-            name = f"r2_{column}"
             unit = f"share of the variance of column {column} of the context, {len(known):,}"
-            found[name] = {"value": float(1.0 - share), "stderr": None, "unit": unit}
+            found |= by_name(chemistry.R2[column].of(1.0 - share, unit=unit))
     return found, {}
 
 
-def _named(run: Trained) -> str:
+def _named(run: "Trained") -> str:
     return f"the data set {run.dataset.name}"
 
 

@@ -1,8 +1,12 @@
 """What the latents carry, from per-example arrays."""
 
-from typing import Any
-
 import numpy as np
+
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+ACTIVE_UNITS = Kind("active_units", "Active units", "none", shown="sweep")
+CODES_USED = Kind("codes_used", "Codes used", "up", shown="sweep")
+PERPLEXITY = Kind("codebook_perplexity", "Codebook perplexity", "up", shown="sweep")
 
 
 def active_units(posterior_mean: np.ndarray, threshold: float) -> tuple[int, np.ndarray]:
@@ -21,8 +25,8 @@ def active_units(posterior_mean: np.ndarray, threshold: float) -> tuple[int, np.
 
 def codebook(
     indices: np.ndarray, codes: int
-) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """How much of a codebook a data set uses: metrics and arrays as in `evaluation.json`.
+) -> tuple[dict[str, Metric], dict[str, np.ndarray]]:
+    """How much of a codebook a data set uses: metrics by name, and arrays.
 
     Args:
       indices: codes of every example, [N, P].
@@ -32,11 +36,8 @@ def codebook(
     share = counts[counts > 0] / counts.sum()
     arrays = {"code_share": counts / counts.sum()}
     over = f"of {codes}, over {len(indices):,} examples"
-    return {
-        "codes_used": {"value": int((counts > 0).sum()), "stderr": None, "unit": f"codes {over}"},
-        "codebook_perplexity": {
-            "value": float(np.exp(-(share * np.log(share)).sum())),
-            "stderr": None,
-            "unit": f"exp of the entropy of the codes' shares, {over}",
-        },
-    }, arrays
+    perplexity = np.exp(-(share * np.log(share)).sum())
+    return by_name(
+        CODES_USED.of(int((counts > 0).sum()), unit=f"codes {over}"),
+        PERPLEXITY.of(perplexity, unit=f"exp of the entropy of the codes' shares, {over}"),
+    ), arrays

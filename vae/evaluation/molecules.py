@@ -3,20 +3,27 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vae import npz
 from vae.data import qm9
 from vae.errors import UserError
-from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.samples.distances import frechet_distance
+from vae.evaluation.samples.metrics import DIVERSITY
 from vae.evaluation.trained import PART, Trained, check_draws, load
 
 FINGERPRINT = 256  # entries that Morgan fingerprints are folded to
 RADIUS = 2  # bonds
 MOST_PAIRS = 20_000  # of molecules, for diversity
+VALIDITY = Kind("validity", "Validity", "up")
+UNIQUENESS = Kind("uniqueness", "Uniqueness", "up")
+NOVELTY = Kind("novelty", "Novelty", "up")
+WASSERSTEIN = Kind("wasserstein_{}", "Wasserstein distance of {}", "down")  # of qm9.PROPERTIES
+FRECHET = Kind("frechet_morgan", "Fréchet distance, Morgan fingerprints", "down")
+RECONSTRUCTION = Kind("reconstruction", "Reconstruction", "up")
+R2 = Kind("r2_{:d}", "R² of property {}", "up")
 
 
 def are(run: Trained) -> bool:
@@ -56,7 +63,7 @@ def canonical(smiles: str) -> str:
 
 def scores(
     made: Sequence[str], reference: Sequence[str], training: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Metrics of molecules made, as canonical SMILES, "" for what is none.
 
     - `validity`: share that are molecules;
@@ -78,41 +85,27 @@ def scores(
         raise UserError(f"none of {len(made):,} sequences is a molecule")
     distinct = sorted(set(valid))
     known = set(training)
-    of = f"share of {len(made):,} made"
-    found = {
-        "validity": _share([bool(smiles) for smiles in made], "validity", of),
-        "uniqueness": {
-            "value": len(distinct) / len(valid), "stderr": None,
-            "unit": f"distinct share of {len(valid):,} molecules",
-        },
-        "novelty": _share([s not in known for s in distinct], "novelty",
-                          f"share of {len(distinct):,} distinct not among {len(known):,}"),
-        "diversity": _share(diversity(valid), "diversity",
-                            "1 - Tanimoto similarity, Morgan fingerprints of radius 2"),
-    }  # fmt: skip
+    new = [smiles not in known for smiles in distinct]
+    found = [
+        VALIDITY([bool(smiles) for smiles in made], f"share of {len(made):,} made"),
+        UNIQUENESS.of(
+            len(distinct) / len(valid), unit=f"distinct share of {len(valid):,} molecules"
+        ),
+        NOVELTY(new, f"share of {len(new):,} distinct not among {len(known):,}"),
+        DIVERSITY(diversity(valid), "1 - Tanimoto similarity, Morgan fingerprints of radius 2"),
+    ]
     ours, theirs = (properties(each) for each in (valid, [s for s in reference if s]))
-    units = {"qed": "", "logp": "", "weight": " daltons"}
-    for column, name in enumerate(qm9.PROPERTIES):
-        found[f"wasserstein_{name}"] = {
-            "value": float(wasserstein_distance(ours[:, column], theirs[:, column])),
-            "stderr": None,
-            "unit": f"distance of distributions{units[name]}; {len(ours):,} and {len(theirs):,}",
-        }
+    for name, mine, other in zip(qm9.PROPERTIES, ours.T, theirs.T, strict=True):
+        unit = f"distance of distributions{' daltons' if name == 'weight' else ''}"
+        unit += f"; {len(ours):,} and {len(theirs):,}"
+        found.append(WASSERSTEIN[name].of(wasserstein_distance(mine, other), unit=unit))
     prints = [fingerprints(each) for each in (valid, [s for s in reference if s])]
     count = min(map(len, prints))
     if count > FINGERPRINT:
-        found["frechet_morgan"] = {
-            "value": frechet_distance(prints[0][:count], prints[1][:count]),
-            "stderr": None,
-            "unit": f"squared, counts of Morgan's environments of radius {RADIUS}, folded to "
-            f"{FINGERPRINT}; {count:,} and {count:,}",
-        }
-    return found
-
-
-def _share(values: Sequence[float] | np.ndarray, name: str, unit: str) -> dict[str, Any]:
-    value, stderr = mean_and_stderr(np.asarray(values, np.float64), name)
-    return {"value": value, "stderr": stderr, "unit": unit}
+        unit = f"squared, counts of Morgan's environments of radius {RADIUS}, folded to "
+        unit += f"{FINGERPRINT}; {count:,} and {count:,}"
+        found.append(FRECHET.of(frechet_distance(*(each[:count] for each in prints)), unit=unit))
+    return by_name(*found)
 
 
 def properties(smiles: Sequence[str]) -> np.ndarray:

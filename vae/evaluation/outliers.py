@@ -5,11 +5,14 @@ as long as they are of the same ones for both sets.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from vae.errors import UserError
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+AUROC = Kind("auroc", "AUROC", "up")
+AUROC_OF = Kind("auroc_{}", "AUROC of {}", "up")  # of a score
 
 
 def likelihood(log_p: np.ndarray) -> np.ndarray:
@@ -64,14 +67,15 @@ def compressed_nats(x: np.ndarray) -> np.ndarray:
     return -8.0 * np.log(2.0) * sizes
 
 
-def auroc(inside: np.ndarray, outside: np.ndarray) -> dict[str, Any]:
+def auroc(inside: np.ndarray, outside: np.ndarray, score: str = "") -> Metric:
     """How well a score tells two sets apart: the share of pairs in which the outlier's is higher.
 
     Args:
       inside, outside: scores [N] and [M].
+      score: its name, to be the metric's after `auroc_`.
 
     Returns:
-      A metric as in `evaluation.json`; its standard error is DeLong's (1988), over examples.
+      `auroc`; its standard error is DeLong's (1988), over examples.
     """
     from scipy.stats import rankdata
 
@@ -84,7 +88,7 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> dict[str, Any]:
     above = 1.0 - (ranks[:n] - rankdata(inside)) / m
     stderr = np.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n)
     unit = f"share of pairs, {n:,} inside and {m:,} outside"
-    return {"value": float(below.mean()), "stderr": float(stderr), "unit": unit}
+    return (AUROC_OF[score] if score else AUROC).of(below.mean(), stderr, unit)
 
 
 def scores(
@@ -92,7 +96,7 @@ def scores(
     outside: np.ndarray,
     training: np.ndarray,
     backgrounds: Sequence[np.ndarray] | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """The AUROC of every score that the arrays allow.
 
     Args:
@@ -102,20 +106,20 @@ def scores(
       backgrounds: log p(x) [N] and [K] by a background model.
 
     Returns:
-      Metrics as in `evaluation.json`, `auroc_` and the score's name.
+      Metrics by name: `auroc_` and the score's.
     """
     both = [np.atleast_2d(inside), np.atleast_2d(outside)]
     first = [log_p[0] for log_p in both]
     found = {
-        "auroc_likelihood": auroc(*map(likelihood, first)),
-        "auroc_typicality": auroc(*(typicality(log_p, training) for log_p in first)),
+        "likelihood": map(likelihood, first),
+        "typicality": (typicality(log_p, training) for log_p in first),
     }
     if backgrounds is not None:
         pairs = zip(first, backgrounds, strict=True)
-        found["auroc_likelihood_ratio"] = auroc(*(likelihood_ratio(*pair) for pair in pairs))
+        found["likelihood_ratio"] = (likelihood_ratio(*pair) for pair in pairs)
     if len(both[0]) > 1:
-        found["auroc_waic"] = auroc(*map(waic, both))
-    return found
+        found["waic"] = map(waic, both)
+    return by_name(*(auroc(*sets, name) for name, sets in found.items()))
 
 
 def _finite(name: str, values: np.ndarray, count: int | None = None) -> np.ndarray:

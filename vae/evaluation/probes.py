@@ -1,16 +1,22 @@
 """Probes: how well simple predictors tell labels from codes that they were not fitted to.
 
 Codes are divided by the training codes' standard deviations, so no result depends on the scale of a
-latent. Each function returns entries of `evaluation.json`'s metrics; errors are of the test codes.
+latent. Each function returns metrics by name; errors are of the test codes.
 """
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from vae.errors import UserError
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+LINEAR = Kind("linear_probe_error", "Linear probe error", "down")
+RIDGE = Kind("ridge_probe_error", "Ridge probe error", "down")
+KNN = Kind("knn_probe_error", "kNN probe error", "down")
+FEW_LABELS = Kind("probe_{:d}_labels_error", "Probe error, {} labels a class", "down")
 
 CONSTANT = 1e-9  # spread of a latent, relative to its largest value, that is rounding alone
 
@@ -23,7 +29,7 @@ def linear_probe(
     *,
     strength: float = 1.0,
     steps: int = 500,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Share of labels that multinomial logistic regression gets wrong.
 
     Args:
@@ -40,7 +46,7 @@ def linear_probe(
     data = _labelled(train_codes, train_labels, test_codes, test_labels)
     wrong = _logistic(*data[:3], strength, steps) != data[3]
     unit = f"share wrong, logistic regression of inverse penalty {strength:g}, {_sizes(data)}"
-    return {"linear_probe_error": _metric(wrong, unit)}
+    return by_name(_mean(LINEAR, wrong, unit))
 
 
 def ridge_probe(
@@ -50,7 +56,7 @@ def ridge_probe(
     test_targets: np.ndarray,
     *,
     penalty: float = 1.0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Squared error of ridge regression over that of the training targets' mean.
 
     Args:
@@ -81,9 +87,7 @@ def ridge_probe(
     )
     each = (squared[:, varies > 0.0] / varies[varies > 0.0]).mean(1)
     unit = f"squared error over that of the mean, ridge regression of penalty {penalty:g}"
-    return {
-        "ridge_probe_error": _metric(each, f"{unit}, {len(z):,} to train, {len(test_z):,} to test")
-    }
+    return by_name(_mean(RIDGE, each, f"{unit}, {_sizes((z, y, test_z, test_y))}"))
 
 
 def knn_probe(
@@ -93,7 +97,7 @@ def knn_probe(
     test_labels: np.ndarray,
     *,
     neighbours: int = 10,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Share of labels that a vote of the nearest training codes gets wrong.
 
     Args:
@@ -113,7 +117,7 @@ def knn_probe(
     if not 1 <= neighbours <= len(z):
         raise UserError(f"neighbours={neighbours} should be from 1 to {len(z)}, the training codes")
     wrong = KNeighborsClassifier(neighbours).fit(z, y).predict(test_z) != test_y
-    return {"knn_probe_error": _metric(wrong, f"share wrong, {neighbours} nearest, {_sizes(data)}")}
+    return by_name(_mean(KNN, wrong, f"share wrong, {neighbours} nearest, {_sizes(data)}"))
 
 
 def few_label_probe(
@@ -127,7 +131,7 @@ def few_label_probe(
     strength: float = 1.0,
     steps: int = 500,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Share that `linear_probe` gets wrong with so many labels a class.
 
     Codes are standardised by all training codes, which need no labels.
@@ -163,12 +167,11 @@ def few_label_probe(
             answers = _logistic(z[rows], y[rows], test_z, strength, steps)
             errors[draw, place] = (answers != test_y).mean()
     unit = f"share wrong, logistic regression of inverse penalty {strength:g}, {draws} draws"
-    return {
-        f"probe_{num}_labels_error": _metric(
-            error, f"{unit} of {num} of each of {len(classes)} classes, seed {seed}, {_sizes(data)}"
-        )
+    drawn = f"of each of {len(classes)} classes, seed {seed}, {_sizes(data)}"
+    return by_name(*(
+        FEW_LABELS[num](error, f"{unit} of {num} {drawn}")
         for num, error in zip(labels, errors.T, strict=True)
-    }
+    ))  # fmt: skip
 
 
 def _logistic(
@@ -238,7 +241,7 @@ def _sizes(data: tuple[np.ndarray, ...]) -> str:
     return f"{len(data[0]):,} to train, {len(data[2]):,} to test"
 
 
-def _metric(values: np.ndarray, unit: str) -> dict[str, Any]:
-    values = np.asarray(values, np.float64)
-    stderr = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-    return {"value": float(values.mean()), "stderr": stderr, "unit": unit}
+def _mean(kind: Kind, values: np.ndarray, unit: str) -> Metric:
+    """Over test examples; of a single one there is no telling how far it is off."""
+    found = kind(values, unit)
+    return found if len(values) > 1 else dataclasses.replace(found, stderr=None)

@@ -5,18 +5,20 @@ more, and the rest is looked for among the first of the ranking.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from vae.data.likes import SHARE
 from vae.errors import UserError
-from vae.evaluation.batches import mean_and_stderr
+from vae.evaluation.metrics import Kind, Metric, by_name
 
 Score = Callable[[np.ndarray], np.ndarray]  # likes shown [B, I] to scores of all items [B, I]
 RECALLS = (20, 50)
 GAINS = (100,)
+RECALL = Kind("recall_{:d}", "Recall@{}", "up")
+NDCG = Kind("ndcg_{:d}", "NDCG@{}", "up")
+KINDS = {kind[k].name: kind[k] for kind, each in ((RECALL, RECALLS), (NDCG, GAINS)) for k in each}
 
 
 def measure(
@@ -36,8 +38,8 @@ def measure(
             raise UserError(f"scores of shape {scores.shape}, or NaN, of items {given.shape}")
         scores[given > 0] = -np.inf
         wanted = held[start : start + batch].toarray() > 0
-        found = {f"recall_{k}": recall(scores, wanted, k) for k in RECALLS}
-        parts.append(found | {f"ndcg_{k}": ndcg(scores, wanted, k) for k in GAINS})
+        found = {RECALL[k].name: recall(scores, wanted, k) for k in RECALLS}
+        parts.append(found | {NDCG[k].name: ndcg(scores, wanted, k) for k in GAINS})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -69,11 +71,9 @@ def first(scores: np.ndarray, k: int) -> np.ndarray:
     return np.take_along_axis(some, order, axis=1)
 
 
-def metrics(per_user: dict[str, np.ndarray], share: float = SHARE) -> dict[str, dict[str, Any]]:
-    """Means over users, with standard errors."""
-    found = {}
-    for name, values in per_user.items():
-        value, stderr = mean_and_stderr(values, name)
-        unit = f"mean of {len(values):,} users, {share:.0%} of whose likes are held back"
-        found[name] = {"value": value, "stderr": stderr, "unit": unit}
-    return found
+def metrics(per_user: dict[str, np.ndarray], share: float = SHARE) -> dict[str, Metric]:
+    """Means over users, with standard errors, of what `measure` gives."""
+    unit = f"users, {share:.0%} of whose likes are held back"
+    return by_name(*(
+        KINDS[name](values, f"mean of {len(values):,} {unit}") for name, values in per_user.items()
+    ))  # fmt: skip

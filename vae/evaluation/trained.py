@@ -16,6 +16,7 @@ from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
 from vae.data.precision import standardize
 from vae.errors import UserError
+from vae.evaluation import bounds
 from vae.evaluation.batches import PerExample
 from vae.evaluation.compiled import Compiled
 from vae.probability import noise
@@ -243,7 +244,7 @@ class Trained:
         self, x: np.ndarray, samples: int = 100, seed: int = 0, context: Context = None
     ) -> np.ndarray:
         """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
-        bound = self.compiled.iwae(samples)
+        bound = self.compiled(bounds.iwae, samples)
         return self._apply(bound, self.check(x), context, _key(seed), 100)
 
     def _apply(

@@ -11,16 +11,14 @@ import numpy as np
 from vae import run_files, runs
 from vae.config import flatten
 from vae.errors import UserError
-from vae.evaluation.batches import mean_and_stderr
-from vae.evaluation.directions import sign
+from vae.evaluation.metrics import counted_in, mean_and_stderr, sign
 from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Panels, Section, Table
 from vae.reports.sampling import scaled
 from vae.reports.tables import typeset, typeset_metric
-from vae.reports.verdict import bound, tightest_nll, verdict
+from vae.reports.verdict import bound, verdict
 
-HEADLINE = ("elbo", "rate", "distortion", "active_units", "bpd")
 SAMPLES = 36
 
 
@@ -122,10 +120,11 @@ def _verdict(compared: Sequence[Compared]) -> tuple[list[str], dict[str, str]]:
     sentences, problems = [], {}
     for metric in dict.fromkeys(("elbo", _common_nll(compared))):
         having = [run for run in compared if metric in run.metrics]
-        if metric and len(having) > 1:
-            best = max(having, key=lambda run: sign(metric) * run.metrics[metric]["value"])
-            number = typeset_metric(best.metrics[metric])
-            sentences.append(f"Best by {markup.metric_label(metric)}: {best.name}, {number} nats.")
+        about = having[0].metrics[metric] if having else {}
+        if len(having) > 1 and sign(about):
+            best = max(having, key=lambda run: sign(about) * run.metrics[metric]["value"])
+            number = f"{typeset_metric(best.metrics[metric])} {counted_in(about)}".rstrip()
+            sentences.append(f"Best by {about['label']}: {best.name}, {number}.")
     if len({_measured_on(run) for run in compared if run.evaluation}) > 1:
         problems["The numbers are of different data or splits, and not to be compared."] = ""
     for run in compared:
@@ -153,12 +152,17 @@ def _common_nll(compared: Sequence[Compared]) -> str | None:
     """The tightest importance-weighted bound that all evaluated runs have."""
     measured = [run.metrics for run in compared if run.metrics]
     common = {n: m for n, m in (measured or [{}])[0].items() if all(n in of for of in measured)}
-    return tightest_nll(common)
+    return summary.tightest_nll([{"metrics": common}])
+
+
+def _facts(compared: Sequence[Compared]) -> dict[str, Mapping[str, Any]]:
+    """The metrics of any run, each as the last run that has it says."""
+    return {name: of for run in compared for name, of in run.metrics.items()}
 
 
 def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
-    names = [HEADLINE[0], _common_nll(compared), *HEADLINE[1:]]
-    names = [name for name in names if name and any(name in run.metrics for run in compared)]
+    facts = _facts(compared)
+    names = summary.first(facts, _common_nll(compared), ("run", "sweep"))
     rows = []
     for run in compared:
         page = run.workdir.resolve() / "report.html"
@@ -168,7 +172,7 @@ def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
         numbers = [typeset_metric(run.metrics[n]) if n in run.metrics else "–" for n in names]
         epochs = max((r.get("epoch", 0) for r in run.records), default=0)
         rows.append([name, *numbers, f"{epochs:.4g}"])
-    head = ["Run", *map(markup.metric_label, names), "Epochs"]
+    head = ["Run", *(facts[name]["label"] for name in names), "Epochs"]
     caption = "± is the standard error over examples; bounds are at β = 1 whatever was trained."
     return Table("Numbers", caption, head, rows)
 
@@ -194,7 +198,7 @@ def _paired(compared: Sequence[Compared]) -> list[Table]:
         f"Run minus {first.name}, nats, example by example: ± is the standard error of the mean "
         "difference. A higher ELBO and a lower −log p(x) are better."
     )
-    head = ["Run", *map(markup.metric_label, names)]
+    head = ["Run", *(first.metrics[name]["label"] for name in names)]
     return [Table(f"Beside {first.name}", caption, head, rows)]
 
 
@@ -275,16 +279,15 @@ def _setting(value: Any) -> str:
 
 
 def _all_metrics(compared: Sequence[Compared]) -> list[Table]:
-    names = dict.fromkeys(name for run in compared for name in run.metrics)
     rows = [
         [
-            markup.metric_label(name),
+            of["label"],
             *(
                 typeset_metric(run.metrics[name]) if name in run.metrics else "–"
                 for run in compared
             ),
         ]
-        for name in names
+        for name, of in _facts(compared).items()
     ]
     head = ["Metric", *(run.name for run in compared)]
     caption = "Their units are on the runs' own pages."

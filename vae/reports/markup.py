@@ -168,40 +168,16 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-LABELS = {
-    "elbo": "ELBO",
-    "bpd": "Bits per dimension",
-    "nll_ais": "−log p(x), AIS",
-    "bdmc_lower": "log p(x) of simulated data, AIS",
-    "bdmc_upper": "log p(x) of simulated data, reverse AIS",
-    "aggregate_kl": "KL(q(z) ‖ p(z))",
-    "aggregate_mmd": "Maximum mean discrepancy of q(z) and p(z)",
-}
-UPPER = {"ais": "AIS", "bdmc": "BDMC", "mig": "MIG", "rmig": "RMIG", "sap": "SAP", "dci": "DCI",
-         "udr": "UDR", "irs": "IRS", "knn": "kNN", "vae": "VAE"}  # fmt: skip
-
-
-def metric_label(name: str) -> str:
-    """What a metric's name stands for: "nll_iwae_100" -> "−log p(x), IWAE bound, K = 100"."""
-    if name.startswith("nll_iwae_"):
-        return f"−log p(x), IWAE bound, K = {int(name.rsplit('_', 1)[1]):,}"
-    if name in LABELS:
-        return LABELS[name]
-    first, *rest = (UPPER.get(word, word) for word in name.split("_"))
-    return " ".join([first if first in UPPER.values() else first.capitalize(), *rest])
-
-
 def numbers(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
     """Some metrics of an `evaluation.json`, large, and what they were measured on."""
     tiles = []
     for name in names:
         metric = evaluation["metrics"][name]
-        value, _, error = format_value(metric["value"], metric.get("stderr")).partition(" ± ")
+        value, _, error = format_value(metric["value"], metric["stderr"]).partition(" ± ")
         error = f" <small>± {error}</small>" if error else ""
-        tiles.append(
-            f"<div><dt>{_text(metric_label(name))}</dt><dd>{value.replace('-', '−')}{error}"
-            f"<span>{_text(metric.get('unit') or '')}</span></dd></div>"
-        )
+        value, unit = value.replace("-", "−"), f"<span>{_text(metric['unit'])}</span>"
+        label = _text(metric["label"])
+        tiles.append(f"<div><dt>{label}</dt><dd>{value}{error}{unit}</dd></div>")
     where = (
         f"{evaluation['num_examples']:,} {evaluation['split']} examples, step "
         f"{evaluation['step']:,}, seed {evaluation['seed']}; ± is the standard error of the mean "

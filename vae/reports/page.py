@@ -8,11 +8,11 @@ import numpy as np
 
 from vae import config as configs
 from vae import run_files, runs
-from vae.reports import figures, interactive, markup, pictures
+from vae.reports import figures, interactive, markup, pictures, summary
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Noted, Section, Table
 from vae.reports.tables import typeset_metric
-from vae.reports.verdict import tightest_nll, verdict
+from vae.reports.verdict import verdict
 from vae.reports.view import View
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
     is_image = view.x.ndim == 4
     text = markup.document(
         title=workdir.resolve().name,
-        summary=summary(run.config, run.shape, run.step, run.described.get("binarized", "")),
+        summary=about(run.config, run.shape, run.step, run.described.get("binarized", "")),
         lead=_lead(run, evaluation, records, workdir),
         sections=[
             *_training(records, run.config.objective.name, gallery),
@@ -83,10 +83,10 @@ def _lead(
     lead = [markup.verdict(sentences, problems)] if said or problems else []
     if evaluation is None:
         return [*lead, markup.not_evaluated(str(workdir))]
-    metrics = evaluation["metrics"]
-    used = ("codes_used", "codebook_perplexity") if "codes_used" in metrics else ("active_units",)
-    wanted = ("elbo", tightest_nll(metrics), "rate", "distortion", *used, "bpd")
-    return [*lead, markup.numbers(evaluation, [name for name in wanted if name in metrics])]
+    names = summary.first(
+        evaluation["metrics"], summary.tightest_nll([evaluation]), ("run", "sweep")
+    )
+    return [*lead, markup.numbers(evaluation, names)]
 
 
 def _training(
@@ -203,17 +203,14 @@ def _all_metrics(evaluation: Mapping[str, Any] | None) -> list[Table]:
     if evaluation is None:
         return []
     rows = [
-        [
-            Noted(markup.metric_label(name), metric.get("unit") or ""),
-            typeset_metric(metric),
-        ]
-        for name, metric in evaluation["metrics"].items()
+        [Noted(metric["label"], metric["unit"]), typeset_metric(metric)]
+        for metric in evaluation["metrics"].values()
     ]
     caption = "± is the standard error over examples, where the unit says nothing else."
     return [Table("All metrics", caption, ("Metric", "Value"), rows)]
 
 
-def summary(config: Any, shape: tuple[int, ...], step: int, binarized: str = "") -> str:
+def about(config: Any, shape: tuple[int, ...], step: int, binarized: str = "") -> str:
     """A run in a line."""
     values = f", grey levels binarised {binarized}" if binarized else ""
     return (

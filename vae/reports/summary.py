@@ -11,19 +11,11 @@ from typing import Any
 import numpy as np
 
 from vae import run_files
-from vae.evaluation.directions import sign
+from vae.evaluation.metrics import Kind, facts, filled, sign
 from vae.reports.tables import format_table
 
-ASKED_FOR = (  # columns of a summary where every trial has them
-    "classification_error",
-    "codes_used",
-    "codebook_perplexity",
-    "mig_histogram",
-    "sap",
-    "factor_vae_score",
-    "dci_trees_disentanglement",
-    "udr_lasso",
-)
+SECONDS = Kind("seconds", "Seconds", "down")  # of training, which a sweep measures itself
+NLL = r"nll_iwae_(\d+)"  # bounds on -log p(x), the tighter the larger the number
 FIRST = ("model.latent_size", "objective.beta")  # the axes of a figure, where they are swept
 
 
@@ -37,9 +29,9 @@ def rows(sweep: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
     Returns:
       One mapping a trial, in order: `trial` (its name), `values` (dotted key to value, lists as
       tuples), `state`, `reason`, `seconds` (or None); and from evaluation.json, in its order,
-      `metrics` (name to float) and `stderr` (over examples, where there is one), both empty where
-      it is missing, with `split` and `num_examples`, None where it is missing. A metric that is
-      not finite is left out.
+      `metrics` (name to float), `stderr` (over examples, where there is one) and `facts` (name to
+      what the metric is: label, better, unit, shown), all empty where it is missing, with `split`
+      and `num_examples`, None where it is missing. A metric that is not finite is left out.
     """
     return [_row(trial, directory / "trials" / trial["name"]) for trial in sweep["trials"]]
 
@@ -55,6 +47,7 @@ def _row(trial: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
         "seconds": trial.get("seconds"),
         "metrics": {name: float(metric["value"]) for name, metric in metrics.items()},
         "stderr": {k: float(m["stderr"]) for k, m in metrics.items() if _finite(m.get("stderr"))},
+        "facts": {name: facts(metric) for name, metric in metrics.items()},
         "split": evaluation.get("split"),
         "num_examples": evaluation.get("num_examples"),
     }
@@ -71,32 +64,51 @@ def metric_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def tightest_nll(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """The `nll_iwae_K` of the largest K among those that most trials have, or None."""
+    """The `nll_iwae_K` of the largest K among those that most trials, or runs, have, or None."""
     counts: dict[int, int] = {}
     for name in (name for row in rows for name in row["metrics"]):
-        if match := re.fullmatch(r"nll_iwae_(\d+)", name):
+        if match := re.fullmatch(NLL, name):
             counts[int(match[1])] = counts.get(int(match[1]), 0) + 1
     return f"nll_iwae_{max(counts, key=lambda k: (counts[k], k))}" if counts else None
 
 
+def about(rows: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any]:
+    """What a metric is, as the first trial that has it says: label, better, unit, shown."""
+    if metric == SECONDS.name:
+        return SECONDS.facts()
+    told = (row["facts"][metric] for row in rows if metric in row.get("facts", {}))
+    return next(told, filled(metric, {}))
+
+
 def headline(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns of a summary that the trials have: ELBO, NLL, rate, ..., seconds."""
-    wanted = ("elbo", tightest_nll(rows), "rate", "distortion", "active_units")
-    found, measured = metric_names(rows), done(rows)
-    names = [name for name in wanted if name in found]
-    names += asked_for(measured)
+    """The columns of a summary: the bounds, what every trial has to be shown there, seconds."""
+    measured = done(rows)
+    has = {name: about(measured, name) for name in metric_names(measured)}
+    nll = tightest_nll(measured)
+    every = {n: of for n, of in has.items()
+             if n == nll or all(n in row["metrics"] for row in measured)}  # fmt: skip
     timed = any(_finite(row["seconds"]) for row in rows)
-    return names * bool(measured) + ["seconds"] * timed
+    return first(every, nll, ("sweep",)) + [SECONDS.name] * timed
 
 
-def asked_for(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those of `ASKED_FOR` that every trial has."""
-    return [name for name in ASKED_FOR if rows and all(name in row["metrics"] for row in rows)]
+def first(
+    metrics: Mapping[str, Mapping[str, Any]], nll: str | None, shown: Sequence[str]
+) -> list[str]:
+    """The names of what is shown before all else: the bounds, then as `evaluation.json` has them.
+
+    Args:
+      metrics: facts of each.
+      nll: of the importance-weighted bounds, that which is shown.
+      shown: the places ("run", "sweep") whose metrics these are.
+    """
+    bounds = [name for name in ("elbo", nll) if name in metrics]
+    told = [name for name, of in metrics.items() if of["shown"] in shown and name not in bounds]
+    return bounds + [name for name in told if not re.fullmatch(NLL, name)]
 
 
 def value(row: Mapping[str, Any], metric: str) -> float | None:
     """A trial's metric, or its wall time (`seconds`); None where it is missing."""
-    found = row["seconds"] if metric == "seconds" else row["metrics"].get(metric)
+    found = row["seconds"] if metric == SECONDS.name else row["metrics"].get(metric)
     return float(found) if _finite(found) else None
 
 
@@ -142,14 +154,21 @@ def mean_and_stderr(numbers: Sequence[float]) -> tuple[float, float | None] | No
 
 def best(rows: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
     """The trial that is done and has the best value; None where there is none, or no best."""
-    having = [row for row in done(rows) if sign(metric) and value(row, metric) is not None]
-    return max(having, key=lambda row: sign(metric) * value(row, metric), default=None)
+    way = sign(about(rows, metric))
+    having = [row for row in done(rows) if way and value(row, metric) is not None]
+    return max(having, key=lambda row: way * value(row, metric), default=None)
 
 
-def best_group(groups: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
-    """The combination of `over_seeds` with the best mean; None where there is none, or no best."""
-    having = [group for group in groups if sign(metric) and group.get(metric)]
-    return max(having, key=lambda group: sign(metric) * group[metric][0], default=None)
+def best_group(
+    groups: Sequence[Mapping[str, Any]], metric: str, way: int
+) -> Mapping[str, Any] | None:
+    """The combination of `over_seeds` with the best mean; None where there is none, or no best.
+
+    Args:
+      way: 1 where more is better, -1 where less is, 0 where neither is.
+    """
+    having = [group for group in groups if way and group.get(metric)]
+    return max(having, key=lambda group: way * group[metric][0], default=None)
 
 
 def axes(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
@@ -174,9 +193,12 @@ def ordered(values: Sequence[Hashable]) -> list[Any]:
 
 
 def cells(
-    groups: Sequence[Mapping[str, Any]], row_key: str, column_key: str, metric: str
+    groups: Sequence[Mapping[str, Any]], row_key: str, column_key: str, metric: str, way: int
 ) -> tuple[list[Any], list[Any], np.ndarray]:
     """A metric's means over two keys.
+
+    Args:
+      way: 1 where more is better, -1 where less is, 0 where neither is.
 
     Returns:
       The R values of `row_key`, the K of `column_key`, and the means over seeds [R, K]: where
@@ -191,7 +213,7 @@ def cells(
         if group[metric]:
             place = row_values.index(group[row_key]), column_values.index(group[column_key])
             found.setdefault(place, []).append(group[metric][0])
-    of = {1: max, -1: min, 0: np.mean}[sign(metric)]
+    of = {1: max, -1: min, 0: np.mean}[way]
     for place, means in found.items():
         matrix[place] = of(means)
     return row_values, column_values, matrix

@@ -10,13 +10,12 @@ import numpy as np
 
 from vae import run_files
 from vae.config import flatten
+from vae.evaluation.metrics import counted_in
 from vae.reports import markup, rate_distortion, summary, sweep_panels
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Table
-from vae.reports.sweep_panels import Results, column
+from vae.reports.sweep_panels import Results
 from vae.reports.tables import typeset
-
-WITHOUT_NATS = ("active_units", "bpd", "seconds")
 
 
 def sweep_report(
@@ -100,15 +99,16 @@ def _best(results: Results, metric: str) -> list[str]:
     row = summary.best(results.done, metric)
     if row is None:
         return []
-    name, unit = markup.metric_label(metric), "" if metric in WITHOUT_NATS else " nats"
+    about = results.about(metric)
+    unit = f" {counted_in(about)}".rstrip()
     trial = results.describe(row["values"], results.keys) or row["trial"]
     error = row["stderr"].get(metric)
     number = typeset(summary.value(row, metric), error)
     over = f" (standard error over {row['num_examples'] or 0:,} {row['split']} examples)"
-    said = f"Best trial by {name}: {number}{unit}{over if error else ''}, of {trial}."
+    said = f"Best trial by {about['label']}: {number}{unit}{over if error else ''}, of {trial}."
     groups = results.means(metric)
     if max(group["n"] for group in groups) > 1 and len(groups) > 1:
-        best = summary.best_group(groups, metric)
+        best = summary.best_group(groups, metric, results.way(metric))
         seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
         over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
         said += (
@@ -138,11 +138,9 @@ def _summary_table(results: Results) -> Table:
     several = any(group["n"] > 1 for group in groups)
     caption = "Means over seeds ± their standard error; " if several else ""
     caption += f"n is the number of {'seeds' if several else 'trials'} done. "
-    if results.nll:
-        caption += f"NLL is {markup.metric_label(results.nll)}. "
     if metrics:
-        caption += "ELBO and NLL are at β = 1 whatever was trained."
-    head = [*map(results.name, results.others), "n", *map(column, metrics)]
+        caption += "Bounds are at β = 1 whatever was trained."
+    head = [*map(results.name, results.others), "n", *map(results.column, metrics)]
     return Table("Summary", caption, head, lines)
 
 
@@ -150,7 +148,8 @@ def _all_trials(results: Results) -> Table:
     metrics = summary.metric_names(results.rows)
     timed = any(row["seconds"] is not None for row in results.rows)
     caption = "± is the standard error of the mean over examples."
-    head = ["Trial", "State", *map(column, metrics), *["Seconds"] * timed]
+    head = ["Trial", "State", *map(results.column, metrics)]
+    head += [summary.SECONDS.label] * timed
     return Table(
         "Trials",
         caption if metrics else "",

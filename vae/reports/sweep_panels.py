@@ -1,7 +1,7 @@
 """The figures of a sweep's page with their captions: over the keys, curves, samples."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from vae import runs
 from vae.errors import UserError
-from vae.evaluation.directions import sign
-from vae.reports import figures, markup, summary, sweep_figures
+from vae.evaluation.metrics import counted_in, sign
+from vae.reports import figures, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Panels, Section
 
@@ -55,6 +55,19 @@ class Results:
         groups = summary.over_seeds(self.done, self.keys, metrics)
         return [group for group in groups if all(group[metric] for metric in metrics)]
 
+    def about(self, metric: str) -> Mapping[str, Any]:
+        """A metric's label, and what else it says of itself."""
+        return summary.about(self.rows, metric)
+
+    def way(self, metric: str) -> int:
+        """1 where more of a metric is better, -1 where less is, 0 where neither is."""
+        return sign(self.about(metric))
+
+    def column(self, metric: str) -> str:
+        """A metric's name above a column or a figure, with its unit."""
+        unit = counted_in(self.about(metric))
+        return self.about(metric)["label"] + (f" ({unit})" if unit else "")
+
     def name(self, key: str | None) -> str:
         short = summary.short_name(key or "", self.keys)
         return SYMBOLS.get(short, short.replace("_", " ").replace(".", " "))
@@ -67,18 +80,12 @@ class Results:
         return self.gallery.save(figure, name)
 
 
-def column(metric: str) -> str:
-    """A metric's name above a column or a figure, with its unit."""
-    if metric.startswith("nll_iwae_"):
-        return f"NLL, K = {int(metric.rsplit('_', 1)[1]):,} (nats)"
-    nats = " (nats)" if metric in ("elbo", "rate", "distortion") else ""
-    return ("Seconds" if metric == "seconds" else markup.metric_label(metric)) + nats
+ELSEWHERE = ("rate", "distortion", summary.SECONDS.name)  # in a plane of their own, in the table
 
 
 def over_keys(results: Results) -> list[Panels]:
-    """ELBO, NLL, active units and what else was asked for, over the first two axes, or the one."""
-    wanted = [metric for metric in ("elbo", results.nll, "active_units") if metric]
-    wanted += summary.asked_for(results.done)
+    """What the summary has, over the first two axes, or the one."""
+    wanted = [metric for metric in summary.headline(results.done) if metric not in ELSEWHERE]
     panels = {metric: results.means(metric) for metric in wanted}
     panels = {metric: groups for metric, groups in panels.items() if groups}
     if not results.axes or not panels:
@@ -89,14 +96,13 @@ def over_keys(results: Results) -> list[Panels]:
         draw, caption = _against_key, "Bars are standard errors over seeds." if several else ""
     elif _is_sparse(results):
         draw = _scatter
-        caption = f"The more a point stands out from the page, the better{_without_best(panels)}."
+        caption = "The more a point stands out from the page, the better"
+        caption += f"{_without_best(results, panels)}."
     else:
-        draw, caption = _heat_map, f"The best cell is framed{_without_best(panels)}."
+        draw, caption = _heat_map, f"The best cell is framed{_without_best(results, panels)}."
         if len(names) > 2:
-            caption += (
-                f" Each cell is the best over {', '.join(names[2:])}: the highest ELBO, the lowest "
-                "NLL; the mean where a metric has no best."
-            )
+            caption += f" Each cell is the best over {', '.join(names[2:])}: the highest ELBO, "
+            caption += "say; the mean where a metric has no best."
     caption = f"{'Means over seeds. ' if several else ''}{caption}"
     shown = [
         ("", results.save(draw(results, metric, groups), f"{metric}{draw.__name__}"))
@@ -108,9 +114,9 @@ def over_keys(results: Results) -> list[Panels]:
     return [Panels(title, caption, shown, is_chart=True, columns=columns)]
 
 
-def _without_best(metrics: Iterable[str]) -> str:
+def _without_best(results: Results, metrics: Mapping[str, Any]) -> str:
     """What a caption on the best says of metrics of which neither more nor less is better."""
-    names = [markup.metric_label(metric) for metric in metrics if not sign(metric)]
+    names = [results.about(metric)["label"] for metric in metrics if not results.way(metric)]
     return f" ({', '.join(names)} ha{'ve' if len(names) > 1 else 's'} no best)" if names else ""
 
 
@@ -123,10 +129,11 @@ def _is_sparse(results: Results) -> bool:
 
 
 def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
-    rows, columns, matrix = summary.cells(groups, *results.axes[:2], metric)
+    way = results.way(metric)
+    rows, columns, matrix = summary.cells(groups, *results.axes[:2], metric, way)
     texts = [summary.show(v) for v in rows], [summary.show(v) for v in columns]
     names = results.name(results.axes[0]), results.name(results.axes[1])
-    return sweep_figures.heat_map(matrix, *texts, names, column(metric), sign(metric))
+    return sweep_figures.heat_map(matrix, *texts, names, results.column(metric), way)
 
 
 def _against_key(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
@@ -134,14 +141,16 @@ def _against_key(results: Results, metric: str, groups: Sequence[Mapping[str, An
     values = [group[key] for group in groups]
     means, errors = zip(*(group[metric] for group in groups), strict=True)
     shown = values if summary.numeric(values) else [summary.show(value) for value in values]
-    return sweep_figures.against_key(shown, means, errors, results.name(key), column(metric))
+    title = results.column(metric)
+    return sweep_figures.against_key(shown, means, errors, results.name(key), title)
 
 
 def _scatter(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
     y, x = (np.array([group[key] for group in groups], float) for key in results.axes[:2])
     values = np.array([group[metric][0] for group in groups])
     names = results.name(results.axes[0]), results.name(results.axes[1])
-    return sweep_figures.scatter(x, y, values, names, column(metric), sign(metric))
+    title = results.column(metric)
+    return sweep_figures.scatter(x, y, values, names, title, results.way(metric))
 
 
 def curves(results: Results) -> list[Section]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vae.reports.summary import tightest_nll
 from vae.reports.tables import typeset_metric
 
 EARLY = 0.7  # of training: a best validation before it is long before the end
@@ -66,18 +67,12 @@ def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
         f"{split.capitalize()} ELBO: {typeset_metric(metrics['elbo'])} nats (± standard error over "
         f"{count:,} examples)"
     )
-    tightest = tightest_nll(metrics)
+    tightest = tightest_nll([evaluation])
     if tightest:
         samples = int(tightest.rsplit("_", 1)[1])
         nll = typeset_metric(metrics[tightest])
         text += f"; −log p(x) is at most {nll} nats (IWAE, K = {samples:,})"
     return Sentence(text + ".")
-
-
-def tightest_nll(metrics: Mapping[str, Any]) -> str | None:
-    """The name nll_iwae_K with the largest K among the metrics, or None."""
-    names = [name for name in metrics if name.startswith("nll_iwae_")]
-    return max(names, key=lambda name: int(name.rsplit("_", 1)[1]), default=None)
 
 
 def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import run_files
+from vae.reports.summary import tightest_nll
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
@@ -134,11 +135,12 @@ class View:
         saved = self._saved_bounds()
         if saved is not None:
             return saved
+        from vae.evaluation import bounds
         from vae.probability import noise  # and with it JAX: what a page shows may need none
 
         settings = self.run.config.eval
         key = noise.key_for(0, "evaluate")
-        elbo = self.run.compiled.elbo(settings.elbo_samples)
+        elbo = self.run.compiled(bounds.elbo, settings.elbo_samples)
         found = elbo(self.run.variables, self.x, key, settings.batch_size, self.context)
         return np.asarray(found["elbo"]), "ELBO"
 
@@ -146,10 +148,10 @@ class View:
         if not self.evaluation:
             return None
         bounds = run_files.read_bounds(Path(self.run.workdir))
-        samples = [int(n.rsplit("_", 1)[1]) for n in bounds if n.startswith("nll_iwae_")]
-        if samples:
-            values = -bounds[f"nll_iwae_{max(samples)}"]
-            name = f"IWAE bound, K = {max(samples):,}"
+        tightest = tightest_nll([{"metrics": bounds}])
+        if tightest:
+            values = -bounds[tightest]
+            name = f"IWAE bound, K = {int(tightest.rpartition('_')[2]):,}"
         else:
             values, name = bounds.get("elbo", np.zeros(0)), "ELBO"
         is_whole = len(values) == len(self.run.seen(self.split)) and np.isfinite(values).all()

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from vae import run_files, runs
+from vae.evaluation.metrics import Metric
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial
 
 GROUP = "disentanglement"  # of eval.metrics, that it goes with
-NAMES = ("udr_spearman", "udr_lasso")
 
 
 def across_seeds(directory: SweepDirectory, load: Callable[[Path], Any]) -> None:
@@ -19,17 +19,21 @@ def across_seeds(directory: SweepDirectory, load: Callable[[Path], Any]) -> None
     Args:
       load: gives the trained model of a run directory.
     """
+    from vae.evaluation.disentanglement.rankings import OF_SEEDS
+
     for members in _seeds(directory):
         files = [directory.workdir(trial) / "evaluation.json" for trial in members]
         evaluations = [run_files.read_evaluation(file.parent) for file in files]
         of = f"median over {len(members) - 1} other models"
-        known = [e["metrics"].get(name, {"unit": ""}) for e in evaluations for name in NAMES]
+        known = [e["metrics"].get(k.name, {"unit": ""}) for e in evaluations for k in OF_SEEDS]
         if all(of in metric["unit"] for metric in known):
             continue
         found = _udr([load(file.parent) for file in files], evaluations[0]["split"])
-        for number, (file, evaluation) in enumerate(zip(files, evaluations, strict=True)):
-            for name in NAMES:
-                evaluation["metrics"][name] = found[f"{name}_{number}"]
+        for number, file in enumerate(files):
+            evaluation = runs.read_json(file)
+            for kind, of_model in OF_SEEDS.items():
+                own = found[of_model[number].name]
+                evaluation["metrics"][kind.name] = kind.of(own.value, unit=own.unit).entry()
             runs.write_json(file, evaluation)
 
 
@@ -43,7 +47,7 @@ def _seeds(directory: SweepDirectory) -> list[list[Trial]]:
     return [members for members in groups.values() if len(members) > 1]
 
 
-def _udr(models: Sequence[Any], split: str) -> dict[str, dict[str, Any]]:
+def _udr(models: Sequence[Any], split: str) -> dict[str, Metric]:
     """UDR of the models' codes of the same examples: those that the other scores are of."""
     from vae.evaluation import disentanglement
     from vae.evaluation.groups import spread

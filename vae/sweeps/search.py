@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from vae import runs
 from vae.errors import UserError
-from vae.evaluation.directions import direction
+from vae.evaluation.metrics import declared
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.grid import Range
 from vae.sweeps.plan import Trial, apply
@@ -28,18 +28,18 @@ def optimised(metric: str) -> str:
     Raises:
       UserError: no metric is called so, or neither more nor less of it is better.
     """
-    found = direction(metric)
-    if found is None:
+    kind = declared(metric)
+    if kind is None:
         raise UserError(
             f"eval.metric={metric!r} is no metric of evaluation.json: a search needs one, such as "
             "elbo or aggregate_mmd"
         )
-    if found == "none":
+    if kind.better == "none":
         raise UserError(
             f"eval.metric={metric!r}: neither more nor less of it is better, and a search needs to "
             "know: choose another metric, such as elbo"
         )
-    return {"higher": "maximize", "lower": "minimize"}[found]
+    return {"up": "maximize", "down": "minimize"}[kind.better]
 
 
 class Study:
@@ -201,4 +201,4 @@ def validation_metric(workdir: Path, metric: str, compiled: Any, dataset: Any) -
     _, metrics, _ = measure(run, "validation", run.config.eval.metrics)
     if metric not in metrics:
         raise UserError(f"eval.metric={metric!r} is not one of: {', '.join(metrics)}")
-    return metrics[metric]["value"]
+    return metrics[metric].value

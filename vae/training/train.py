@@ -12,6 +12,7 @@ from vae import data
 from vae.data.dataset import Dataset
 from vae.data.observe import observed
 from vae.errors import RunError
+from vae.evaluation import bounds
 from vae.evaluation.compiled import Compiled
 from vae.paths import located
 from vae.probability import noise
@@ -75,6 +76,6 @@ def validator(compiled: Compiled, dataset: Dataset) -> Validate:
 
     def validate(params: Any, latent_size: int) -> dict[str, np.ndarray]:
         weights = compiled.variables(params, latent_size)
-        return compiled.elbo()(weights, x, key, VALIDATION_BATCH, context)
+        return compiled(bounds.elbo)(weights, x, key, VALIDATION_BATCH, context)
 
     return validate

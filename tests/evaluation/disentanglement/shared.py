@@ -64,7 +64,7 @@ def result(name, z, v, std, **settings):
     """Values of one metric by the names of its entries."""
     given = {"std": std} if name in TAKES_STD else {}
     found = disentanglement.METRICS[name](z, v, **given, **QUICK.get(name, {}), **settings)
-    return {key: entry["value"] for key, entry in found.items()}
+    return {key: entry.value for key, entry in found.items()}
 
 
 TAKES_STD = ("factor_vae", "mig_sampled", "rmig", "irs", "infomec")

@@ -61,8 +61,8 @@ def test_a_constant_factor_is_left_out():
     wide = np.concatenate([v, np.full((len(v), 1), 5)], axis=1)
     for name in ("mig_histogram", "modularity", "irs"):
         found = disentanglement.METRICS[name](z, wide)[name]
-        assert found["value"] == disentanglement.METRICS[name](z, v)[name]["value"]
-        assert "1 more of one value left out" in found["unit"]
+        assert found.value == disentanglement.METRICS[name](z, v)[name].value
+        assert "1 more of one value left out" in found.unit
 
 
 @pytest.mark.parametrize("name", ["factor_vae", "irs", "infomec"])
@@ -74,7 +74,7 @@ def test_inactive_latents_are_pruned_by_their_std(name):
     for entry, value in result(name, z, factors(), std).items():
         near(value, best[entry], 0.01)
     found = disentanglement.METRICS[name](z, factors(), std)
-    assert "4 of 6 latents" in next(iter(found.values()))["unit"]
+    assert "4 of 6 latents" in next(iter(found.values())).unit
     z, std = z[:, 4:], std[:, 4:]  # none is left
     assert next(iter(result(name, z, factors(), std).values())) == 0.0
 
@@ -90,9 +90,8 @@ def test_scores_are_those_of_the_metrics():
     expected |= disentanglement.infomec(z, v, std, seed=3, bins=5)
     assert found == expected
     for entry in found.values():
-        assert set(entry) == {"value", "stderr", "unit"}
-        assert isinstance(entry["value"], float)
-        assert entry["stderr"] is None or isinstance(entry["stderr"], float)
+        assert isinstance(entry.value, float)
+        assert entry.stderr is None or isinstance(entry.stderr, float)
 
 
 def test_scores_without_std_leave_out_those_of_posteriors():

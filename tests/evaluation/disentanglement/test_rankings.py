@@ -10,7 +10,7 @@ from vae.evaluation.disentanglement import rankings, udr
 
 
 def value(codes, entry, **given):
-    return udr(codes, **given)[entry]["value"]
+    return udr(codes, **given)[entry].value
 
 
 def alike():
@@ -39,9 +39,9 @@ def test_rotated_models_and_noise_score_less(entry):
 def test_a_model_apart_ranks_last():
     found = udr([*alike(), gaussian(5)])
     for kind in ("udr_spearman", "udr_lasso"):
-        each = [found[f"{kind}_{m}"]["value"] for m in range(4)]
+        each = [found[f"{kind}_{m}"].value for m in range(4)]
         assert np.argmin(each) == 3
-        assert found[kind]["value"] == pytest.approx(np.mean(each))
+        assert found[kind].value == pytest.approx(np.mean(each))
 
 
 def test_relative_strength():

@@ -27,7 +27,7 @@ def signs(num=4):
 
 
 def of(found, entry=None):
-    return found[entry or next(iter(found))]["value"]
+    return found[entry or next(iter(found))].value
 
 
 def test_entropy_and_information_of_a_known_table():
@@ -72,7 +72,7 @@ def test_every_binned_metric_says_its_bins():
         given = {"std": std} if name == "rmig" else {}
         for bins, words in ((7, "7 equal-width bins"), ("quantile", "20 equal-mass bins")):
             found = disentanglement.METRICS[name](z, factors(), bins=bins, **given)
-            assert any(words in entry["unit"] for entry in found.values())
+            assert any(words in entry.unit for entry in found.values())
             assert of(found) == pytest.approx(1.0, abs=1e-2)
 
 
@@ -106,9 +106,9 @@ def test_mig_sampled_against_an_integral():
     H = quad(lambda z: -density(z) * np.log(density(z)), -8, 8)[0]
     expected = (H - norm(0, s).entropy()) / LOG2
     entry = found["mig_sampled"]
-    assert 0 < entry["stderr"]
-    below(entry["stderr"], 0.01)
-    within(entry["value"], expected, entry["stderr"])
+    assert 0 < entry.stderr
+    below(entry.stderr, 0.01)
+    within(entry.value, expected, entry.stderr)
 
 
 def test_mig_sampled_takes_the_second_best_latent():
@@ -208,7 +208,7 @@ def test_stderr_is_that_of_a_share(name):
     z = perfect() + 1.5 * gaussian()
     size = {"points": 400, "pairs": 8} if name == "beta_vae" else {"votes": 400, "size": 8}
     (entry,) = disentanglement.METRICS[name](z, factors(), **size).values()
-    p = entry["value"]
+    p = entry.value
     above(p, 0.1)
     below(p, 1.0)
-    assert entry["stderr"] == pytest.approx(np.sqrt(p * (1 - p) / 400))
+    assert entry.stderr == pytest.approx(np.sqrt(p * (1 - p) / 400))

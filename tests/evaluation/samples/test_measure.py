@@ -44,9 +44,8 @@ def found(quick):
 def test_all_that_apply_are_given(found):
     assert list(found) == [name for name in METRICS if name in OF_PIXELS]
     for metric in found.values():
-        assert set(metric) == {"value", "stderr", "unit"}
-        assert type(metric["value"]) is float and np.isfinite(metric["value"])
-        assert metric["stderr"] is None or type(metric["stderr"]) is float
+        assert type(metric.value) is float and np.isfinite(metric.value)
+        assert metric.stderr is None or type(metric.stderr) is float
     without = scores(images(300), images(260, 1))
     assert set(without) == OF_PIXELS - MEMORY
     for no_pictures in (
@@ -58,14 +57,14 @@ def test_all_that_apply_are_given(found):
 
 def test_equal_distributions_score_as_they_should(found):
     def value(name):
-        return found[name]["value"]
+        return found[name].value
 
-    within(value("kernel_distance"), 0.0, found["kernel_distance"]["stderr"])
+    within(value("kernel_distance"), 0.0, found["kernel_distance"].stderr)
     near(value("density"), 1.0, 0.4)
     above(value("coverage"), 0.8)
     near(value("two_sample_accuracy"), 0.5, 0.2)
     below(value("memorised"), 0.08)
-    within(value("data_copying"), 0.0, found["data_copying"]["stderr"])
+    within(value("data_copying"), 0.0, found["data_copying"].stderr)
     near(value("sharpness"), value("sharpness_data"), rel=0.45)
     near(value("diversity"), value("diversity_data"), rel=0.1)
 
@@ -73,22 +72,22 @@ def test_equal_distributions_score_as_they_should(found):
 def test_copies_of_the_training_set_are_told():
     train = images(300)
     found = scores(train[:200], images(250, 1), train, names=("memorised", "data_copying"))
-    assert found["memorised"]["value"] == 1.0
-    below(found["data_copying"]["value"], -5.0 * found["data_copying"]["stderr"])
+    assert found["memorised"].value == 1.0
+    below(found["data_copying"].value, -5.0 * found["data_copying"].stderr)
 
 
 def test_units_say_what_it_is_of(found):
     for name, metric in found.items():
-        unit = metric["unit"]
+        unit = metric.unit
         assert ("features: pixels (20 numbers)" in unit) == (not name.startswith("sharpness")), name
         assert "300 samples" in unit or "260 of the data" in unit or "two_sample" in name
-    assert "k=4" in found["precision"]["unit"] and "k=4" in found["coverage"]["unit"]
+    assert "k=4" in found["precision"].unit and "k=4" in found["coverage"].unit
     for name in ("kernel_distance", "two_sample_accuracy", "data_copying"):
-        assert "seed 3" in found[name]["unit"]
-    assert "130 samples" in found["two_sample_accuracy"]["unit"]
-    assert "280 training examples" in found["memorised"]["unit"]
-    assert "6 k-means cells" in found["data_copying"]["unit"]  # of 40 examples or more each
-    assert "FID" not in " ".join(metric["unit"] for metric in found.values())
+        assert "seed 3" in found[name].unit
+    assert "130 samples" in found["two_sample_accuracy"].unit
+    assert "280 training examples" in found["memorised"].unit
+    assert "6 k-means cells" in found["data_copying"].unit  # of 40 examples or more each
+    assert "FID" not in " ".join(metric.unit for metric in found.values())
 
 
 def test_a_classifier_names_its_features_and_counts_classes():
@@ -97,11 +96,11 @@ def test_a_classifier_names_its_features_and_counts_classes():
     )
     found = scores(images(300), images(260, 1), extractor=classifier)
     assert set(found) == set(METRICS) - MEMORY
-    assert "features: classifier of noise (3 numbers)" in found["frechet_distance"]["unit"]
-    near(found["class_entropy"]["value"], np.log(2.0), rel=0.05)
+    assert "features: classifier of noise (3 numbers)" in found["frechet_distance"].unit
+    near(found["class_entropy"].value, np.log(2.0), rel=0.05)
     by_hand = scores(images(300), images(260, 1), extractor=bright, names=["frechet_distance"])
-    assert by_hand["frechet_distance"]["value"] == found["frechet_distance"]["value"]
-    assert f"{__name__}:bright" in by_hand["frechet_distance"]["unit"]
+    assert by_hand["frechet_distance"].value == found["frechet_distance"].value
+    assert f"{__name__}:bright" in by_hand["frechet_distance"].unit
 
 
 def test_names_are_chosen_and_only_what_they_need_is_done():
@@ -156,4 +155,4 @@ def test_too_few_examples_are_refused():
     with pytest.raises(UserError, match="100 or more"):
         scores(images(300), images(60), images(300), names=("memorised",))
     few = scores(images(30), images(25), images(60), names=("data_copying",))
-    assert "1 k-means cells" in few["data_copying"]["unit"]
+    assert "1 k-means cells" in few["data_copying"].unit

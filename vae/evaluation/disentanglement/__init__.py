@@ -1,17 +1,15 @@
 """Scores of codes against the factors that made the data, from plain arrays.
 
 Every metric is a pure function of codes [N, L] (posterior means, or any) and factors [N, F] (whole
-numbers, each column its own alphabet), and some of the std [N, L] of q(z|x) too. It returns entries
-of `evaluation.json`'s metrics: a name, and its value, stderr (None where it has none) and unit,
-which says in words what was set. None depends on the scale, the sign or the order of latents but
-through what is drawn.
+numbers, each column its own alphabet), and some of the std [N, L] of q(z|x) too. It returns
+metrics by name (`vae.evaluation.metrics.Metric`), whose units say in words what was set. None
+depends on the scale, the sign or the order of latents but through what is drawn.
 
 `scores` computes all of them, by name. `udr` is apart: it compares several models.
 """
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from vae.evaluation.disentanglement.modular import explicitness, modularity
 from vae.evaluation.disentanglement.rankings import udr
 from vae.evaluation.disentanglement.thresholds import sap
 from vae.evaluation.disentanglement.usable_information import infomec
+from vae.evaluation.metrics import Metric
 
 METRICS = {
     "beta_vae": beta_vae,
@@ -54,7 +53,7 @@ def scores(
     names: Sequence[str] | None = None,
     seed: int = 0,
     bins: int | str = BINS,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """All metrics of codes, or those named, in one mapping.
 
     Args:

@@ -6,13 +6,16 @@ fixed often. Values that a single row has are never held fixed.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from vae.errors import UserError
 from vae.evaluation.disentanglement import classifiers
-from vae.evaluation.disentanglement.inputs import Table, active, metric, pruning, read, share
+from vae.evaluation.disentanglement.inputs import Table, active, pruning, read, share
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+BETA_VAE = Kind("beta_vae_score", "Beta-VAE score", "up")
+FACTOR_VAE = Kind("factor_vae_score", "FactorVAE score", "up", shown="sweep")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,7 @@ def beta_vae(
     points: int = 2_000,
     pairs: int = 64,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """The beta-VAE score (Higgins et al. 2017, section 3).
 
     A point is the mean over pairs of rows of |z - z'|, the two of each pair with the same value of
@@ -74,7 +77,7 @@ def beta_vae(
     value, stderr = share(model.predict(test_x / scale) == test_y)
     unit = f"share of {len(test_y):,} points of {pairs} pairs whose fixed factor is found"
     unit += f", logistic regression on {len(y):,} others, seed {seed}, {table.over}"
-    return {"beta_vae_score": metric(value, unit, stderr)}
+    return by_name(BETA_VAE.of(value, stderr, unit))
 
 
 def differences(
@@ -100,7 +103,7 @@ def factor_vae(
     votes: int = 2_000,
     size: int = 64,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """The FactorVAE score (Kim & Mnih 2018, section 4).
 
     A vote is of rows with the same value of one factor: the active latent whose variance over them,
@@ -126,13 +129,13 @@ def factor_vae(
     unit += f", {pruning(table)}, seed {seed}, {table.over}"
     kept = table.z[:, active(table)]
     if not kept.shape[1]:
-        return {"factor_vae_score": metric(0.0, unit)}
+        return by_name(FACTOR_VAE.of(0.0, unit=unit))
     sets = [_votes(kept, table.v, votes, size, rng) for _ in range(2)]
     counted = np.zeros((kept.shape[1], len(table.sizes)))
     np.add.at(counted, sets[0], 1)
     latent, factor = sets[1]
     value, stderr = share(counted.argmax(1)[latent] == factor)
-    return {"factor_vae_score": metric(value, unit, stderr)}
+    return by_name(FACTOR_VAE.of(value, stderr, unit))
 
 
 def _votes(

@@ -1,21 +1,23 @@
 """Gaps of mutual information between the two latents that tell most of a factor."""
 
-from typing import Any
-
 import numpy as np
 from scipy.special import ndtr
 
 from vae.errors import UserError
 from vae.evaluation.disentanglement import information
 from vae.evaluation.disentanglement.information import BINS, describe, edges
-from vae.evaluation.disentanglement.inputs import Table, metric, read
+from vae.evaluation.disentanglement.inputs import Table, read
+from vae.evaluation.metrics import Kind, Metric, by_name
 
+MIG_HISTOGRAM = Kind("mig_histogram", "MIG, histogram", "up", shown="sweep")
+MIG_SAMPLED = Kind("mig_sampled", "MIG, sampled", "up")
+RMIG = Kind("rmig", "RMIG", "up")
 BLOCK = 2**22  # densities held at a time
 
 
 def mig_histogram(
     codes: np.ndarray, factors: np.ndarray, *, bins: int | str = BINS
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """MIG of posterior means in bins (Locatello et al. 2019).
 
     mean_k (I(z_j1; v_k) - I(z_j2; v_k)) / H(v_k), where j1 and j2 are the two latents that tell
@@ -33,7 +35,7 @@ def mig_histogram(
     gaps = information.gaps(information.matrix(table.z, table.v, bins))
     value = (gaps / information.factor_entropies(table.v)).mean()
     unit = f"gap of mutual information over the factor's entropy, means in {describe(bins)}"
-    return {"mig_histogram": metric(value, f"{unit}, {table.over}")}
+    return by_name(MIG_HISTOGRAM.of(value, unit=f"{unit}, {table.over}"))
 
 
 def mig_sampled(
@@ -43,7 +45,7 @@ def mig_sampled(
     *,
     samples: int = 2_000,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """MIG of draws of the posteriors (Chen et al. 2018, section 4).
 
     The gaps of `mig_histogram`, of I(z_j; v_k) = H(z_j) - H(z_j|v_k) under the Gaussians
@@ -72,18 +74,13 @@ def mig_sampled(
         next_best = np.zeros_like(best)
     gap = ((best - next_best) / H).mean(1)  # [samples]
     unit = "gap of mutual information over the factor's entropy, Gaussian posteriors"
-    return {
-        "mig_sampled": metric(
-            gap.mean(),
-            f"{unit}, {samples:,} draws, seed {seed}, {table.over}",
-            gap.std(ddof=1) / np.sqrt(samples),
-        )
-    }
+    unit += f", {samples:,} draws, seed {seed}, {table.over}"
+    return by_name(MIG_SAMPLED(gap, unit))
 
 
 def rmig(
     codes: np.ndarray, factors: np.ndarray, std: np.ndarray, *, bins: int | str = BINS
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """RMIG over the factor's entropy (Do & Tran 2020): q(z|x) in bins.
 
     As `mig_histogram`, but an example counts in each bin with the probability that q(z_j|x) gives
@@ -107,7 +104,7 @@ def rmig(
             I[j, k] = information.mutual_information(p)
     value = (information.gaps(I) / information.factor_entropies(table.v)).mean()
     unit = f"gap of mutual information over the factor's entropy, q(z|x) in {describe(bins)}"
-    return {"rmig": metric(value, f"{unit}, {table.over}")}
+    return by_name(RMIG.of(value, unit=f"{unit}, {table.over}"))
 
 
 def _with_std(codes: np.ndarray, factors: np.ndarray, std: np.ndarray | None, name: str) -> Table:

@@ -1,12 +1,19 @@
 """DCI: disentanglement, completeness and informativeness of the importance of latents."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from vae.evaluation.disentanglement import classifiers
 from vae.evaluation.disentanglement.information import entropy
-from vae.evaluation.disentanglement.inputs import metric, read, split
+from vae.evaluation.disentanglement.inputs import read, split
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+PARTS = ("disentanglement", "completeness", "informativeness")
+TREES = [Kind(f"dci_trees_{part}", f"DCI by trees, {part}", "up", shown=shown)
+         for part, shown in zip(PARTS, ("sweep", "", ""), strict=True)]
+LINEAR = [Kind(f"dci_linear_{part}", f"DCI, linear, {part}", "up") for part in PARTS]
 
 
 def dci_trees(
@@ -17,7 +24,7 @@ def dci_trees(
     rounds: int = 10,
     leaf: int = 10,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """DCI by boosted trees (Eastwood & Williams 2018, section 2; trees as Locatello et al. 2019).
 
     The importance of a latent for a factor is that of gradient boosted trees of depth 3 that
@@ -46,7 +53,7 @@ def dci_trees(
         )
 
     unit = f"boosted trees of depth 3, {rounds} rounds, leaves of {leaf} examples or more"
-    return _dci("dci_trees", model, codes, factors, examples, seed, unit)
+    return _dci(TREES, model, codes, factors, examples, seed, unit)
 
 
 def dci_linear(
@@ -57,7 +64,7 @@ def dci_linear(
     strength: float = 0.1,
     steps: int = 50,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """DCI by logistic regression with an L1 penalty (Eastwood & Williams 2018, section 2).
 
     The importance of a latent for a factor is the mean over the factor's values of the size of its
@@ -81,7 +88,7 @@ def dci_linear(
         return classifiers.sparse_logistic(strength, steps, seed)
 
     unit = f"logistic regression, L1 penalty of inverse strength {strength:g}, {steps} passes"
-    return _dci("dci_linear", model, codes, factors, examples, seed, unit)
+    return _dci(LINEAR, model, codes, factors, examples, seed, unit)
 
 
 def dci(R: np.ndarray) -> tuple[float, float]:
@@ -109,14 +116,14 @@ def _concentration(R: np.ndarray) -> np.ndarray:
 
 
 def _dci(
-    name: str,
+    kinds: Sequence[Kind],
     model: Any,
     codes: np.ndarray,
     factors: np.ndarray,
     examples: int,
     seed: int,
     unit: str,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     table = read(codes, factors)
     train, test = split(len(table.z), seed, examples, 0.8)
     R, right = np.zeros((table.z.shape[1], len(table.sizes))), []
@@ -126,11 +133,15 @@ def _dci(
         right.append((found.predict(table.z[test]) == v[test]).mean())
     disentanglement, completeness = dci(R)
     unit += f", {len(train):,} to train and {len(test):,} to test, seed {seed}, {table.over}"
-    return {
-        f"{name}_disentanglement": metric(disentanglement, f"1 - entropy over factors, {unit}"),
-        f"{name}_completeness": metric(completeness, f"1 - entropy over latents, {unit}"),
-        f"{name}_informativeness": metric(np.mean(right), f"share right, mean of factors, {unit}"),
-    }
+    found = (
+        (disentanglement, "1 - entropy over factors"),
+        (completeness, "1 - entropy over latents"),
+        (np.mean(right), "share right, mean of factors"),
+    )
+    return by_name(*(
+        kind.of(value, unit=f"{what}, {unit}")
+        for kind, (value, what) in zip(kinds, found, strict=True)
+    ))  # fmt: skip
 
 
 def importance(model: Any, latents: int) -> np.ndarray:

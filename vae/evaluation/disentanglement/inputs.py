@@ -1,7 +1,6 @@
 """What every metric reads: codes and factors, checked once and on one scale."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -137,15 +136,6 @@ def split(num: int, seed: int, most: int, train: float = 0.5) -> tuple[np.ndarra
     rows = np.random.default_rng(seed).permutation(num)[:most]
     middle = int(np.ceil(train * len(rows)))
     return rows[:middle], rows[middle:]
-
-
-def metric(value: Any, unit: str, stderr: Any = None) -> dict[str, Any]:
-    """One entry of `evaluation.json`'s metrics."""
-    return {
-        "value": float(value),
-        "stderr": None if stderr is None else float(stderr),
-        "unit": unit,
-    }
 
 
 def share(right: np.ndarray) -> tuple[float, float]:

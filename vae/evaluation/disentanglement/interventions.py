@@ -1,10 +1,11 @@
 """How far a latent moves while the factor that it stands for is held fixed."""
 
-from typing import Any
-
 import numpy as np
 
-from vae.evaluation.disentanglement.inputs import active, metric, pruning, read
+from vae.evaluation.disentanglement.inputs import active, pruning, read
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+IRS = Kind("irs", "IRS", "up")
 
 
 def irs(
@@ -13,7 +14,7 @@ def irs(
     std: np.ndarray | None = None,
     *,
     quantile: float = 0.99,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """IRS: interventional robustness score (Suter et al. 2019).
 
     1 - E_v max |z_j - E[z_j|v_k = v]| / max |z_j - E[z_j]| for the factor k that makes it largest,
@@ -43,4 +44,4 @@ def irs(
     each = np.maximum(0.0, 1.0 - within.min(1) / overall)
     unit = f"1 - deviation at a fixed factor over that of the data, quantile {quantile:g} of both"
     unit += f", {pruning(table)}, {table.over}"
-    return {"irs": metric(each.mean() if len(each) else 0.0, unit)}
+    return by_name(IRS.of(each.mean() if len(each) else 0.0, unit=unit))

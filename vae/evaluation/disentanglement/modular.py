@@ -1,17 +1,19 @@
 """Whether a latent tells of one factor alone, and whether all together tell the factors."""
 
-from typing import Any
-
 import numpy as np
 
 from vae.evaluation.disentanglement import classifiers, information
 from vae.evaluation.disentanglement.information import BINS, describe
-from vae.evaluation.disentanglement.inputs import metric, read, split
+from vae.evaluation.disentanglement.inputs import read, split
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+MODULARITY = Kind("modularity", "Modularity", "up")
+EXPLICITNESS = Kind("explicitness", "Explicitness", "up")
 
 
 def modularity(
     codes: np.ndarray, factors: np.ndarray, *, bins: int | str = BINS
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Modularity (Ridgeway & Mozer 2018, section 3): one factor a latent.
 
     1 - sum_{k != best} I(z_j; v_k)^2 / (I(z_j; v_best)^2 (F - 1)), the mean over latents. 1 where
@@ -32,12 +34,12 @@ def modularity(
     others = squared[tells].sum(1) - best
     each = 1.0 - others / (best * max(1, len(table.sizes) - 1))
     unit = f"mean over {tells.sum()} latents, {describe(bins)}, {table.over}"
-    return {"modularity": metric(each.mean() if tells.any() else 0.0, unit)}
+    return by_name(MODULARITY.of(each.mean() if tells.any() else 0.0, unit=unit))
 
 
 def explicitness(
     codes: np.ndarray, factors: np.ndarray, *, examples: int = 5_000, seed: int = 0
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """Explicitness (Ridgeway & Mozer 2018, section 3): how well linear classifiers rank values.
 
     The area under the ROC curve of each value of each factor against the others, 2 AUC - 1 so that
@@ -61,7 +63,7 @@ def explicitness(
         areas.append(np.nanmean(each) if np.isfinite(each).any() else 0.5)
     unit = "2 AUC - 1, mean over values and factors, multinomial logistic regression"
     unit += f", {len(train):,} to train and {len(test):,} to test, seed {seed}, {table.over}"
-    return {"explicitness": metric(2.0 * np.mean(areas) - 1.0, unit)}
+    return by_name(EXPLICITNESS.of(2.0 * np.mean(areas) - 1.0, unit=unit))
 
 
 def area(scores: np.ndarray, positive: np.ndarray) -> float:

@@ -1,13 +1,19 @@
 """UDR: how many of a model's latents other models find too; it needs no factors."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from vae.errors import UserError
-from vae.evaluation.disentanglement.inputs import kept, metric, standardised
+from vae.evaluation.disentanglement.inputs import kept, standardised
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+SPEARMAN = Kind("udr_spearman", "UDR by rank correlation", "up")
+LASSO = Kind("udr_lasso", "UDR by lasso", "up", shown="sweep")
+SPEARMAN_OF = Kind("udr_spearman_{:d}", "UDR by rank correlation, model {}", "up")
+LASSO_OF = Kind("udr_lasso_{:d}", "UDR by lasso, model {}", "up")
+OF_SEEDS = {SPEARMAN: SPEARMAN_OF, LASSO: LASSO_OF}  # the mean over models, and each one's
 
 
 def udr(
@@ -15,7 +21,7 @@ def udr(
     stds: Sequence[np.ndarray] | None = None,
     *,
     penalty: float = 0.1,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """UDR: unsupervised disentanglement ranking of models (Duan et al. 2020, section 4).
 
     Two models are compared by how alike each pair of their active latents is, R(a, b): for every
@@ -51,16 +57,16 @@ def udr(
         return lasso_weights(a, b, penalty)
 
     unit = f"median over {len(z) - 1} other models, {len(codes[0]):,} examples"
-    result = {}
-    for name, alike, how in (
-        ("udr_spearman", spearman, "rank correlation"),
-        ("udr_lasso", lasso, f"lasso of penalty {penalty:g}"),
+    result = []
+    for kind, of_model, alike, how in (
+        (SPEARMAN, SPEARMAN_OF, spearman, "rank correlation"),
+        (LASSO, LASSO_OF, lasso, f"lasso of penalty {penalty:g}"),
     ):
         each = _medians(z, alike)
         described = f"relative strength, {how}, {unit}"
-        result[name] = metric(np.mean(each), f"{described}, mean of {len(z)} models")
-        result |= {f"{name}_{m}": metric(value, described) for m, value in enumerate(each)}
-    return result
+        result.append(kind.of(np.mean(each), unit=f"{described}, mean of {len(z)} models"))
+        result += [of_model[m].of(value, unit=described) for m, value in enumerate(each)]
+    return by_name(*result)
 
 
 def _active(codes: np.ndarray, std: np.ndarray | None) -> np.ndarray:

@@ -1,16 +1,18 @@
 """How much better the best single latent predicts a factor than the second best."""
 
-from typing import Any
-
 import numpy as np
 
 from vae.evaluation.disentanglement.information import gaps
-from vae.evaluation.disentanglement.inputs import metric, read, split
+from vae.evaluation.disentanglement.inputs import read, split
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+SAP = Kind("sap", "SAP", "up", shown="sweep")
+SAP_R2 = Kind("sap_r2", "SAP of squared correlations", "up")
 
 
 def sap(
     codes: np.ndarray, factors: np.ndarray, *, examples: int = 10_000, seed: int = 0
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """SAP: separated attribute predictability (Kumar et al. 2018, section 3), in both forms.
 
     - `sap`, of factors that are classes: the score of a latent is the balanced accuracy of
@@ -37,12 +39,11 @@ def sap(
     centred = table.values - table.values.mean(0)
     squared = np.square(table.z.T @ (centred / centred.std(0)) / len(table.z))
     unit = f"thresholds fitted to {len(train):,} examples and tested on {len(test):,}, seed {seed}"
-    return {
-        "sap": metric(
-            gaps(right).mean(), f"gap of balanced accuracy above chance, {unit}, {table.over}"
-        ),
-        "sap_r2": metric(gaps(squared).mean(), f"gap of squared correlation, {table.over}"),
-    }
+    unit = f"gap of balanced accuracy above chance, {unit}, {table.over}"
+    return by_name(
+        SAP.of(gaps(right).mean(), unit=unit),
+        SAP_R2.of(gaps(squared).mean(), unit=f"gap of squared correlation, {table.over}"),
+    )
 
 
 def _balanced(

@@ -1,12 +1,15 @@
 """InfoMEC: modularity, explicitness and compactness as information."""
 
-from typing import Any
-
 import numpy as np
 
 from vae.evaluation.disentanglement import classifiers, information
 from vae.evaluation.disentanglement.information import BINS, describe
-from vae.evaluation.disentanglement.inputs import active, metric, pruning, read, split
+from vae.evaluation.disentanglement.inputs import active, pruning, read, split
+from vae.evaluation.metrics import Kind, Metric, by_name
+
+INFOM = Kind("infom", "InfoM", "up")
+INFOE = Kind("infoe", "InfoE", "up")
+INFOC = Kind("infoc", "InfoC", "up")
 
 
 def infomec(
@@ -18,7 +21,7 @@ def infomec(
     examples: int = 5_000,
     steps: int = 200,
     seed: int = 0,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metric]:
     """InfoM, InfoE and InfoC (Hsu et al. 2023).
 
     Of the information I(z_j; v_k) / H(v_k) of active latents:
@@ -54,13 +57,12 @@ def infomec(
     binned = f"normalised mutual information, {describe(bins)}, {pruning(table)}, {table.over}"
     linear = f"logistic regression, {steps} steps"
     linear += f", {len(train):,} to train and {len(test):,} to test"
-    return {
-        "infom": metric(largest_share(shares), f"largest share over factors of {binned}"),
-        "infoe": metric(
-            np.mean(saved), f"share of the entropy saved by {linear}, seed {seed}, {table.over}"
-        ),
-        "infoc": metric(largest_share(shares.T), f"largest share over latents of {binned}"),
-    }
+    saved_by = f"share of the entropy saved by {linear}, seed {seed}, {table.over}"
+    return by_name(
+        INFOM.of(largest_share(shares), unit=f"largest share over factors of {binned}"),
+        INFOE.of(np.mean(saved), unit=saved_by),
+        INFOC.of(largest_share(shares.T), unit=f"largest share over latents of {binned}"),
+    )
 
 
 def largest_share(shares: np.ndarray) -> float:

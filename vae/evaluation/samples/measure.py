@@ -42,7 +42,7 @@ def scores(
       seed: of blocks, halves, networks and clusters.
 
     Returns:
-      name -> {"value", "stderr", "unit"}: the unit names the features, the counts, k and the seed.
+      Metrics by name, whose units name the features, the counts, k and the seed.
       Standard errors are over samples or over data, whichever the metric is a mean over, with the
       other set as it is; that of data_copying is what it would be if nothing were copied. Metrics
       that end in _data are of the data, to compare the samples' with.

@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.samples import (
     distances,
     memorisation,
@@ -18,7 +18,27 @@ from vae.evaluation.samples.features import Extractor
 
 CELLS = 10  # most parts of space in which data_copying looks
 
-Metrics = dict[str, dict[str, Any]]
+FRECHET = Kind("frechet_distance", "Fréchet distance", "down")
+KERNEL = Kind("kernel_distance", "Kernel distance", "down")
+PRECISION = Kind("precision", "Precision", "up")
+RECALL = Kind("recall", "Recall", "up")
+DENSITY = Kind("density", "Density", "up")
+COVERAGE = Kind("coverage", "Coverage", "up")
+# Those that are best at another value than an end: at chance, at 0, or at that of the data.
+ACCURACY = Kind("two_sample_accuracy", "Two-sample accuracy", "none")
+P_VALUE = Kind("two_sample_p_value", "Two-sample p-value", "none")
+NEAREST = Kind("nearest_training_distance", "Nearest training distance", "none")
+NEAREST_DATA = Kind("nearest_training_distance_data", "Nearest training distance, data", "none")
+MEMORISED = Kind("memorised", "Memorised", "down")
+COPYING = Kind("data_copying", "Data copying", "none")
+SHARPNESS = Kind("sharpness", "Sharpness", "none")
+SHARPNESS_DATA = Kind("sharpness_data", "Sharpness, data", "none")
+DIVERSITY = Kind("diversity", "Diversity", "none")
+DIVERSITY_DATA = Kind("diversity_data", "Diversity, data", "none")
+ENTROPY = Kind("class_entropy", "Class entropy", "none", "nats")
+ENTROPY_DATA = Kind("class_entropy_data", "Class entropy, data", "none", "nats")
+
+Metrics = dict[str, Metric]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +85,13 @@ class Sets:
 def frechet(sets: Sets) -> Metrics:
     value = distances.frechet_distance(*sets.features)
     unit = f"squared distance between Gaussian fits; {sets.of}; {sets.counts}"
-    return {"frechet_distance": _metric(value, None, unit)}
+    return by_name(FRECHET.of(value, unit=unit))
 
 
 def kernel(sets: Sets) -> Metrics:
     value, stderr = distances.kernel_distance(*sets.features, seed=sets.seed)
     unit = f"unbiased squared MMD of a cubic kernel; {sets.of}; {sets.counts}, seed {sets.seed}"
-    return {"kernel_distance": _metric(value, stderr, unit)}
+    return by_name(KERNEL.of(value, stderr, unit))
 
 
 def manifold(sets: Sets) -> Metrics:
@@ -80,12 +100,12 @@ def manifold(sets: Sets) -> Metrics:
     counts = len(sets.samples), len(sets.data)
     expected = neighbours.expected_coverage(*counts, sets.k)
     units = {
-        "precision": "share of samples among the data",
-        "recall": "share of the data among samples",
-        "density": "neighbourhoods of data that a sample is in, over k; 1 for one distribution",
-        "coverage": f"share of the data beside a sample; {expected:.3f} for one distribution",
+        PRECISION: "share of samples among the data",
+        RECALL: "share of the data among samples",
+        DENSITY: "neighbourhoods of data that a sample is in, over k; 1 for one distribution",
+        COVERAGE: f"share of the data beside a sample; {expected:.3f} for one distribution",
     }
-    return {name: _mean(each[name], name, f"{unit}; {about}") for name, unit in units.items()}
+    return by_name(*(kind(each[kind.name], f"{unit}; {about}") for kind, unit in units.items()))
 
 
 def two_samples(sets: Sets) -> Metrics:
@@ -96,10 +116,10 @@ def two_samples(sets: Sets) -> Metrics:
     )
     told_apart = f"share that a classifier tells apart, 0.5 by chance; {about}"
     by_chance = f"probability of that accuracy for one distribution; {about}"
-    return {
-        "two_sample_accuracy": _metric(told.accuracy, told.stderr, told_apart),
-        "two_sample_p_value": _metric(told.p_value, None, by_chance),
-    }
+    return by_name(
+        ACCURACY.of(told.accuracy, told.stderr, told_apart),
+        P_VALUE.of(told.p_value, unit=by_chance),
+    )
 
 
 def memory(sets: Sets) -> Metrics:
@@ -109,14 +129,11 @@ def memory(sets: Sets) -> Metrics:
         f"share of samples nearer to the training set than all but {share} of the data; {share} "
         "for one distribution"
     )
-    each = {
-        "nearest_training_distance": (ours, "from a sample to the training set"),
-        "nearest_training_distance_data": (theirs, "from the data to the training set"),
-        "memorised": (memorisation.memorised(ours, theirs), unit),
-    }
-    return {
-        name: _mean(values, name, f"{unit}; {sets.beside}") for name, (values, unit) in each.items()
-    }
+    return by_name(
+        NEAREST(ours, f"from a sample to the training set; {sets.beside}"),
+        NEAREST_DATA(theirs, f"from the data to the training set; {sets.beside}"),
+        MEMORISED(memorisation.memorised(ours, theirs), f"{unit}; {sets.beside}"),
+    )
 
 
 def copying(sets: Sets) -> Metrics:
@@ -128,72 +145,55 @@ def copying(sets: Sets) -> Metrics:
         "C_T: below 0 for copies, 0 within its stderr for one distribution; "
         f"{count} k-means cells, seed {sets.seed}; {sets.beside}"
     )
-    return {"data_copying": _metric(value, null, unit)}
+    return by_name(COPYING.of(value, null, unit))
 
 
 def sharpness(sets: Sets) -> Metrics:
-    unit = "variance of the Laplacian of images in [0, 1]"
-    both = {"sharpness": (sets.samples, "samples"), "sharpness_data": (sets.data, "of the data")}
-    return {
-        name: _mean(pictures.sharpness(images), name, f"{unit}; {len(images):,} {what}")
-        for name, (images, what) in both.items()
-    }
+    return by_name(*(
+        kind(
+            pictures.sharpness(images),
+            f"variance of the Laplacian of images in [0, 1]; {len(images):,} {what}",
+        )
+        for kind, images, what in _both(SHARPNESS, SHARPNESS_DATA, sets.samples, sets.data)
+    ))  # fmt: skip
 
 
 def diversity(sets: Sets) -> Metrics:
-    ours, theirs = sets.features
-    return {
-        name: _metric(
+    return by_name(*(
+        kind.of(
             *pictures.diversity(features),
             f"mean distance between two; {sets.of}; {len(features):,} {what}",
         )
-        for name, features, what in (
-            ("diversity", ours, "samples"),
-            ("diversity_data", theirs, "of the data"),
-        )
-    }
+        for kind, features, what in _both(DIVERSITY, DIVERSITY_DATA, *sets.features)
+    ))  # fmt: skip
 
 
 def classes(sets: Sets) -> Metrics:
-    return {
-        name: _metric(
+    return by_name(*(
+        kind.of(
             *pictures.class_entropy(sets.extractor.labels(x)),
             f"nats, of the classes that {sets.extractor.name} sees; {len(x):,} {what}",
         )
-        for name, x, what in (
-            ("class_entropy", sets.samples, "samples"),
-            ("class_entropy_data", sets.data, "of the data"),
-        )
-    }
+        for kind, x, what in _both(ENTROPY, ENTROPY_DATA, sets.samples, sets.data)
+    ))  # fmt: skip
 
 
-def _mean(values: np.ndarray, name: str, unit: str) -> dict[str, Any]:
-    from vae.evaluation.batches import mean_and_stderr
-
-    return _metric(*mean_and_stderr(values, name), unit)
-
-
-def _metric(value: float, stderr: float | None, unit: str) -> dict[str, Any]:
-    return {"value": value, "stderr": stderr, "unit": unit}
+def _both(
+    kind: Kind, of_data: Kind, samples: np.ndarray, data: np.ndarray
+) -> tuple[tuple[Kind, np.ndarray, str], ...]:
+    """What is said of samples, and of the data to compare it with."""
+    return (kind, samples, "samples"), (of_data, data, "of the data")
 
 
-METRICS: dict[str, Callable[[Sets], Metrics]] = {
-    "frechet_distance": frechet,
-    "kernel_distance": kernel,
-    "precision": manifold,
-    "recall": manifold,
-    "density": manifold,
-    "coverage": manifold,
-    "two_sample_accuracy": two_samples,
-    "two_sample_p_value": two_samples,
-    "nearest_training_distance": memory,
-    "nearest_training_distance_data": memory,
-    "memorised": memory,
-    "data_copying": copying,
-    "sharpness": sharpness,
-    "sharpness_data": sharpness,
-    "diversity": diversity,
-    "diversity_data": diversity,
-    "class_entropy": classes,
-    "class_entropy_data": classes,
+GROUPS: dict[Callable[[Sets], Metrics], tuple[Kind, ...]] = {
+    frechet: (FRECHET,),
+    kernel: (KERNEL,),
+    manifold: (PRECISION, RECALL, DENSITY, COVERAGE),
+    two_samples: (ACCURACY, P_VALUE),
+    memory: (NEAREST, NEAREST_DATA, MEMORISED),
+    copying: (COPYING,),
+    sharpness: (SHARPNESS, SHARPNESS_DATA),
+    diversity: (DIVERSITY, DIVERSITY_DATA),
+    classes: (ENTROPY, ENTROPY_DATA),
 }
+METRICS = {kind.name: group for group, kinds in GROUPS.items() for kind in kinds}
