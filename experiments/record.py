@@ -21,7 +21,7 @@ from typing import Any
 from experiments import methods
 from experiments.protocol import SCALES
 from vae import runs
-from vae.errors import UserError
+from vae.errors import UserError, needed
 from vae.evaluation.metrics import declared
 from vae.reports import summary
 from vae.reports.tables import format_table, format_value
@@ -110,7 +110,7 @@ def row(result: dict[str, Any]) -> dict[str, str]:
 
     kind = config["model"]["name"].replace("vae", config["model"]["encoder"])
     latents = len(result["evaluation"]["arrays"]["posterior_mean_variance"])
-    nll = summary.tightest_nll([result["evaluation"]])
+    nll = needed(summary.tightest_nll([result["evaluation"]]), "nll_iwae")
     return {
         "config": f"`configs/{result['name']}.py`",
         "model": f"{kind}, {latents:,} latents",
@@ -176,7 +176,7 @@ def further(trials: list[dict], keys: list[str]) -> list[str]:
     lines = []
     for name in names:
         texts = summary.texts([group[name] for group in groups])
-        lines.append({"metric": name} | dict(zip(heads, texts, strict=True)))
+        lines.append({"metric": name, **dict(zip(heads, texts, strict=True))})
     return [format_table(lines, markdown=True)]
 
 

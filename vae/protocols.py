@@ -111,6 +111,7 @@ class Likelihood(Protocol):
     # x is one of a fixed number of values and log_prob a log probability, so that bits per
     # dimension are legal. Not of densities; nor of counts, which no number of levels bounds.
     discrete: ClassVar[bool] = False
+    shares: ClassVar[bool] = False  # `mean` is of one draw: numbers that sum to 1, as of likes
     num_scalars: ClassVar[int] = 0  # learned numbers, appended to theta as further blocks
     learned_sigma: ClassVar[bool] = False  # that number is the log variance of a Gaussian
 

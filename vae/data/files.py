@@ -180,7 +180,7 @@ def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
             if not finite.all():
                 raise UserError(
                     f"{path} holds NaN, infinity or numbers beyond 3e38, first in example "
-                    f"{start + finite.argmin()}: fill or remove such values"
+                    f"{start + np.argmin(finite)}: fill or remove such values"
                 )
             binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
             if whole and chunk.dtype.kind == "f":

@@ -45,9 +45,9 @@ def fit(
     chosen = choose(SAMPLERS, name, "sampler")
     if chosen is prior:
         return prior(run)
-    if run.model.conditional:
+    if run.facts.conditional:
         raise UserError(f"sampler={name!r} ignores the context that the model takes: use prior")
-    if run.config.model.name == "vqvae":
+    if run.facts.codes:
         raise UserError(f"sampler={name!r} is no density of a codebook's codes: use prior")
     if chosen is normal:
         return normal(run.latent_size)

@@ -34,6 +34,7 @@ class multinomial(Likelihood):  # noqa: N801  (the name is the config value)
 
     kinds = ("counts", "binary")
     vectors = True  # the softmax is over the values of a vector
+    shares = True
 
     def encoder_input(self, x: jax.Array) -> jax.Array:
         length = jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))

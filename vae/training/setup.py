@@ -92,7 +92,7 @@ def check_scale(dataset: Dataset) -> None:
     if dataset.kind != "real" or dataset.scaler is not None:
         return
     size = np.sqrt(np.square(np.asarray(dataset.splits["train"].x[:MOST], np.float64)).mean(0))
-    worst = int(size.argmax())
+    worst = int(np.argmax(size))
     if size.flat[worst] <= LARGE:
         return
     name = dataset.columns[worst] if dataset.columns else f"number {worst} of an example"
