@@ -227,9 +227,9 @@ class Model(Protocol):
 
 
 class Objective(Protocol):
-    """What is minimised: a pure function, whose keyword-only arguments are read from the keys of
-    `config.objective` and fixed when a step is compiled. What else is true of it, it states by
-    `objectives.facts.states`; one that states nothing needs nothing but a batch."""
+    """What is minimised: a pure function. Keyword-only arguments that it has besides are read from
+    the keys of `config.objective`, and fixed when a step is compiled. What else is true of it, it
+    states by `objectives.facts.states`; one that states nothing needs nothing but a batch."""
 
     def __call__(
         self,
@@ -238,7 +238,6 @@ class Objective(Protocol):
         keys: jax.Array,
         hyper: Hyper,
         axis: str | None = None,
-        **static: Any,
     ) -> Terms:
         """The terms of each example: [B] nats. The caller takes the mean.
 

@@ -19,12 +19,10 @@ from vae.errors import UserError
 from vae.models.build import KINDS
 from vae.objectives import facts, require
 from vae.probability import noise
-from vae.training.program import Hyper
-
-Objective = Callable[..., dict[str, jax.Array]]
+from vae.protocols import Hyper, Objective, Terms
 
 
-def chosen(config: ConfigDict) -> Objective:
+def chosen(config: ConfigDict) -> Callable[..., Terms]:
     """The objective of that name; raises UserError where there is none."""
     return choose(objectives, config.objective.name, "objective.name")
 
@@ -132,7 +130,7 @@ def terms(
         context = jax.ShapeDtypeStruct((batch, model.context_size), np.float32)
     hyper = _Read(hyper | {"num_examples": np.float32(batch)})
 
-    def traced(params: Any, x: jax.Array, keys: jax.Array, context: Any) -> dict[str, jax.Array]:
+    def traced(params: Any, x: jax.Array, keys: jax.Array, context: Any) -> Terms:
         bound = model.bind(models.variables(model, params, context=context))
         return objective(bound, x, keys, hyper)
 
