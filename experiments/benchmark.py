@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import contestants
+from experiments import contestants, kept
+from experiments.kept import ROOT
 from vae import runs
 from vae.reports.tables import format_table
 from vae.tied import tied
 
-ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
     *("ours-mlp", "torch-mlp", "pythae-mlp"),
     *("ours-iwae", "torch-iwae"),
@@ -195,9 +195,7 @@ def main(arguments: list[str]) -> int:
         "gflops": ceilings,
         "turns": measured,
     }
-    path = ROOT / "experiments" / "results" / "benchmark.json"
-    path.parent.mkdir(exist_ok=True)
-    runs.write_json(path, result)
+    kept.write("benchmark", result)
     return 0
 
 

@@ -33,11 +33,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from experiments import kept
+from experiments.kept import ROOT
 from vae import runs
 from vae.checkpoint import Checkpoints
 from vae.tied import tied
 
-ROOT = Path(__file__).resolve().parent.parent
 SMALL = (
     "--config=configs/digits.py", "--config.model.hidden=(64,)", "--config.train.eval_epochs=20.0",
     "--config.eval.iwae_samples=(20,)",
@@ -284,7 +285,7 @@ def main(arguments: list[str]) -> int:
         "rounds": ended,
         "kills": killed,
     }
-    runs.write_json(ROOT / "experiments" / "results" / "kill_resume.json", result)
+    kept.write("kill_resume", result)
     print(f"{len(killed)} kills, {len(ended)} rounds, {len(bad)} of them not as undisturbed")
     print(json.dumps(bad, indent=1) if bad else "")
     return 1 if bad else 0

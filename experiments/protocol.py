@@ -4,15 +4,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from vae import runs
 from vae.errors import UserError
 from vae.sweeps.grid import Grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # A row of `vae.reports.summary.rows`; with "per_example" where the trial's file of that name is.
 Trial = Mapping[str, Any]
@@ -135,7 +137,7 @@ class Study:
     # Methods on the same data, as trials with the swept key "method": of the trials that are done,
     # and the sweep's directory. A picture of these methods, and the directory.
     beside: Callable[[Sequence[Trial], Path], list[Trial]] | None = None
-    picture: Callable[[Sequence[Trial], Path], Figure] | None = None
+    picture: Callable[[Sequence[Trial], Path], "Figure"] | None = None
 
 
 def compare(expected: Sequence[Expected], trials: Sequence[Trial]) -> list[dict[str, Any]]:

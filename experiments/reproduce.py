@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import vae
-from experiments import record
+from experiments import documents, kept
 from experiments.protocol import SCALES, Study, compare
-from experiments.record import RESULTS, collect_sweep
+from experiments.record import collect_sweep
+from experiments.result_tables import comparisons_table
 from vae import runs
 from vae.choices import choose
 from vae.errors import RunError
 from vae.reports import figures, summary
-from vae.reports.tables import format_table, format_value
 
 NAMES = (
     "iwae_table1", "dreg", "tighter_bounds", "vamp_prior", "ladder", "flows", "beta_vae",
@@ -71,13 +71,12 @@ def reproduce(
         launcher=launcher or study.launcher,
     )  # fmt: skip
     result = collect(name, scale, study, Path(directory), module.__doc__)
-    file = record.file_name(name, scale)
-    runs.write_json(RESULTS / f"{file}.json", result)
+    path = kept.write(kept.file_name(name, scale), result)
     if study.picture:
         picture = study.picture(result["beside"], Path(directory))
-        figures.save(picture, RESULTS / f"{file}.png")
-    record.write()
-    print(f"\n{table(result)}\n\n  {RESULTS / f'{file}.json'}", flush=True)
+        figures.save(picture, path.with_suffix(".png"))
+    documents.write()
+    print(f"\n{comparisons_table(result)}\n\n  {path}", flush=True)
     missed = [line["what"] for line in result["comparisons"] if not line["holds"]]
     if missed:
         raise RunError(f"{name}: outside the tolerance: {'; '.join(missed)}")
@@ -113,22 +112,3 @@ def _curve(workdir: Path) -> list[list[float]]:
         if r.get("split") == "validation" and r.get("elbo") is not None
     ]
     return points[:: -(-len(points) // 60)] if points else []
-
-
-def table(result: dict[str, Any], markdown: bool = False) -> str:
-    """Ours beside the expected numbers."""
-    return format_table([row(line) for line in result["comparisons"]], markdown=markdown)
-
-
-def row(line: dict[str, Any]) -> dict[str, str]:
-    """One line of the table."""
-    sign = {"within": "", "below": "≤ ", "above": "≥ "}[line["kind"]]
-    tolerance = f" ± {line['tolerance']:g}" if line["tolerance"] else ""
-    return {
-        "what": line["what"],
-        "ours": format_value(line["ours"], line["stderr"]),
-        "expected": f"{sign}{line['expected']:g}{tolerance}",
-        "unit": line["unit"],
-        "known": line["known"],
-        "holds": "yes" if line["holds"] else "NO",
-    }

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from experiments import methods, record
-from experiments.reproduce import table
+from experiments import methods
+from experiments import result_tables as tables
+from experiments.kept import reproductions
 from vae.reports import summary
 from vae.reports.tables import format_table
 
@@ -43,10 +44,10 @@ Of each trial of a study, in turns (`.venv/bin/python -m experiments.step_speed 
 def render() -> str:
     """The page."""
     parts = [
-        PAPERS, *map(section, record.reproductions(applications=False)),
-        APPLICATIONS, *map(section, record.reproductions(applications=True)),
-        STUDIES, record.sweeps_table(), SWEEPS, record.sweep_benchmark_table(),
-        SPEED, record.speed_table(),
+        PAPERS, *map(section, reproductions(applications=False)),
+        APPLICATIONS, *map(section, reproductions(applications=True)),
+        STUDIES, tables.sweeps_table(), SWEEPS, tables.sweep_benchmark_table(),
+        SPEED, tables.speed_table(),
     ]  # fmt: skip
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
@@ -63,17 +64,17 @@ def section(result: dict[str, Any]) -> str:
     about = (
         f"{result['about']}\n\nRevision {revision}, {made['time'][:10]}; "
         f"{len(sweep['trials'])} trials, {sweep['config']['train']['epochs']} epochs each unless "
-        f"the table says otherwise, {record.minutes(result):,.0f} minutes of trials on {machine}. "
+        f"the table says otherwise, {tables.minutes(result):,.0f} minutes of trials on {machine}. "
         f"Protocol, and what differs from it: [{result['experiment']}.py]"
         f"({result['experiment']}.py)."
     )
     reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
-    found = record.trials(sweep)
+    found = tables.trials(sweep)
     trials = summary.summary_table(found, sweep["keys"], markdown=True)
-    further = record.further(*record.columns(found, sweep["keys"]))
+    further = tables.further(*tables.columns(found, sweep["keys"]))
     sources = dict.fromkeys(line["source"] for line in result["comparisons"] if line["source"])
     told = [f"Sources: {'; '.join(sources)}."] if sources else []
-    ours = table(result, markdown=True)
+    ours = tables.comparisons_table(result, markdown=True)
     beside = []
     if result.get("beside"):
         beside = ["Methods on the same data, over seeds:", methods.table(result["beside"])]

@@ -24,7 +24,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmark import ROOT, processor
+from experiments import kept
+from experiments.benchmark import processor
+from experiments.kept import ROOT
 from vae import runs
 from vae.reports.tables import format_table
 
@@ -165,7 +167,7 @@ def main(arguments: list[str]) -> int:
         "rows": rows,
         "runs": {name.strip() or "ours": checkout.timed for name, checkout in checkouts.items()},
     }
-    runs.write_json(ROOT / "experiments" / "results" / "start_time.json", result)
+    kept.write("start_time", result)
     return 0
 
 

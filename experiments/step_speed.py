@@ -22,7 +22,8 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from experiments.benchmark import ROOT, processor
+from experiments import kept
+from experiments.benchmark import processor
 from vae import runs
 from vae.data import context
 from vae.data.dataset import Dataset, Split
@@ -122,7 +123,7 @@ def main(arguments: list[str]) -> int:
         "rows": rows,
         "seconds_a_step": seconds,
     }
-    runs.write_json(ROOT / "experiments" / "results" / f"{names[0]}_speed.json", result)
+    kept.write(f"{names[0]}_speed", result)
     return 0
 
 

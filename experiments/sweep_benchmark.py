@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.benchmark import ROOT, images, processor
+from experiments import kept
+from experiments.benchmark import images, processor
+from experiments.kept import ROOT
 from vae import runs
 from vae.reports.tables import format_table
 from vae.sweeps.grid import product, sweep
@@ -143,7 +145,7 @@ def main(arguments: list[str]) -> int:
         "trials": {"latent_size": SIZES, "beta": BETAS, "seeds": SEEDS, "epochs": values.epochs},
         "rows": rows,
     }
-    runs.write_json(ROOT / "experiments" / "results" / "sweep_benchmark.json", result)
+    kept.write("sweep_benchmark", result)
     return 0
 
 

@@ -30,7 +30,6 @@ from vae import runs
 from vae.reports.tables import format_table
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "experiments" / "results" / "test_margins.json"
 SEEDS, LEAST = 10, 5.0
 UNDERSTATED = 2.0  # root mean square of deviations in standard errors that a test works out
 IMPORTED = ("tests.conftest", "optax", "sklearn.ensemble", "vae.evaluation.probes", "vae.models")
@@ -190,16 +189,18 @@ def _run(seed: int, named: list[str], folder: str) -> None:
 
 def keep(rows: list[dict[str, Any]], whole: bool) -> None:
     """Records the rows: instead of all, or of those of the same tests."""
-    made = runs.environment()
+    from experiments import kept
+
+    made, path = runs.environment(), kept.RESULTS / "test_margins.json"
     measured = {row["test"] for row in rows}
-    old = runs.read_json(RESULT)["rows"] if RESULT.exists() and not whole else []
+    old = kept.read(path)["rows"] if path.exists() and not whole else []
     rows = [
         row | {"git_revision": made["git_revision"], "margin": _finite(row["margin"])}
         for row in rows
     ] + [row for row in old if row["test"] not in measured]
     rows.sort(key=lambda row: (row["test"], row["at"]))
     made |= {"command": "python -m tests.margins", "seeds": SEEDS, "rows": rows}
-    RESULT.write_text(json.dumps(made, indent=1) + "\n")
+    kept.write("test_margins", made)
 
 
 def _finite(margin: float) -> float | None:

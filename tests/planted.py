@@ -19,10 +19,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from experiments import kept
 from vae import runs
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "experiments" / "results" / "planted_faults.json"
 OPTIONS = ["-q", "--tb=no", "-p", "no:cacheprovider", "--ignore=tests/test_planted.py"]
 PARALLEL = ["--numprocesses", "auto", "--maxprocesses", "8", "--dist", "loadfile"]
 
@@ -220,7 +220,7 @@ def main(arguments: list[str]) -> int:
         },
     }
     if chosen == FAULTS:
-        runs.write_json(RESULT, result)
+        kept.write("planted_faults", result)
     everything = [by for each in result["revisions"].values() for by in each["found"].values()]
     return 0 if all(everything) else 1
 

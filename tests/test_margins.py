@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import kept
 from tests import margins
 from tests.margins import above, below, likely, mean_is, near, within
-from vae import runs
 
 DRAWS = margins.fixed_rng(0).normal(size=(400, 2))
 
@@ -95,7 +95,7 @@ def test_other_seeds_give_other_numbers_and_each_its_own(monkeypatch):
 
 
 def test_what_is_recorded_has_room():
-    result = runs.read_json(margins.RESULT)
+    result = kept.read(kept.RESULTS / "test_margins.json")
     assert result["seeds"] == margins.SEEDS
     rows = result["rows"]
     few = [row for row in rows if row["margin"] is not None and row["margin"] < margins.LEAST]

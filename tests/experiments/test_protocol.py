@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments import methods, reproduce
+from experiments import methods, reproduce, result_tables
 from experiments.broken_elbo import BETAS, Beaten, Slope, neighbours
 from experiments.protocol import OURS, READ, SCALES, Expected, Mean, compare
 from vae import config as configs
@@ -94,7 +94,7 @@ def test_a_comparison_says_everything_that_a_reader_asks():
     (found,) = compare([line], SEEDS)
     assert found["ours"] == pytest.approx(38 / 3) and found["holds"]
     assert (found["expected"], found["source"], found["known"]) == (12.0, "a paper", READ)
-    shown = reproduce.row(found)
+    shown = result_tables.comparison(found)
     assert shown["expected"] == "12 ± 1" and shown["holds"] == "yes"
 
 

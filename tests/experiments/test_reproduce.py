@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from experiments import record, reproduce, sigma_vae
+from experiments import documents, kept, reproduce, sigma_vae
 from experiments.protocol import OURS, Expected, Mean, Study
 from tests.helpers import small_config
 from vae.errors import RunError
@@ -27,10 +27,9 @@ def small(tmp_path, monkeypatch):
 
     module = types.SimpleNamespace(study=study, __doc__="A paper, its table.\n\nMore.")
     monkeypatch.setattr(reproduce, "load", lambda name: module)
-    monkeypatch.setattr(reproduce, "RESULTS", tmp_path)
-    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(kept, "RESULTS", tmp_path)
     written = []
-    monkeypatch.setattr(record, "write", lambda: written.append(True))
+    monkeypatch.setattr(documents, "write", lambda: written.append(True))
     return tmp_path, written
 
 
@@ -38,8 +37,10 @@ def test_an_experiment_is_run_compared_written_and_not_run_twice(small, capsys):
     results, written = small
     (line,) = reproduce.reproduce("sigma_vae", "quick", str(results / "sweep"))
     assert line["holds"] and line["ours"] > 0 and line["stderr"] > 0
-    found = json.loads((results / "sigma_vae-quick.json").read_text())
-    assert found["comparisons"] == [line] and found["about"] == "A paper, its table."
+    found = kept.read(results / "sigma_vae-quick.json")
+    (kept_line,) = found["comparisons"]
+    assert kept_line == line | {name: pytest.approx(line[name]) for name in ("ours", "stderr")}
+    assert found["about"] == "A paper, its table."
     assert len(found["sweep"]["trials"]) == len(found["curves"]) == 2
     revision = found["sweep"]["training"]["git_revision"]
     assert all(trial["git_revision"] == revision for trial in found["sweep"]["trials"])
