@@ -155,6 +155,9 @@ class Model(Protocol):
     latent_size: int  # L, of all latents
     context_size: int  # C, numbers that the model is given or predicts beside x; 0: none
     likelihood: Likelihood
+    regressor: Any  # predicts the context from z; None: there is none, as of the next two
+    classifier: Any  # tells the context, of classes, from x
+    critic: Any  # of z, trained beside the model by the objectives that have one
     maskable: bool = False  # some latents can be left out, where posterior and prior allow it
     takes_context: bool = False  # it can be given a context
     takes_sequences: bool = False  # its decoder may go along a sequence
@@ -188,6 +191,20 @@ class Model(Protocol):
     def standard(self) -> bool:
         """Whether the prior's mean and scale of each latent are 0 and 1."""
         return False
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model is given the context, and does not predict it."""
+        return bool(self.context_size) and self.regressor is None
+
+    @property
+    def chosen_by(self) -> str:
+        """The setting that q(z|x) is chosen by, for messages."""
+        return f"model.name={type(self).__name__!r}"
+
+    @property
+    def context(self) -> jax.Array:
+        """What it is bound to beside its weights, where there is a context: [B, C]."""
 
     @property
     def mask(self) -> jax.Array | None:

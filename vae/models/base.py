@@ -52,16 +52,6 @@ class Model(nn.Module, protocols.Model, kw_only=True):
             self.scalars = self.param("likelihood", lambda key: jnp.asarray(initial))
 
     @property
-    def conditional(self) -> bool:
-        """Whether the model is given the context, and does not predict it."""
-        return bool(self.context_size) and self.regressor is None
-
-    @property
-    def chosen_by(self) -> str:
-        """The setting that q(z|x) is chosen by, for messages."""
-        return f"model.name={type(self).__name__!r}"
-
-    @property
     def context(self) -> jax.Array:
         """What the model is bound to beside its weights, where there is a context: numbers [B, C],
         one row an example."""
