@@ -14,7 +14,8 @@ usage() {
   cat <<'USAGE'
 usage: ./launch.sh              set up, then the quick start: a small sweep, trained and reported
        ./launch.sh setup        make .venv beside launch.sh and install the requirements
-       ./launch.sh test ...     set up with the test tools, then ruff and pytest (... goes to pytest)
+       ./launch.sh test         set up with the test tools, then ruff, mypy and pytest
+       ./launch.sh test ...     the same for a part: ruff, and pytest with these arguments
        ./launch.sh VERB ...     set up, then python -m vae VERB ...
        ./launch.sh help         this text, and the verbs once set up
 USAGE
@@ -136,6 +137,7 @@ case ${1-} in
     (set_up '[dev]')
     cd -- "$root"
     "$python" -m ruff check .
+    [[ $# -gt 1 ]] || "$python" -m mypy
     exec "$python" -m pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile "${@:2}"
     ;;
   '')

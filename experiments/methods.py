@@ -52,7 +52,7 @@ def overview(rows: Sequence[Row]) -> str:
     return format_table(lines, markdown=True)
 
 
-def _across(found: Sequence[tuple[dict[str, Any], Means]]) -> str:
+def _across(found: Sequence[tuple[dict[str, Any], Any]]) -> str:
     """The key that the rows have besides the method; "": none."""
     return next((key for key in found[0][0] if key != "method"), "")
 

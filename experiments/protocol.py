@@ -83,7 +83,7 @@ def _per_example(trial: Trial, metric: str) -> np.ndarray | None:
     """A metric of each test example [N], where a trial has kept it."""
     path = trial.get("per_example")
     found = runs.read_arrays(path).get(metric) if path and path.exists() else None
-    return None if found is None else np.float64(found)
+    return None if found is None else np.asarray(found, np.float64)
 
 
 def pick(trials: Sequence[Trial], of: Mapping[str, Any]) -> list[Trial]:

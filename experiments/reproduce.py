@@ -87,7 +87,7 @@ def collect(name: str, scale: str, study: Study, directory: Path, about: str) ->
     """What is written: the sweep's trials, and the comparisons."""
     sweep = runs.read_json(directory / "sweep.json")
     trials = [
-        trial | {"per_example": directory / "trials" / trial["trial"] / "per_example.npz"}
+        {**trial, "per_example": directory / "trials" / trial["trial"] / "per_example.npz"}
         for trial in summary.done(summary.rows(sweep, directory))
     ]
     names = [trial["trial"] for trial in trials]

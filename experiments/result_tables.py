@@ -7,6 +7,7 @@ from typing import Any
 from experiments import kept, methods
 from experiments.kept import RESULTS, file_name, recorded, reproductions
 from experiments.protocol import SCALES
+from vae.errors import needed
 from vae.evaluation.metrics import declared
 from vae.reports import summary
 from vae.reports.tables import format_table, format_value
@@ -21,7 +22,7 @@ def _run(result: dict[str, Any]) -> dict[str, str]:
 
     kind = config["model"]["name"].replace("vae", config["model"]["encoder"])
     latents = len(result["evaluation"]["arrays"]["posterior_mean_variance"])
-    nll = summary.tightest_nll([result["evaluation"]])
+    nll = needed(summary.tightest_nll([result["evaluation"]]), "nll_iwae")
     return {
         "config": f"`configs/{result['name']}.py`",
         "model": f"{kind}, {latents:,} latents",
@@ -90,7 +91,7 @@ def further(trials: list[dict], keys: list[str]) -> list[str]:
     lines = []
     for name in names:
         texts = summary.texts([group[name] for group in groups])
-        lines.append({"metric": name} | dict(zip(heads, texts, strict=True)))
+        lines.append({"metric": name, **dict(zip(heads, texts, strict=True))})
     return [format_table(lines, markdown=True)]
 
 

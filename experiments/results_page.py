@@ -58,8 +58,8 @@ def section(result: dict[str, Any]) -> str:
     made = sweep["training"]
     name = result["experiment"] + ("" if result["scale"] == "full" else f", {result['scale']}")
     machine = f"{made['cpu_count']} cores" if made["devices"][0] == "cpu" else made["devices"][0]
-    others = {trial.get("git_revision", made["git_revision"]) for trial in sweep["trials"]}
-    others = sorted(others - {made["git_revision"]})
+    revisions = {trial.get("git_revision", made["git_revision"]) for trial in sweep["trials"]}
+    others = sorted(revisions - {made["git_revision"]})
     revision = made["git_revision"] + (f" (trials of {', '.join(others)} among it)" * bool(others))
     about = (
         f"{result['about']}\n\nRevision {revision}, {made['time'][:10]}; "

@@ -14,7 +14,7 @@ TOOLS = (
     "bash", "dirname", "readlink", "mkdir", "rm", "mv", "cat", "flock", "sleep", "cp", "env", "tail"
 )  # fmt: skip
 
-# Plays python3, the .venv's python, pip, venv, ruff and pytest.
+# Plays python3, the .venv's python, pip, venv, ruff, mypy and pytest.
 PYTHON = """#!/usr/bin/env bash
 [[ $1 != -P ]] || shift
 [[ $1 == -c ]] && exit "${STUB_VERSION_EXIT:-0}"
@@ -25,6 +25,7 @@ case $2 in
     exit "${STUB_PIP_EXIT:-0}" ;;
   vae) [[ -z $STUB_VAE_SLEEP ]] || exec sleep "$STUB_VAE_SLEEP"; exit "${STUB_VAE_EXIT:-0}" ;;
   ruff) exit "${STUB_RUFF_EXIT:-0}" ;;
+  mypy) exit "${STUB_MYPY_EXIT:-0}" ;;
 esac
 """
 
@@ -118,6 +119,15 @@ def test_exit_codes_pass_through(door, code):
 
 def test_a_lint_error_fails_the_tests(door):
     assert door.run("test", STUB_RUFF_EXIT="1").returncode == 1
+    assert not door.calls("mypy") and not door.calls("pytest")
+
+
+def test_types_are_checked_where_all_is_tested(door):
+    assert door.run("test", STUB_MYPY_EXIT="1").returncode == 1
+    assert not door.calls("pytest")
+    assert door.run("test").returncode == 0 and len(door.calls("mypy")) == 2
+    assert door.run("test", "tests/data", STUB_MYPY_EXIT="1").returncode == 0
+    assert len(door.calls("mypy")) == 2 and len(door.calls("pytest")) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ml_collections import ConfigDict
 
@@ -50,7 +51,7 @@ def sweep(config: "ConfigDict", grid: "Grid", **options: Any) -> str:
     return sweep(config, grid, **options)
 
 
-def load(workdir: str) -> "Trained":
+def load(workdir: "str | Path") -> "Trained":
     """Loads a trained run: `encode`, `decode`, `sample`, `reconstruct`, `log_likelihood`."""
     from vae.evaluation.trained import load
 

@@ -274,7 +274,7 @@ def main(argv: list[str] | None = None) -> int:
         print(usage(VERBS))
         return 2
     shared = arguments.common()
-    return guarded(lambda: _command(argv, shared), lambda: shared["debug"].value)
+    return guarded(lambda: _command(argv, shared), lambda: bool(shared["debug"].value))
 
 
 def _command(argv: list[str], shared: Any) -> None:

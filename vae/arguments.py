@@ -10,7 +10,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,7 @@ from vae.choices import nearest
 from vae.command import Verb, call_of
 from vae.errors import UserError
 
-DEFINE = {
+DEFINE: dict[type, Callable[..., Any]] = {
     bool: flags.DEFINE_boolean,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -104,13 +104,14 @@ def parse(
     values = _defined(verb, shared)
     arguments = _expanded(values, arguments)
     overrides = _check_unknown(name, values, arguments, verb.config)
-    config_file, config = None, None
+    config_file: Any = None
+    config: Any = None
     if verb.config:
         config_file = values["config"].value
         config = _with_overrides(name, values, overrides)
     values.unparse_flags()
     rest = _read(name, values, arguments)
-    found = {flag.name: values[flag.name].value for flag in verb.flags}
+    found: dict[str, Any] = {flag.name: values[flag.name].value for flag in verb.flags}
     if verb.argument:
         if not rest:
             raise UserError(f"{name} needs {verb.argument.upper()}: {call_of(name, verb)}")
@@ -168,8 +169,8 @@ def _defined(verb: Verb, shared: flags.FlagValues) -> flags.FlagValues:
     if verb.config:
         flags.DEFINE_string("config", None, "the config", flag_values=values)
     for module, defined in shared.flags_by_module_dict().items():
-        for flag in defined:
-            flags.DEFINE_flag(flag, values, module)
+        for other in defined:
+            flags.DEFINE_flag(other, values, module)
     return values
 
 

@@ -180,7 +180,7 @@ class Checkpoints:
                 continue
             if elbo is not None and np.isfinite(elbo):
                 ranked[step] = elbo
-        return max(ranked, key=ranked.get, default=None)
+        return max(ranked, key=lambda step: ranked[step], default=None)
 
     def _elbo(self, step: int) -> float | None:
         """The validation ELBO of a step; None where it was saved without one.

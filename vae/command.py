@@ -139,5 +139,5 @@ def _lacking(error: Exception) -> str:
     )
 
 
-def _show_warning(message: Warning | str, *_: Any) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {shortened(str(message))}", file=sys.stderr)

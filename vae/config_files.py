@@ -112,7 +112,7 @@ def call(path: Path, name: str, arguments: Any = ()) -> Any:
     sys.modules[module.__name__] = module
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-        function = getattr(module, name, ABSENT)
+        function: Any = getattr(module, name, ABSENT)
         return ABSENT if function is ABSENT else function(*arguments)
     except SystemExit as error:
         raise UserError(f"{where(path, error)} calls sys.exit({error.code!r})") from error

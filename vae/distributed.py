@@ -1,10 +1,11 @@
 """Several processes as one run: under Slurm by themselves, elsewhere by flags."""
 
 import os
+from typing import Any
 
 import numpy as np
 
-from vae.errors import UserError
+from vae.errors import UserError, needed
 
 
 def initialize(
@@ -29,7 +30,8 @@ def initialize(
         host, _, port = coordinator.rpartition(":")
         if not host or not port.isdecimal():
             raise UserError(f"--coordinator={coordinator} should be HOST:PORT of process 0")
-        if not 0 <= process_id < num_processes:
+        count, number = needed(num_processes, "count"), needed(process_id, "number")
+        if not 0 <= number < count:
             raise UserError(
                 f"--coordinator needs --num_processes of at least 1 (got {num_processes}) and "
                 f"--process_id below it (got {process_id})"
@@ -53,7 +55,7 @@ def barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def agree(values: np.ndarray) -> np.ndarray:
+def agree(values: Any) -> Any:
     """Process 0's values, in every process: clocks and signals differ between them."""
     import jax
 

@@ -2,7 +2,9 @@
 
 import re
 import signal
+from typing import TypeVar
 
+T = TypeVar("T")
 LONG_WORD, LONG_LINE = 200, 1000  # letters of a message, beyond which its middle is left out
 
 
@@ -33,3 +35,10 @@ def _cut(text: str, most: int) -> str:
         return text
     left = most // 2 - 20
     return f"{text[:left]}...({len(text) - 2 * left:,} more)...{text[-left:]}"
+
+
+def needed(value: T | None, what: str) -> T:
+    """A value that may be None, and is not where this is called: raises ValueError if it is."""
+    if value is None:
+        raise ValueError(f"there is no {what}")
+    return value

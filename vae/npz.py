@@ -7,9 +7,10 @@ import os
 import shutil
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from vae.errors import UserError
 
 DEFLATES = 1032  # bytes that one byte of a deflated file can stand for, at most
 NOT_ARRAYS = (
-    OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error, struct.error,
+    OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, struct.error,
     RuntimeError,  # a flipped bit says that a member is encrypted, or of an unknown method
 )  # fmt: skip
 
@@ -53,12 +54,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Raises:
       NOT_ARRAYS: as `opened`.
     """
-    found = opened(path)
-    with found if hasattr(found, "close") else contextlib.nullcontext():
+    found: Any = opened(path)
+    with contextlib.nullcontext() if path.suffix == ".npy" else found:
         return {name: np.asarray(found[name]) for name in found}
 
 
-def _check(file: BinaryIO, size: int, name: str) -> None:
+def _check(file: IO[bytes], size: int, name: str) -> None:
     """Raises ValueError where the header of an .npy of `size` bytes declares more."""
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0

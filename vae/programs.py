@@ -132,8 +132,9 @@ def value(name: str, key: str | None, find: Callable[[], Any]) -> Any:
 
 def _folder() -> Path | None:
     """Where programs are kept; None where they are not."""
-    directory = jax.config.jax_compilation_cache_dir
-    kept = directory and jax.config.jax_enable_compilation_cache and "://" not in directory
+    settings: Any = jax.config  # which has them once JAX is imported
+    directory = settings.jax_compilation_cache_dir
+    kept = directory and settings.jax_enable_compilation_cache and "://" not in directory
     checked = any(getattr(jax.config, name, False) for name in CHECKS)
     if not kept or checked or jax.device_count() > 1:
         return None
@@ -191,8 +192,10 @@ def _loaded(data: bytes | None) -> Any:
     from jax.experimental import serialize_executable
 
     try:
-        read = serialize_executable.deserialize_and_load
-        return read(*pickle.loads(data), execution_devices=jax.devices()[:1])
+        made, taken, given = pickle.loads(data)
+        return serialize_executable.deserialize_and_load(
+            made, taken, given, execution_devices=jax.devices()[:1]
+        )
     except Exception:  # unpickling and XLA raise anything; the program is then compiled
         return None
 

@@ -82,7 +82,7 @@ DATA = {
 DATA_OF_SOME = {
     "mean": _FINITE, "std": _FINITE, "context_mean": _FINITE, "context_std": _FINITE,
     "columns": _list_of(lambda v: _text(v) or is_number(v)),  # numbers: of older runs
-    "vocabulary": _list_of(_text), "contents": _text,
+    "vocabulary": _list_of(_text), "never_first": _list_of(_whole(0)), "contents": _text,
 }  # fmt: skip
 EVALUATION = {
     "split": _one_of(("validation", "test")),

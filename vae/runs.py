@@ -252,10 +252,12 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
         *lines, last = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): move it away") from None
-    records = [_record(line) for line in lines]
-    if None in records:
-        where = f"{path} is damaged at line {records.index(None) + 1}"
-        raise UserError(f"{where}: delete that line")
+    records = []
+    for number, line in enumerate(lines):
+        record = _record(line)
+        if record is None:
+            raise UserError(f"{path} is damaged at line {number + 1}: delete that line")
+        records.append(record)
     return records + [record for record in [_record(last)] if record]
 
 

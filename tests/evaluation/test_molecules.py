@@ -10,9 +10,10 @@ from tests.helpers import small_config
 from tests.margins import above
 from vae import data
 from vae.__main__ import main
-from vae.data import qm9
+from vae.data import again, qm9
 from vae.errors import UserError
 from vae.reports.page import report
+from vae.training.trial import describe_data
 
 pytest.importorskip("rdkit", reason="molecules need the extra apps")
 pytest.importorskip("selfies", reason="molecules need the extra apps")
@@ -69,6 +70,17 @@ def test_tokens_spell_the_molecules_they_were_made_of(prepared, name):
         text = qm9.smiles_of(molecules.tokens(row, vocabulary), vocabulary)
         assert molecules.canonical(text) == molecules.canonical(smiles)
         assert known == pytest.approx(qm9.properties(qm9.molecule(smiles)), rel=1e-5)
+
+
+def test_what_a_model_must_know_of_them_is_kept_with_its_run(config, monkeypatch):
+    settings = config("qm9", monkeypatch)
+    dataset = data.load(settings.data)
+    assert 0 in dataset.never_first and len(dataset.never_first) > 1  # rings and branches too
+    described = describe_data(settings, dataset)
+    assert again.never_first(described) == dataset.never_first
+    older = {key: value for key, value in described.items() if key != "never_first"}
+    assert again.never_first(older) == dataset.never_first
+    assert again.never_first({}) == again.never_first({"vocabulary": ["a", "b"]}) == ()
 
 
 def test_metrics_of_known_molecules():

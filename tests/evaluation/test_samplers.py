@@ -211,17 +211,14 @@ def test_latents_are_draws_of_the_posterior_of_training_examples(workdir):
 
 
 def test_what_no_density_of_z_can_say_is_refused():
-    def run(context_size, name):
-        model = SimpleNamespace(name=name)
-        return SimpleNamespace(
-            model=SimpleNamespace(conditional=context_size > 0), config=SimpleNamespace(model=model)
-        )
+    def run(conditional, codes):
+        return SimpleNamespace(facts=SimpleNamespace(conditional=conditional, codes=codes))
 
     for name in set(samplers.SAMPLERS) - {"prior"}:
         with pytest.raises(UserError, match="context"):
-            samplers.fit(run(10, "vae"), name)
+            samplers.fit(run(True, 0), name)
         with pytest.raises(UserError, match="codebook"):
-            samplers.fit(run(0, "vqvae"), name)
+            samplers.fit(run(False, 8), name)
 
 
 def test_a_wrong_name_is_told_before_anything_is_loaded(tmp_path):

@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae import runs
-from vae.data import loading
+from vae.data import loading, qm9
 from vae.data.dataset import Dataset
 from vae.errors import UserError
 
@@ -30,6 +30,16 @@ def load(workdir: Path, config: ConfigDict, described: dict[str, Any]) -> Datase
     dataset = loading.load(config.data)
     check(workdir, config, described, dataset)
     return dataset
+
+
+def never_first(described: dict[str, Any]) -> tuple[int, ...]:
+    """Ids that no sequence of the run's data begins with.
+
+    Args:
+      described: what its `data.json` holds; that of an older run leaves them to its vocabulary.
+    """
+    found = described.get("never_first")
+    return qm9.never_first(described.get("vocabulary", ())) if found is None else tuple(found)
 
 
 def check(workdir: Path, config: ConfigDict, described: dict[str, Any], dataset: Dataset) -> None:

@@ -5,7 +5,7 @@ uniform on 0..65535, so P(1) is off by at most 1/131072, black stays 0 and white
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +16,14 @@ _BLOCK = 16  # draws of 16 bits in one step of the Philox counter
 _CHUNK = 1024  # examples binarised together: bounds the memory for draws and thresholds
 
 
-def scale(raw: np.ndarray, levels: int) -> np.ndarray:
+def scale(raw: Any, levels: int) -> Any:
     """Returns the brightness in [0, 1], float32: raw / (levels - 1)."""
     return raw.astype(np.float32) / np.float32(levels - 1)
 
 
-def static(raw: np.ndarray, levels: int, seed: int, rows: np.ndarray | None = None) -> np.ndarray:
+def static(
+    raw: np.ndarray, levels: int, seed: int | list[int], rows: np.ndarray | None = None
+) -> np.ndarray:
     """Binarises once and for all.
 
     Args:
@@ -45,7 +47,7 @@ def static(raw: np.ndarray, levels: int, seed: int, rows: np.ndarray | None = No
     return result
 
 
-def _draws(rows: np.ndarray, pixels: int, seed: int) -> np.ndarray:
+def _draws(rows: np.ndarray, pixels: int, seed: int | list[int]) -> np.ndarray:
     """Returns uint16 [N, pixels]; a row of it depends on (seed, its entry in `rows`) alone."""
     blocks = -(-pixels // _BLOCK)
     generator = np.random.Philox(key=np.random.SeedSequence(seed).generate_state(2, np.uint64))

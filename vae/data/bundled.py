@@ -48,7 +48,7 @@ def _read(file: str, heads: int, by_sklearn: Callable[[], Arrays]) -> Arrays:
     The file itself: importing scikit-learn takes seconds, and no more than this is needed of it.
     """
     package = importlib.util.find_spec("sklearn")
-    path = Path(package.origin if package else "").parent / "datasets" / "data" / file
+    path = Path(package and package.origin or "").parent / "datasets" / "data" / file
     if not path.is_file():
         return by_sklearn()
     table = np.loadtxt(path, delimiter=",", skiprows=heads)

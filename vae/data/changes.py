@@ -46,7 +46,7 @@ def few(whole: Dataset, count: int, number: int) -> Dataset:
             )
         rows.append(rng.permutation(members)[:count])
     chosen = np.sort(np.concatenate(rows))
-    splits = {**whole.splits, "train": train.map(lambda array: array[chosen])}
+    splits = {**whole.splits, "train": train.take(chosen)}
     return dataclasses.replace(whole, splits=splits)
 
 
@@ -65,6 +65,5 @@ def without(whole: Dataset, label: int) -> Dataset:
             raise UserError(f"data.left_out={label}: {'all' if of_it.all() else 'no'} examples of "
                             f"the {name} split have that label")  # fmt: skip
         rows = np.arange(len(of_it)) if name == "test" else np.flatnonzero(~of_it)
-        split = split.map(lambda array, rows=rows: array[rows])
-        splits[name] = dataclasses.replace(split, labels=of_it[rows].astype(np.int32))
+        splits[name] = dataclasses.replace(split.take(rows), labels=of_it[rows].astype(np.int32))
     return dataclasses.replace(whole, splits=splits)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from vae.data import precision
-from vae.data.dataset import Dataset, Split
+from vae.data.dataset import Dataset, Rows, Split
 from vae.data.table import SEED
-from vae.errors import UserError
+from vae.errors import UserError, needed
 
 
 def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1) -> Dataset:
@@ -33,15 +33,15 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
         )
     if source == "labels":
         size = _classes(dataset)
-        context = {name: one_hot(split.labels[:], size) for name, split in splits.items()}
+        context = {k: one_hot(split.known("labels")[:], size) for k, split in splits.items()}
     elif source == "factors":
         sizes = dataset.factor_sizes
+        factors = {name: split.known("factors") for name, split in splits.items()}
         context = {
             name: np.concatenate(
-                [one_hot(column, n) for column, n in zip(split.factors[:].T, sizes, strict=True)],
-                axis=1,
+                [one_hot(column, n) for column, n in zip(rows[:].T, sizes, strict=True)], axis=1
             )
-            for name, split in splits.items()
+            for name, rows in factors.items()
         }
     else:
         own = {name: np.asarray(split.context) for name, split in splits.items()}
@@ -75,7 +75,8 @@ def _classes(dataset: Dataset) -> int:
     Raises:
       UserError: they are numbers of something else.
     """
-    labels = np.concatenate([np.asarray(split.labels[:]) for split in dataset.splits.values()])
+    columns = [split.known("labels")[:] for split in dataset.splits.values()]
+    labels = np.concatenate(list(map(np.asarray, columns)))
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(labels):
         raise UserError(
@@ -101,13 +102,14 @@ def one_hot(values: np.ndarray, size: int) -> np.ndarray:
     return (values[:, None] == np.arange(size)).astype(np.float32)
 
 
-def _column(split: Split, source: str) -> np.ndarray | None:
+def _column(split: Split, source: str) -> Rows | None:
     return {"labels": split.labels, "factors": split.factors}.get(source, split.context)
 
 
 def _partly(train: Split, labelled: int, share: float) -> Split:
     """All examples without context, then the labelled ones with it, as often as it takes."""
-    labels = train.context.argmax(1)
+    known = needed(train.context, "context")
+    labels = known.argmax(1)
     if labelled > len(labels):
         raise UserError(f"data.labelled={labelled}: the training set has {len(labels)} examples")
     order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(labels))
@@ -119,7 +121,5 @@ def _partly(train: Split, labelled: int, share: float) -> Split:
     chosen = order[np.argsort(rank[order], kind="stable")][:labelled]
     repeats = max(1, round(share / (1.0 - share) * len(labels) / labelled))
     rows = np.concatenate([np.arange(len(labels)), np.tile(chosen, repeats)])
-    context = np.concatenate([
-        np.zeros_like(train.context), np.tile(train.context[chosen], (repeats, 1))
-    ])  # fmt: skip
-    return dataclasses.replace(train.map(lambda array: array[rows]), context=context)
+    context = np.concatenate([np.zeros_like(known), np.tile(known[chosen], (repeats, 1))])
+    return dataclasses.replace(train.take(rows), context=context)

@@ -32,6 +32,9 @@ class Lazy:
         return np.asarray(self[:], dtype)
 
 
+Rows = np.ndarray | Lazy
+
+
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Examples that are used for one purpose. With `data.stream` the arrays are `Lazy`."""
@@ -39,9 +42,9 @@ class Split:
     # uint8 [N, H, W, C] or [N, D]; for kind 'real' float32, as a source gives it until all
     # arithmetic on it is done any type of numbers; for counts and tokens [N, D] of the
     # smallest of uint8, uint16 and int32 that holds them
-    x: np.ndarray
-    labels: np.ndarray | None = None  # int32 [N]
-    factors: np.ndarray | None = None  # int32 [N, F]
+    x: Rows
+    labels: Rows | None = None  # int32 [N]
+    factors: Rows | None = None  # int32 [N, F]
     context: np.ndarray | None = None  # [N, C]: what a conditional model is given, then float32
     binarized: bool = False  # x holds 0 and 1 although the data set is grey
 
@@ -61,6 +64,17 @@ class Split:
         changed = {key: function(value) for key, value in columns.items() if value is not None}
         return dataclasses.replace(self, **changed)
 
+    def known(self, name: str) -> Rows:
+        """Its "labels" or "factors", where they are known to be there."""
+        found = self.labels if name == "labels" else self.factors
+        if found is None:
+            raise ValueError(f"there are no {name}")
+        return found
+
+    def take(self, rows: np.ndarray) -> "Split":
+        """Examples of these numbers [n]."""
+        return self.map(lambda array: array[rows])
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -79,6 +93,7 @@ class Dataset:
     label: str = ""  # name of the column that its labels are from
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ..., where they were text
     vocabulary: tuple[str, ...] = ()  # what token ids stand for
+    never_first: tuple[int, ...] = ()  # ids that no sequence begins with, whatever the examples
     context_scaler: tuple[np.ndarray, np.ndarray] | None = None  # as `scaler`, of the context: [C]
     scaler: tuple[np.ndarray, np.ndarray] | None = None  # what was taken off x, and divided by: [D]
     contents: str = ""  # checksum of what was read (`vae.data.identity`); "": made by the code

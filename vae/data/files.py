@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from vae import npz
 from vae.choices import choose
-from vae.data import csvfiles, labels, layout, pictures
+from vae.data import csvfiles, labels, layout, pictures, qm9
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.errors import UserError
 
@@ -77,12 +78,12 @@ def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset
         )
     columns: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    content: Mapping[str, Any]
     try:
         if where.suffix == ".csv":
             table = csvfiles.features(csvfiles.read(where), label)
-            content, columns, label = {"x": table.x}, table.columns, table.label
-            if label:
-                content["labels"] = table.labels
+            columns, label = table.columns, table.label
+            content = {"x": table.x} | ({"labels": table.labels} if label else {})
         else:
             content = npz.opened(where)
         if "columns" in content:
@@ -155,8 +156,9 @@ def _dataset(
     if len(set(shapes.values())) > 1:
         raise UserError(f"data.path: the splits differ in the shape of an example: {shapes}")
     return Dataset(
-        "files", "local", kind, levels, splits, columns=columns, vocabulary=vocabulary
-    )
+        "files", "local", kind, levels, splits, columns=columns, vocabulary=vocabulary,
+        never_first=qm9.never_first(vocabulary),
+    )  # fmt: skip
 
 
 def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -178,7 +180,7 @@ def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
             if not finite.all():
                 raise UserError(
                     f"{path} holds NaN, infinity or numbers beyond 3e38, first in example "
-                    f"{start + finite.argmin()}: fill or remove such values"
+                    f"{start + np.argmin(finite)}: fill or remove such values"
                 )
             binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
             if whole and chunk.dtype.kind == "f":
@@ -232,7 +234,7 @@ def _storage(most: float) -> type:
     return next(t for t in (np.uint8, np.uint16, np.int32) if most <= np.iinfo(t).max)
 
 
-def _examples(array: np.ndarray, dtype: type) -> Lazy:
+def _examples(array: np.ndarray, dtype: DTypeLike) -> Lazy:
     """Returns numbers of that type, with a channel axis for images, read as it is indexed."""
     shape = (*array.shape, 1) if array.ndim == 3 else array.shape
 

@@ -60,5 +60,5 @@ def of_rows(dataset: Dataset) -> str:
             if column is not None:
                 values = np.ascontiguousarray(column[rows])
                 whole.update(f" {values.dtype.str} {values.shape}".encode())
-                whole.update(values)
+                whole.update(values.data)
     return whole.hexdigest()

@@ -74,8 +74,8 @@ def header(path: Path) -> Header:
     """
     from PIL import Image
 
-    bomb = {"action": "error", "category": Image.DecompressionBombWarning}
-    with warnings.catch_warnings(**bomb), _opened(path) as image:
+    bomb = Image.DecompressionBombWarning
+    with warnings.catch_warnings(action="error", category=bomb), _opened(path) as image:
         deep = image.format in ("PNG", "TIFF") and any(";16" in str(t[3]) for t in image.tile)
         if image.mode[0] in "IF" or deep:
             raise UserError(f"{path} has more than 8 bits a channel: convert it to 8 bits")

@@ -10,7 +10,7 @@ import numpy as np
 from vae.data import images, pictures
 from vae.errors import UserError
 
-Arrays = dict[str, tuple[np.ndarray, Any, Any]]  # by split: examples, labels, context (or None)
+Arrays = dict[str, tuple[Any, Any, Any]]  # by split: examples, labels, context (or None)
 
 
 def arrays(content: Mapping[str, Any], path: Path) -> Arrays:
@@ -34,7 +34,7 @@ def _by_split(content: Mapping[str, Any], path: Path) -> Arrays:
         unread.discard(name)
         return None if name is None else content[name]
 
-    found = {}
+    found: Arrays = {}
     for split in pictures.SPLITS:
         x = first(split, f"x_{split}", f"X_{split}")
         labels = first(f"{split}_labels", f"y_{split}")

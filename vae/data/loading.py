@@ -1,6 +1,7 @@
 """From `config.data` to a data set: source, splits, size, binarisation."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from vae.data import (
     records,
     sprites,
 )
-from vae.data.dataset import Dataset, Lazy
+from vae.data.dataset import Dataset, Lazy, Rows
 from vae.data.splits import partition
 from vae.data.table import SEED, Row, row
 from vae.errors import UserError
@@ -71,7 +72,7 @@ def load(data: Any) -> Dataset:
         if name in binarize:
             x = _binarized(split.x, whole.levels, source)
             split = dataclasses.replace(split, x=x, binarized=True)
-        splits[name] = split.map(lambda array, rows=rows: _take(array, rows, data.stream))
+        splits[name] = split.map(functools.partial(_take, rows=rows, stream=data.stream))
     whole = dataclasses.replace(whole, splits=splits)
     if binarize == set(splits):
         whole = dataclasses.replace(whole, kind="binary", levels=2)
@@ -111,13 +112,13 @@ def _binarized_splits(data: Any, whole: Dataset) -> set[str]:
     return {"train", "validation", "test"} - later
 
 
-def _binarized(x: np.ndarray, levels: int, source: str) -> Lazy:
+def _binarized(x: Rows, levels: int, source: str) -> Lazy:
     """The noise depends on the split and row of the source: the same whatever is drawn from it."""
     seed = [SEED, *source.encode()]
     return Lazy(lambda rows: binarization.static(x[rows], levels, seed, rows), x.shape, np.uint8)
 
 
-def _resized(x: np.ndarray, size: int, levels: int) -> Lazy:
+def _resized(x: Rows, size: int, levels: int) -> Lazy:
     def read(rows: np.ndarray) -> np.ndarray:
         return np.stack([images.fit(image, size, levels) for image in x[rows]])
 
@@ -125,7 +126,7 @@ def _resized(x: np.ndarray, size: int, levels: int) -> Lazy:
     return Lazy(read, (len(x), size, size, x.shape[-1]), x.dtype)
 
 
-def _take(array: np.ndarray, rows: np.ndarray, stream: bool) -> np.ndarray:
+def _take(array: Rows, rows: np.ndarray, stream: bool) -> Rows:
     """Returns those rows: read now, or when they are indexed."""
     if not stream:
         return np.asarray(array[rows])

@@ -1,11 +1,15 @@
 """From raw examples to the likelihood's own space: {0, 1}, [0, 1], or the numbers as they are."""
 
+from typing import TypeVar
+
 import jax
 import numpy as np
 
 from vae.data import binarization
 from vae.data.dataset import Dataset, Lazy
 from vae.data.table import SEED
+
+Array = TypeVar("Array", jax.Array, np.ndarray)
 
 
 def observed_kind(kind: str, binarize: str) -> str:
@@ -14,7 +18,7 @@ def observed_kind(kind: str, binarize: str) -> str:
     return "binary" if kind == "grey" and binarize != "none" else kind
 
 
-def scale(raw: jax.Array | np.ndarray, levels: int) -> jax.Array | np.ndarray:
+def scale(raw: Array, levels: int) -> Array:
     """Raw values as float32: brightness in [0, 1] where there are levels, else as they are."""
     return binarization.scale(raw, levels) if levels else raw.astype(np.float32)
 

@@ -6,6 +6,7 @@ token ids.
 """
 
 import dataclasses
+import functools
 import shutil
 import tempfile
 import urllib.error
@@ -35,14 +36,14 @@ class Original:
 
 ORIGINALS = {
     "freyfaces": Original(freyfaces.URL, freyfaces.arrays),
-    "qm9": Original(qm9.URL, lambda folder: qm9.arrays(folder, "selfies")),
-    "qm9_smiles": Original(qm9.URL, lambda folder: qm9.arrays(folder, "smiles")),
+    "qm9": Original(qm9.URL, functools.partial(qm9.arrays, tokens="selfies")),
+    "qm9_smiles": Original(qm9.URL, functools.partial(qm9.arrays, tokens="smiles")),
     **{
-        name: Original(url, lambda folder, size=size: movielens.arrays(folder, size))
+        name: Original(url, functools.partial(movielens.arrays, size=size))
         for name, (size, url) in movielens.SETS.items()
     },
     **{
-        name: Original(adbench.url(name), lambda folder, name=name: adbench.arrays(folder, name))
+        name: Original(adbench.url(name), functools.partial(adbench.arrays, name=name))
         for name in adbench.NAMES
     },
 }

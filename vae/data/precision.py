@@ -6,10 +6,11 @@ equal to each other is refused.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from vae.data.dataset import Dataset, Lazy
+from vae.data.dataset import Dataset, Lazy, Rows
 from vae.errors import UserError
 
 NUMBERS = 2**22  # that are looked at
@@ -75,7 +76,7 @@ def single(whole: Dataset) -> Dataset:
     return dataclasses.replace(whole, splits=splits)
 
 
-def as_float32(x: np.ndarray | Lazy) -> np.ndarray | Lazy:
+def as_float32(x: Rows) -> Rows:
     """The same numbers, rounded."""
     if x.dtype == np.float32:
         return x
@@ -85,8 +86,8 @@ def as_float32(x: np.ndarray | Lazy) -> np.ndarray | Lazy:
 
 
 def check(
-    train: np.ndarray | Lazy,
-    seen: Callable[[np.ndarray], np.ndarray],
+    train: Rows,
+    seen: Callable[[Any], Any],
     columns: tuple[str, ...],
     remedy: str,
 ) -> None:

@@ -95,7 +95,7 @@ def _local_builder(name: str, entry: Row, folder: Path) -> Any:
     from PIL import Image
     from tensorflow_datasets.image_classification import mnist
 
-    official = {
+    official: Any = {
         "mnist": mnist.MNIST,
         "fashion_mnist": mnist.FashionMNIST,
         "kmnist": mnist.KMNIST,

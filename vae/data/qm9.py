@@ -110,7 +110,7 @@ def molecule(smiles: str) -> Any:
     """RDKit's molecule, or None where there is none."""
     from rdkit import Chem, RDLogger
 
-    RDLogger.DisableLog("rdApp.*")
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]  # compiled
     return Chem.MolFromSmiles(smiles) if smiles else None
 
 
@@ -118,4 +118,5 @@ def properties(mol: Any) -> tuple[float, float, float]:
     """QED (Bickerton et al. 2012), logP (Wildman & Crippen 1999), and weight in daltons."""
     from rdkit.Chem import QED, Crippen, Descriptors
 
-    return QED.qed(mol), Crippen.MolLogP(mol), Descriptors.MolWt(mol)
+    compiled: Any = (Crippen, Descriptors)  # their functions are found when they are imported
+    return QED.qed(mol), compiled[0].MolLogP(mol), compiled[1].MolWt(mol)

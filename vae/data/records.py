@@ -157,7 +157,8 @@ class _Reader:
     def shapes(self) -> dict[str, tuple[tuple[int, ...], type]]:
         """Shape and type of each column there is, without reading a record."""
         count = len(self.source())
-        found = {"x": ((count, self.size, self.size, self.row.shape[2]), np.uint8)}
+        found: dict[str, tuple[tuple[int, ...], type]] = {}
+        found["x"] = ((count, self.size, self.size, self.row.shape[2]), np.uint8)
         if self.row.label:
             found["labels"] = ((count,), np.int32)
         if self.row.factors:
@@ -170,9 +171,9 @@ class _Reader:
         def column(key: str) -> Callable[[np.ndarray], np.ndarray]:
             return lambda rows: self.columns(rows, pictures=key == "x")[key]
 
-        shapes = self.shapes()
         self.columns(np.array([0, len(self.source()) - 1]))  # a file cut short is found now
-        return Split(**{key: Lazy(column(key), *what) for key, what in shapes.items()})
+        found: Any = {key: Lazy(column(key), *what) for key, what in self.shapes().items()}
+        return Split(**found)
 
     def decode_all(self, folder: Path) -> None:
         """Writes every column as a .npy file into `folder`."""
@@ -204,4 +205,5 @@ def _cached(reader: _Reader, info: bytes) -> Split:
     folder = reader.folder / f"decoded-{key}" / reader.split
     if not os.access(reader.folder, os.W_OK):
         folder = cache.root() / reader.row.tfds.replace("/", "-") / key / reader.split
-    return Split(**cache.arrays(folder, reader.decode_all))
+    columns: Any = cache.arrays(folder, reader.decode_all)
+    return Split(**columns)

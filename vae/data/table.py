@@ -78,8 +78,8 @@ _SMALLNORB = (
     ("label_lighting", 6),
 )
 _SMALL = (28, 28, 1)
-_GRID = dict(kind="binary", levels=2, validation=36_864, test=36_864, shuffle=True)
-_MNIST = dict(test_size=10_000, validation=10_000, label="label")
+_GRID: dict[str, Any] = dict(kind="binary", levels=2, validation=36_864, test=36_864, shuffle=True)
+_MNIST: dict[str, Any] = dict(test_size=10_000, validation=10_000, label="label")
 
 ROWS = {
     "digits": Row(

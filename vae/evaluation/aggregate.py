@@ -34,8 +34,7 @@ class Aggregate:
     def has_density(self) -> bool:
         """Whether log q(z|x) is known at any z. Flows, hierarchies and codebooks know it at their
         own draws alone."""
-        distribution = getattr(getattr(self.model, "posterior", None), "distribution", None)
-        return distribution is not None and distribution.has_density
+        return self.model.distribution.has_density
 
     def log_density(
         self, variables: Any, x: np.ndarray, z: np.ndarray, batch_size: int

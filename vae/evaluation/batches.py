@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from vae.data.dataset import Rows
 from vae.models import given
 from vae.probability import noise
 from vae.programs import Kept
@@ -40,7 +41,7 @@ class PerExample:
     def __call__(
         self,
         variables: Any,
-        x: np.ndarray,
+        x: Rows,
         key: jax.Array,
         batch_size: int,
         context: np.ndarray | None = None,
@@ -81,7 +82,7 @@ class PerExample:
         return np.concatenate(arrays)
 
 
-def _rows(array: np.ndarray, start: int, count: int) -> np.ndarray:
+def _rows(array: Rows, start: int, count: int) -> np.ndarray:
     """`count` rows from `start`; the last is repeated where there are fewer: finite, and cut off in
     the end."""
     batch = np.asarray(array[start : start + count])

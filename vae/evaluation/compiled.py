@@ -25,7 +25,9 @@ class Facts(NamedTuple):
     layers: int
     sizes: list[int]  # latents of each layer, where there are several
     kl_estimate: str
-    discrete: bool  # whether the likelihood is a probability over a fixed number of values
+    codes: int
+    discrete: bool  # of the likelihood, as the next
+    shares: bool
     classifies: bool
     predicts: bool
 
@@ -34,7 +36,8 @@ class Facts(NamedTuple):
         return cls(
             model.latent_size, model.context_size, model.conditional, model.standard, model.layers,
             list(map(int, model.sizes)) if model.layers > 1 else [], model.kl_estimate,
-            model.likelihood.discrete, model.classifier is not None, model.regressor is not None,
+            model.codes, model.likelihood.discrete, model.likelihood.shares,
+            model.classifier is not None, model.regressor is not None,
         )  # fmt: skip
 
 

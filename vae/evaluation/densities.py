@@ -56,7 +56,7 @@ def scales(z: np.ndarray) -> Gaussian:
     if len(z) < 2:
         raise UserError(f"{len(z)} latents are too few to fit a density to")
     std = z.std(0)
-    return Gaussian(z.mean(0), np.diag(np.maximum(std, RIDGE * std.max() + 1e-12)))
+    return Gaussian(z.mean(0), np.diag(np.maximum(std, RIDGE * np.max(std) + 1e-12)))
 
 
 def moments(z: np.ndarray) -> Gaussian:
@@ -86,7 +86,7 @@ def gaussians(weights: np.ndarray, parts: list[Gaussian]) -> Sampler:
 
     def log_prob(z: np.ndarray) -> np.ndarray:
         each = [np.log(w) + part.log_prob(z) for w, part in zip(weights, parts, strict=True)]
-        return np.logaddexp.reduce(each, axis=0)
+        return np.logaddexp.reduce(each, axis=0)  # type: ignore[call-overload]  # of NumPy 2.5
 
     return Sampler(sample, log_prob)
 

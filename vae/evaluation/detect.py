@@ -69,7 +69,7 @@ def detect(
     marked = (scored[score] > limit).astype(int)
     own = ("example", *names, "anomaly")
     header = [f"input_{name}" if name in own else name for name, _ in carried]
-    columns = [cells for _, cells in carried]
+    columns: list[Any] = [cells for _, cells in carried]
     columns += [[f"{value:.6g}" for value in scored[name]] for name in names]
     output.parent.mkdir(parents=True, exist_ok=True)
     with npz.replacing(output) as temporary, open(temporary, "w", newline="") as file:
@@ -129,7 +129,7 @@ def read(path: Path, run: Trained) -> tuple[np.ndarray, Carried]:
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{path} holds NaN or infinity, first in example {finite.argmin()}: fill or remove it"
+            f"{path} holds NaN or infinity, first in example {np.argmin(finite)}: fill or remove it"
         )
     return values, []
 
@@ -139,7 +139,8 @@ def _columns(table: csvfiles.Table, run: Trained) -> tuple[np.ndarray, Carried]:
     names, wanted = table.names, run.described.get("columns")
     if wanted is None:  # it was trained on an array, whose columns have no names
         found = csvfiles.features(table, run.config.data.label)
-        return found.x, [(found.label, found.labels)] if found.label else []
+        labels = found.labels
+        return found.x, [] if labels is None else [(found.label, labels)]
     missing = [name for name in wanted if name not in names]
     if missing:
         raise UserError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae import npz, runs
 from vae.choices import choose
-from vae.errors import UserError
+from vae.errors import UserError, needed
 from vae.evaluation import bounds, latents
 from vae.evaluation.groups import GROUPS, SEED, Subject
 from vae.evaluation.metrics import Kind, Metric, by_name, checked
@@ -86,7 +86,7 @@ def measure(
     for group in groups:
         more, drawn = group(subject)
         place = f"{group.__module__}.{group.__name__}"
-        metrics, arrays = metrics | checked(more, place), arrays | drawn
+        metrics, arrays = {**metrics, **checked(more, place)}, arrays | drawn
     return subject, metrics, arrays
 
 
@@ -120,13 +120,13 @@ def bounds_of(
         found.append(NLL_IWAE[samples](best))
         kept[found[-1].name] = best
     shares: dict[str, np.ndarray] = {}
-    if run.config.model.name == "vqvae":
+    if run.facts.codes:
         indices = run.compiled.codes(run.variables, x, key, settings.batch_size)
-        used, shares = latents.codebook(indices, run.config.model.codes)
+        used, shares = latents.codebook(indices, run.facts.codes)
         found += used.values()
     if run.facts.classifies:
         log_q = run.compiled.classify(run.variables, x, key, settings.batch_size)
-        wrong = log_q.argmax(1) != np.argmax(context, 1)
+        wrong = log_q.argmax(1) != np.argmax(needed(context, "context"), 1)
         found.append(CLASSIFICATION(wrong, "share wrong"))
     if run.facts.discrete:
         bits = best / (math.log(2.0) * math.prod(run.shape))

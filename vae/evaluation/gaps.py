@@ -4,6 +4,7 @@ log p(x) - ELBO is the inference gap; it is the approximation gap, what the best
 for this x loses, and the amortisation gap, what the encoder loses against that q (section 3).
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -22,8 +23,7 @@ LEARNING_RATE = 0.05  # of Adam, falling to 0
 
 def check(model: Model) -> None:
     """Raises UserError where q is no Gaussian of its own for every example."""
-    distribution = getattr(getattr(model, "posterior", None), "distribution", None)
-    if distribution not in (Diagonal, FullCovariance):
+    if model.distribution not in (Diagonal, FullCovariance):
         raise UserError(
             "the gaps are of posteriors that are Gaussians (diagonal, full_covariance), whose "
             "parameters can be optimised one example at a time: leave gaps out of eval.metrics"
@@ -80,4 +80,6 @@ def local_elbo(model: Model, steps: int, draws: int, judged: int = 1000) -> PerE
 
 def _lower(q: Any) -> Any:
     """A Gaussian whose factor has nothing above its diagonal, whatever the optimiser put there."""
-    return q.replace(below=jnp.tril(q.below, -1)) if isinstance(q, FullCovariance) else q
+    if not isinstance(q, FullCovariance):
+        return q
+    return dataclasses.replace(q, below=jnp.tril(q.below, -1))

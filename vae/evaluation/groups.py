@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import npz
-from vae.errors import UserError
+from vae.errors import UserError, needed
 from vae.evaluation.metrics import Kind, Metric, by_name
 
 if TYPE_CHECKING:
@@ -173,15 +173,16 @@ def probes(subject: Subject) -> Found:
     from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
 
     run, num = subject.run, subject.settings.codes
-    labels = {part: run.dataset.splits[part].labels for part in ("train", subject.split)}
-    if any(of is None for of in labels.values()):
+    parts = [run.dataset.splits[part] for part in ("train", subject.split)]
+    if any(part.labels is None for part in parts):
         raise UserError(f"eval.metrics: probes need labels, and {_named(run)} has none")
     if run.facts.conditional:
         raise UserError("eval.metrics: probes are of codes of x alone, and this model sees more")
-    rows = spread(len(labels["train"]), num)
-    train = run.encode(run.seen("train")[rows])[0], np.asarray(labels["train"][rows])
-    test = subject.posterior_mean, np.asarray(labels[subject.split][:])
-    least = np.unique(train[1], return_counts=True)[1].min()
+    of_train, of_split = (part.known("labels") for part in parts)
+    rows = spread(len(of_train), num)
+    train = run.encode(run.seen("train")[rows])[0], np.asarray(of_train[rows])
+    test = subject.posterior_mean, np.asarray(of_split[:])
+    least = np.min(np.unique(train[1], return_counts=True)[1])
     few = [count for count in (1, 10, 100) if count <= least]
     found = linear_probe(*train, *test) | knn_probe(*train, *test)
     return found | few_label_probe(*train, *test, labels=few, seed=SEED), {}
@@ -210,8 +211,9 @@ def anomaly(subject: Subject) -> Found:
     from vae.evaluation import anomaly as anomalies
 
     run = subject.run
-    labels = run.dataset.splits[subject.split].labels
-    if labels is None or not {0, 1} == set(np.unique(labels).tolist()):
+    column = run.dataset.splits[subject.split].labels
+    labels = np.asarray([] if column is None else column)
+    if not {0, 1} == set(np.unique(labels).tolist()):
         raise UserError(
             f"eval.metrics: anomaly needs labels 0 and 1 in the {subject.split} split, and "
             f"{_named(run)} has others or none"
@@ -231,7 +233,7 @@ def recommendation(subject: Subject) -> Found:
     from vae.evaluation.recommend import score
 
     run = subject.run
-    if run.config.model.likelihood != "multinomial":
+    if not run.facts.shares:
         raise UserError("eval.metrics: recommendation is of likes, by model.likelihood=multinomial")
     data = run.config.data
     shown, held = hold_back(subject.x, seed=data.split if data.leave_items else SEED)
@@ -252,7 +254,7 @@ def molecules(subject: Subject) -> Found:
     whole = f"share of {len(same):,} examples, every id, from the mean of q"
     found |= by_name(chemistry.RECONSTRUCTION(same, whole))
     if run.facts.predicts:
-        known = run.dataset.splits[subject.split].context
+        known = needed(run.dataset.splits[subject.split].context, "context")
         guessed = run.predict(subject.posterior_mean)
         left = np.square(known - guessed).sum(0) / np.square(known - known.mean(0)).sum(0)
         for column, share in enumerate(left):

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from vae.probability import noise
 
+Chains = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # z, momentum, value and gradient
+
 TARGET = 0.65  # of acceptance: the best in many dimensions (Beskos et al. 2013)
 
 
@@ -42,8 +44,8 @@ def transition(
     momentum = noise.normals(keys, 0, chains, size)  # in units of 1 / scale
     half = momentum + 0.5 * length * gradient
 
-    def leap(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
-        z, momentum, _, _ = carry
+    def leap(carry: Chains, _: None) -> tuple[Chains, None]:
+        z, momentum = carry[:2]
         z = z + length * momentum
         value, gradient = value_and_gradient(z)
         return (z, momentum + length * gradient, value, gradient), None

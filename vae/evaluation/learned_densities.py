@@ -41,7 +41,7 @@ def fit_flow(
     flow = spline(z.shape[1], flow_layers=layers, flow_hidden=tuple(hidden))
 
     def log_prob(params: Any, u: "jax.Array", keys: "jax.Array") -> "jax.Array":
-        return flow.apply(params, u, method="log_prob")
+        return jnp.asarray(flow.apply(params, u, method="log_prob"))
 
     def loss(params: Any, u: "jax.Array", keys: "jax.Array") -> "jax.Array":
         return -log_prob(params, u, keys)
@@ -135,8 +135,7 @@ def minimised(
 
     from vae.probability import noise
 
-    z = jnp.asarray(z, jnp.float32)
-    seen, held = jnp.split(z, [len(z) - max(1, len(z) // 10)])
+    seen, held = jnp.split(jnp.asarray(z, jnp.float32), [len(z) - max(1, len(z) // 10)])
     part = -(-steps // CHECKS)
     optimizer = optax.adam(optax.cosine_decay_schedule(rate, CHECKS * part))
 

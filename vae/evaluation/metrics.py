@@ -109,7 +109,9 @@ class Kind:
         """
         return self.of(*mean_and_stderr(values, self.name), unit)
 
-    def of(self, value: float, stderr: float | None = None, unit: str | None = None) -> Metric:
+    def of(
+        self, value: float | np.floating, stderr: float | None = None, unit: str | None = None
+    ) -> Metric:
         """A metric of this value; whole numbers stay whole."""
         return Metric(
             self.name,

@@ -28,9 +28,8 @@ R2 = Kind("r2_{:d}", "R² of property {}", "up")
 
 def are(run: Trained) -> bool:
     """Whether the run is of molecules, and can be drawn here."""
-    vocabulary = run.described.get("vocabulary")
-    found = bool(vocabulary) and vocabulary[0] == qm9.END
-    return found and importlib.util.find_spec("rdkit") is not None
+    vocabulary = run.described.get("vocabulary", ())
+    return qm9.END in vocabulary[:1] and importlib.util.find_spec("rdkit") is not None
 
 
 def of_run(run: Trained, ids: np.ndarray) -> list[str]:
@@ -39,8 +38,8 @@ def of_run(run: Trained, ids: np.ndarray) -> list[str]:
     Raises:
       UserError: the run is not of molecules.
     """
-    vocabulary = run.described.get("vocabulary")
-    if not vocabulary or vocabulary[0] != qm9.END:
+    vocabulary = run.described.get("vocabulary", ())
+    if qm9.END not in vocabulary[:1]:
         raise UserError(f"{run.workdir} was not trained on molecules, such as data.name=qm9")
     qm9.need_packages()
     return [canonical(qm9.smiles_of(tokens(row, vocabulary), vocabulary)) for row in ids]

@@ -111,15 +111,15 @@ def scores(
     both = [np.atleast_2d(inside), np.atleast_2d(outside)]
     first = [log_p[0] for log_p in both]
     found = {
-        "likelihood": map(likelihood, first),
-        "typicality": (typicality(log_p, training) for log_p in first),
+        "likelihood": list(map(likelihood, first)),
+        "typicality": [typicality(log_p, training) for log_p in first],
     }
     if backgrounds is not None:
         pairs = zip(first, backgrounds, strict=True)
-        found["likelihood_ratio"] = (likelihood_ratio(*pair) for pair in pairs)
+        found["likelihood_ratio"] = [likelihood_ratio(*pair) for pair in pairs]
     if len(both[0]) > 1:
-        found["waic"] = map(waic, both)
-    return by_name(*(auroc(*sets, name) for name, sets in found.items()))
+        found["waic"] = list(map(waic, both))
+    return by_name(*(auroc(one, other, name) for name, (one, other) in found.items()))
 
 
 def _finite(name: str, values: np.ndarray, count: int | None = None) -> np.ndarray:

@@ -153,9 +153,10 @@ def few_label_probe(
     classes, counts = np.unique(y, return_counts=True)
     if not labels or min(labels) < 1 or draws < 2:
         raise UserError(f"labels={labels} should be 1 or more each, and draws={draws} 2 or more")
-    if max(labels) > counts.min():
+    least = int(np.min(counts))
+    if max(labels) > least:
         raise UserError(
-            f"labels={max(labels)} a class: class {classes[counts.argmin()]} has {counts.min()} "
+            f"labels={max(labels)} a class: class {classes[np.argmin(counts)]} has {least} "
             "training examples; ask for fewer"
         )
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ def recommend(workdir: str | Path, user: Sequence[str], num: int = 10) -> list[t
       UserError: no such run, one that was not trained on likes, or an unknown item.
     """
     run = load(workdir)
-    if run.config.model.likelihood != "multinomial" or len(run.shape) != 1:
+    if not run.facts.shares or len(run.shape) != 1:
         raise UserError(f"{workdir} is no run of likes: they need model.likelihood=multinomial")
     items = run.shape[0]
     titles = list(map(str, run.described.get("columns") or range(items)))

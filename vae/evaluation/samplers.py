@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from vae.evaluation.trained import Trained
 
-POINTS = ("autoencoder", "rae")  # objectives whose z is the posterior's mean
-
 
 def fit(
     run: "Trained", name: str, seed: int = 0, num: int = 10_000, **settings: Any
@@ -45,9 +43,9 @@ def fit(
     chosen = choose(SAMPLERS, name, "sampler")
     if chosen is prior:
         return prior(run)
-    if run.model.conditional:
+    if run.facts.conditional:
         raise UserError(f"sampler={name!r} ignores the context that the model takes: use prior")
-    if run.config.model.name == "vqvae":
+    if run.facts.codes:
         raise UserError(f"sampler={name!r} is no density of a codebook's codes: use prior")
     if chosen is normal:
         return normal(run.latent_size)
@@ -62,13 +60,15 @@ def latents(run: "Trained", num: int = 10_000, seed: int = 0) -> np.ndarray:
     others. The runs of deterministic objectives have one an example, the posterior's mean: their
     variance is not learnt.
     """
+    from vae import objectives
     from vae.data.dataset import Lazy
     from vae.evaluation.batches import PerExample
+    from vae.objectives import facts
     from vae.probability import noise
 
     seen = run.seen("train")
     rows = np.random.default_rng(seed % 2**32).permutation(len(seen))[:num]
-    points = run.config.objective.name in POINTS
+    points = facts.of(getattr(objectives, run.config.objective.name, None)).points
     count = 1 if points else num // len(rows)
 
     def draws(weights: Any, x: "jax.Array", keys: "jax.Array") -> "jax.Array":  # [b, count, L]

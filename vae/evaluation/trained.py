@@ -15,8 +15,7 @@ from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
 from vae.data.precision import standardize
-from vae.data.qm9 import never_first
-from vae.errors import UserError
+from vae.errors import UserError, needed
 from vae.evaluation import bounds
 from vae.evaluation.batches import PerExample
 from vae.evaluation.compiled import Compiled
@@ -51,7 +50,7 @@ def load(
     shape, levels = tuple(described["shape"]), described["levels"]
     kind = described["observed"]
     context_size = described["context_size"]
-    first = never_first(described.get("vocabulary", ()))
+    first = again.never_first(described)
     key = json.dumps([config.model.to_dict(), shape, levels, kind, context_size, first])
 
     def build() -> "models.Model":
@@ -136,7 +135,9 @@ class Trained:
 
     def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None:
         """The context of the first `num` examples of a split: [N, C]; None where there is none."""
-        return None if not self.facts.conditional else self.dataset.splits[split].context[:num]
+        if not self.facts.conditional:
+            return None
+        return needed(self.dataset.splits[split].context, "context")[:num]
 
     def contexts(self, num: int, first: int = 0) -> np.ndarray | None:
         """What `num` samples to look at are given, from number `first` on: every class by turns, or
@@ -272,11 +273,13 @@ class Trained:
         context = None if context is None else np.asarray(context)
         if context is not None and self.config.data.context == "labels" and context.ndim == 1:
             context = one_hot(context, size)
-        numbers = context is not None and context.dtype.kind in "buif"
-        if not numbers or context.shape != (count, size) or not np.isfinite(context).all():
+        numbers = (
+            context is not None and context.dtype.kind in "buif" and np.isfinite(context).all()
+        )
+        if context is None or context.shape != (count, size) or not numbers:
             found = "no context"
             if context is not None:
-                unfit = "" if numbers and np.isfinite(context).all() else " that is not of numbers"
+                unfit = "" if numbers else " that is not of numbers"
                 found = f"a context of shape {context.shape}{unfit}"
             labels = " or labels [N]" if self.config.data.context == "labels" else ""
             raise UserError(

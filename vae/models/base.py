@@ -1,22 +1,4 @@
-"""What every model has, however its latents are laid out.
-
-All latents of an example are one vector z [L], whatever they are to the model, so that everything
-outside sees one kind of model. A model has
-
-- `encode(x, keys=None)`: q(z|x), with what `vae.probability.distributions` lists;
-- `decode(z, keys=None)`: the likelihood's parameters theta [..., H, W, channels] for z [..., L];
-  `theta(z, x, keys=None)` those of p(x|z) at some x, which a decoder that goes along a sequence is
-  given; `draw(keys, z)` an x of p(x|z);
-- `log_prior(z)`: log p(z) [...] nats;
-- `sample_prior(keys, temperature=1.0)`: one draw of p(z) a key, z [B, L];
-- `joint(q, x, keys, ...)`: draws of q(z|x) and every term of the bounds at them, in one pass;
-- `kl_estimate`: how the KL in it comes about, whatever the weights: "analytic", "monte carlo", or
-  "analytic given the layers above".
-
-`x` is [B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images,
-whole numbers for counts and tokens. `keys` of `encode` and `decode` [B] carry dropout's noise, one
-key an example; None turns dropout off.
-"""
+"""The parts that all models share, however their latents are laid out."""
 
 from typing import Any, NamedTuple
 
@@ -24,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vae import protocols
+from vae.errors import needed
 from vae.networks.layers import dropout, widened
 from vae.probability import noise
 
@@ -47,21 +31,16 @@ class Joint(NamedTuple):
         return self.log_likelihood + self.log_prior - self.log_q
 
 
-class Model(nn.Module, kw_only=True):
-    """The parts that all models share."""
+class Model(nn.Module, protocols.Model, kw_only=True):
+    """What every model inherits: see `vae.protocols.Model` for what it is to be."""
 
-    likelihood: Any  # an instance of probability.likelihoods
+    likelihood: protocols.Likelihood
     latent_size: int  # L
     context_size: int = 0  # numbers that the model is given beside x; 0: none
     regressor: nn.Module | None = None  # z -> features [B, F], for `predict`
     input_dropout: float = 0.0  # share of what the encoder sees that is left out in training
     classifier: nn.Module | None = None  # x -> features [B, F], for `classify`
     critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
-
-    euclidean = True  # whether z is any of R^L and has a density there
-    standard = False  # whether the prior's mean and scale of each latent are 0 and 1
-    layers = 1  # of latents, each with a KL of its own in `Joint.kl` where there are several
-    mask = None  # of latents, where a model can leave some out
 
     def setup(self) -> None:
         if self.classifier is not None:
@@ -73,15 +52,9 @@ class Model(nn.Module, kw_only=True):
             self.scalars = self.param("likelihood", lambda key: jnp.asarray(initial))
 
     @property
-    def conditional(self) -> bool:
-        """Whether the model is given the context, and does not predict it."""
-        return bool(self.context_size) and self.regressor is None
-
-    @property
-    def context(self) -> jax.Array | None:
-        """What the model is bound to beside its weights: numbers [B, C], one row an example."""
-        if not self.context_size:
-            return None
+    def context(self) -> jax.Array:
+        """What the model is bound to beside its weights, where there is a context: numbers [B, C],
+        one row an example."""
         if self.is_initializing():
             return jnp.zeros((1, self.context_size))
         return self.get_variable("context", "c")
@@ -93,13 +66,13 @@ class Model(nn.Module, kw_only=True):
 
     def classify(self, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """log q(y|x) [B, C] by the classifier, whatever the context."""
-        features = self.classifier(self.likelihood.encoder_input(x), keys)
+        features = needed(self.classifier, "classifier")(self.likelihood.encoder_input(x), keys)
         return jax.nn.log_softmax(self.classes(widened(features)))
 
     def predict(self, z: jax.Array) -> jax.Array:
         """The context [B, C] that z [B, L] tells of, by the regressor."""
         z = z if self.mask is None else z * self.mask
-        return self.predicted(widened(self.regressor(z)))
+        return self.predicted(widened(needed(self.regressor, "regressor")(z)))
 
     def with_scalars(self, theta: jax.Array) -> jax.Array:
         """theta [..., channels] and the likelihood's learned scalars, a block of channels each."""
@@ -107,14 +80,6 @@ class Model(nn.Module, kw_only=True):
             return theta
         scalars = [jnp.broadcast_to(scalar, theta.shape) for scalar in self.scalars]
         return jnp.concatenate([theta, *scalars], axis=-1)
-
-    def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
-        """The likelihood's parameters [..., B, H, W, channels] at x [B, *shape], z [..., B, L]."""
-        return self.decode(z, keys)
-
-    def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
-        """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]."""
-        return jax.vmap(self.likelihood.sample)(keys, self.decode(z))
 
     def through_decoder(
         self, z: jax.Array, keys: jax.Array | None, *given: jax.Array
@@ -126,10 +91,18 @@ class Model(nn.Module, kw_only=True):
         Dropout's keys are those of the B examples; each of several draws z [K, B, D] has its own.
         """
         if keys is not None and z.ndim > 2:
-            keys = jax.vmap(lambda k: noise.fold(keys, k))(jnp.arange(z.shape[0])).reshape(-1)
+            keys = jax.vmap(noise.fold, (None, 0))(keys, jnp.arange(z.shape[0])).reshape(-1)
         given = tuple(x.reshape(-1, x.shape[-1]) for x in given)
         theta = self.decoder(z.reshape(-1, z.shape[-1]), keys, *given)
         return self.with_scalars(theta.reshape(*z.shape[:-1], *theta.shape[1:]))
+
+    def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """The likelihood's parameters [..., B, H, W, channels] at x [B, *shape], z [..., B, L]."""
+        return self.decode(z, keys)
+
+    def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
+        """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]."""
+        return jax.vmap(self.likelihood.sample)(keys, self.decode(z))
 
     def log_likelihood(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """log p(x|z) for theta [..., B, *] and x [B, *shape]: [..., B] nats."""
@@ -141,7 +114,7 @@ class Model(nn.Module, kw_only=True):
 
     def judge(self, z: jax.Array) -> jax.Array:
         """The critic's logits [...] for z [..., L]."""
-        return self.critic(z if self.mask is None else z * self.mask)
+        return needed(self.critic, "critic")(z if self.mask is None else z * self.mask)
 
     def __call__(self, x: jax.Array, keys: jax.Array) -> Joint:
         """`joint` of one draw: touches every weight, for `init`."""

@@ -19,8 +19,9 @@ from vae.models.flat import VAE
 from vae.models.layered import chain, ladder
 from vae.models.top_down import top_down
 from vae.models.vqvae import vqvae
-from vae.networks.layers import check_image
+from vae.networks.layers import Network, check_image
 from vae.probability import likelihoods, posteriors, priors
+from vae.protocols import Posterior, Prior
 
 
 def bias_initialiser(bias: np.ndarray) -> Callable[..., jax.Array]:
@@ -46,14 +47,16 @@ ENDS = {
 }
 
 
-def check_pair(config: ConfigDict, posterior: type, prior: type, kind: str) -> None:
+def check_pair(
+    config: ConfigDict, posterior: type[Posterior], prior: type[Prior], kind: str
+) -> None:
     """Raises UserError where the prior cannot go with the posterior, or with data of `kind`."""
-    if (config.posterior == "von_mises_fisher") != (config.prior == "sphere"):
+    if posterior.euclidean != prior.euclidean:
         raise UserError(
             f"model.posterior={config.posterior!r} and model.prior={config.prior!r} are not on the "
             "same space: von_mises_fisher goes with sphere, and nothing else does"
         )
-    if config.prior == "sphere" and config.latent_size < 2:
+    if not prior.euclidean and config.latent_size < 2:
         raise UserError("model.prior='sphere' needs a sphere: set model.latent_size above 1")
     if not prior.takes_posterior:
         return
@@ -70,7 +73,7 @@ def check_pair(config: ConfigDict, posterior: type, prior: type, kind: str) -> N
         )
 
 
-def check_context(config: ConfigDict, prior: type, context_size: int) -> None:
+def check_context(config: ConfigDict, prior: type[Prior], context_size: int) -> None:
     """Raises UserError where what depends on a context has none, or cannot have one."""
     if prior.takes_context and not context_size:
         raise UserError(
@@ -88,22 +91,25 @@ def check_context(config: ConfigDict, prior: type, context_size: int) -> None:
         raise UserError("model.classifier is for the context: set data.context=labels")
 
 
-def check_sequence(config: ConfigDict, kind: str) -> None:
+def check_sequence(config: ConfigDict, model: type[Model], kind: str) -> None:
     """Raises UserError where networks along sequences have none, or a model cannot use them."""
-    if "gru" not in (config.encoder, config.decoder):
+    encoder, decoder = ends(config)
+    if not (encoder.sequential or decoder.sequential):
         return
     if kind != "tokens":
         raise UserError("model.encoder and model.decoder 'gru' are for tokens: set both to mlp")
-    if config.name != "vae" and config.decoder == "gru":
-        raise UserError(f"model.name={config.name!r} cannot decode by 'gru': set model.name=vae")
+    if decoder.sequential and not model.takes_sequences:
+        raise UserError(
+            f"model.name={config.name!r} cannot decode by {config.decoder!r}: set model.name=vae"
+        )
 
 
-def check_layers(config: ConfigDict, context_size: int) -> None:
-    """Raises UserError where a model of several layers is given what it has no place for."""
-    if context_size and not config.regressor:
+def check_place(config: ConfigDict, model: type[Model], context_size: int) -> None:
+    """Raises UserError where a model is given what it has no place for."""
+    if context_size and not config.regressor and not model.takes_context:
         raise UserError(f"model.name={config.name!r} takes no context: set data.context=''")
     for key, default in (("posterior", "diagonal"), ("prior", "normal")):
-        if config[key] != default:
+        if key not in fields(model) and config[key] != default:
             raise UserError(
                 f"model.name={config.name!r} has a {key} of its own: set model.{key}={default}"
             )
@@ -116,6 +122,17 @@ def check_layers(config: ConfigDict, context_size: int) -> None:
         )
     if config.dropout > 0:
         raise UserError("model.name='top_down' has no dropout: set model.dropout=0.0")
+
+
+def ends(config: ConfigDict) -> tuple[type[Network], type[Network]]:
+    """The networks that model.encoder and model.decoder choose."""
+    encoder = choose(networks.encoders, config.encoder, "model.encoder")
+    return encoder, choose(networks.decoders, config.decoder, "model.decoder")
+
+
+def fields(model: type[Model]) -> set[str]:
+    """Names of what a model is built of."""
+    return {field.name for field in dataclasses.fields(model)}
 
 
 def layout(config: ConfigDict, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -135,7 +152,7 @@ def layout(config: ConfigDict, shape: tuple[int, ...]) -> dict[str, Any]:
             "latent_channels": config.latent_size,
         }
     if config.name == "vqvae":
-        spatial = not config.dense and {config.encoder, config.decoder} <= {"conv", "resnet"}
+        spatial = not config.dense and all(network.spatial for network in ends(config))
         grid = (config.latent_size,)
         if spatial:
             check_image(config.encoder, shape)
@@ -176,14 +193,14 @@ def from_config(
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
     kind = kind or likelihood.kinds[0]
     chosen = choose(KINDS, config.name, "model.name")
-    check_sequence(config, kind)
-    if chosen is VAE:
+    wanted = fields(chosen)
+    check_sequence(config, chosen, kind)
+    check_place(config, chosen, context_size)
+    if "prior" in wanted:
         posterior = choose(posteriors, config.posterior, "model.posterior")
         prior = choose(priors, config.prior, "model.prior")
         check_pair(config, posterior, prior, kind)
         check_context(config, prior, context_size)
-    else:
-        check_layers(config, context_size)
     mean = np.full(shape, 0.5) if data_mean is None else np.asarray(data_mean)
     bias = likelihood.output_bias(mean.reshape(image_shape(shape)))
     values |= layout(config, shape) | {
@@ -199,16 +216,15 @@ def from_config(
         "kind": kind,
         "data_mean": lambda: jnp.asarray(mean, jnp.float32),
     }
-    wanted = {field.name for field in dataclasses.fields(chosen)}
-    ends = {
+    parts = {
         name: build(options, config[name], f"model.{name}", values)
         for name, options in ENDS.items()
         if name in wanted
     }
     if config.classifier:
-        ends["classifier"] = build(
+        parts["classifier"] = build(
             networks.encoders, config.classifier, "model.classifier", values
         )
     if config.regressor:
-        ends["regressor"] = build(networks.encoders, config.regressor, "model.regressor", values)
-    return build(KINDS, config.name, "model.name", values | ends)
+        parts["regressor"] = build(networks.encoders, config.regressor, "model.regressor", values)
+    return build(KINDS, config.name, "model.name", values | parts)

@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from vae.models.base import Joint, Model
-from vae.networks.layers import widened
+from vae.networks.layers import Network, widened
+from vae.probability.gaussian_posteriors import Posterior
+from vae.probability.gaussian_priors import Prior
+from vae.protocols import Distribution
 
 
 class VAE(Model, kw_only=True):
@@ -24,9 +27,17 @@ class VAE(Model, kw_only=True):
     """
 
     encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]
-    decoder: nn.Module  # z [B, L] -> theta [B, H, W, channels]
-    posterior: nn.Module  # features [B, F] -> q(z|x): of probability.posteriors
-    prior: nn.Module  # of probability.priors
+    decoder: Network  # z [B, L] -> theta [B, H, W, channels]
+    posterior: Posterior  # features [B, F] -> q(z|x)
+    prior: Prior
+
+    maskable = True
+    takes_context = True
+    takes_sequences = True
+
+    @property
+    def chosen_by(self) -> str:
+        return f"model.posterior={type(self.posterior).__name__!r}"
 
     @property
     def mask(self) -> jax.Array | None:
@@ -47,21 +58,16 @@ class VAE(Model, kw_only=True):
         return self.through_decoder(self._seen(z), keys)
 
     def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
-        if not self.sequential:
+        if not self.decoder.sequential:
             return self.decode(z, keys)
         return self.through_decoder(
             self._seen(z), keys, jnp.broadcast_to(x, (*z.shape[:-1], x.shape[-1]))
         )
 
     def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
-        if not self.sequential:
+        if not self.decoder.sequential:
             return super().draw(keys, z)
         return self.decoder.sample(keys, self._seen(z))[..., None].astype(jnp.float32)
-
-    @property
-    def sequential(self) -> bool:
-        """Whether the decoder goes along a sequence, each value given those before it."""
-        return getattr(self.decoder, "sequential", False)
 
     def _seen(self, z: jax.Array) -> jax.Array:
         """What the decoder sees [..., D] of z [..., L]: its part that counts, and the context."""
@@ -72,12 +78,10 @@ class VAE(Model, kw_only=True):
         return z
 
     def _given(self) -> tuple[Any, ...]:
-        """What the prior's methods take last: the posterior of its own inputs if it has any, or the
-        context if it depends on it."""
+        """What the prior's methods take last: the posterior of its own inputs, or the context."""
         if self.prior.takes_context:
             return (self.context,)
-        inputs = self.prior.inputs()
-        return () if inputs is None else (self.encode(inputs),)
+        return (self.encode(self.prior.inputs()),) if self.prior.takes_posterior else ()
 
     def log_prior(self, z: jax.Array) -> jax.Array:
         """log p(z) for z [..., L]: [...] nats."""
@@ -88,19 +92,21 @@ class VAE(Model, kw_only=True):
         return self.prior.sample(keys, *self._given(), temperature=temperature)
 
     @property
+    def distribution(self) -> type[Distribution]:
+        return self.posterior.distribution
+
+    @property
     def euclidean(self) -> bool:
-        """Whether z is any of R^L and has a density there."""
         return self.prior.euclidean
 
     @property
     def standard(self) -> bool:
-        """Whether the prior's mean and scale of each latent are 0 and 1."""
         return self.prior.standard
 
     @property
     def kl_estimate(self) -> str:
         """"analytic" or "monte carlo"."""
-        closed = issubclass(self.posterior.distribution, self.prior.analytic)
+        closed = issubclass(self.distribution, self.prior.analytic)
         return "analytic" if closed else "monte carlo"
 
     def joint(

@@ -14,7 +14,8 @@ import numpy as np
 
 from vae.models.base import Joint, Model
 from vae.probability import gaussian, noise
-from vae.probability.distributions import Diagonal, Drawn
+from vae.probability.distributions import Diagonal
+from vae.protocols import Distribution
 
 Pick = Callable[[int, Diagonal, Any], jax.Array]  # (layer, p(z_i | above), state) -> z_i [N, L_i]
 
@@ -28,7 +29,7 @@ class Walked(NamedTuple):
     state: Any
 
 
-class LayeredPosterior(Drawn):
+class LayeredPosterior(Distribution):
     """q(z|x) of a hierarchy: what the encoder says, and the walk that draws from it.
 
     Mean and standard deviation are each layer's with the layers that it depends on at their means.
@@ -71,9 +72,7 @@ class Hierarchy(Model, kw_only=True):
       as `Walked`.
     """
 
-    @property
-    def layers(self) -> int:
-        return len(self.sizes)
+    distribution = LayeredPosterior
 
     def split(self, z: jax.Array) -> list[jax.Array]:
         """[..., L] as a list of [..., L_i]."""
@@ -161,8 +160,9 @@ def infer_downward(
         return found[number][0]
 
     state = model.walk(pick, len(parts[0]))
-    z, q, p = zip(*(found[number] for number in range(model.layers)), strict=True)
-    return Walked(*(unflat(list(values), eps) for values in (z, q, p)), state)
+    columns = zip(*(found[number] for number in range(model.layers)), strict=True)
+    z, q, p = (unflat(list(values), eps) for values in columns)
+    return Walked(z, q, p, state)
 
 
 def unflat(values: Any, eps: jax.Array) -> Any:
@@ -181,4 +181,4 @@ def join(parts: list[jax.Array]) -> jax.Array:
 
 def log_prob(layers: list[Diagonal], z: list[jax.Array]) -> jax.Array:
     """The sum over the layers of their densities at z: [...] nats."""
-    return sum(layer.log_prob(part) for layer, part in zip(layers, z, strict=True))
+    return jnp.asarray(sum(q.log_prob(part) for q, part in zip(layers, z, strict=True)))

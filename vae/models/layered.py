@@ -107,7 +107,9 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
 
     def infer(self, evidence: Diagonal, eps: jax.Array) -> Walked:
         repeated = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(eps), *a.shape)), evidence)
-        parts, z, q = self.split(eps), [], []
+        parts = self.split(eps)
+        z: list[jax.Array] = []
+        q: list[Diagonal] = []
         for number in range(self.layers):
             q.append(self.inference[number - 1](z[-1]) if number else repeated)
             z.append(gaussian.sample(parts[number], q[-1].mu, q[-1].logvar))

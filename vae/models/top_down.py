@@ -38,7 +38,9 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
     @staticmethod
     def map_sizes(shape: tuple[int, ...], levels: int) -> list[tuple[int, int]]:
         """Height and width of each level's map."""
-        return [tuple(-(-side // 2 ** (n + 1)) for side in shape[:2]) for n in range(levels)]
+        height, width = shape[:2]
+        steps = [2 ** (n + 1) for n in range(levels)]
+        return [(-(-height // step), -(-width // step)) for step in steps]
 
     @property
     def level_of(self) -> list[int]:
@@ -64,8 +66,9 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
         self.upward = [
             bodies.Upsample(maps[n], self.filters[n], dtype) for n in range(len(maps) - 1)
         ]
+        height, width = self.shape[:2]
         self.last = ConvTranspose(
-            self.channels, self.shape[:2], dtype=dtype, bias_init=self.bias_init
+            self.channels, (height, width), dtype=dtype, bias_init=self.bias_init
         )
 
     def walk(self, pick: Pick, examples: int) -> jax.Array:

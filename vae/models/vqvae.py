@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from vae.models.base import Joint, Model
 from vae.networks.autoregressive import causal
 from vae.networks.layers import widened
-from vae.probability.distributions import Drawn
+from vae.protocols import Distribution
 
 
-class Codes(Drawn):
+class Codes(Distribution):
     """q(z|x) of a VQ-VAE: all of its mass on one sequence of codes, so log q = 0.
 
     Args:
@@ -57,6 +57,7 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
     prior_width: int = 64
     prior_depth: int = 2
 
+    distribution = Codes
     kl_estimate = "analytic"
     euclidean = False
 

@@ -49,7 +49,7 @@ def fit(tree: Any, like: Any) -> Any:
     axes that grow with L are counted in latents, first to last.
     """
 
-    def to(array: jax.Array, shaped: jax.Array) -> np.ndarray:
+    def to(array: Any, shaped: jax.Array) -> Any:
         if array.shape == shaped.shape:
             return array
         common = tuple(slice(min(pair)) for pair in zip(array.shape, shaped.shape, strict=True))

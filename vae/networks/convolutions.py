@@ -93,7 +93,8 @@ def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
         y = _product(jnp.concatenate(taps, -1), kernel.reshape(-1, features))
     else:
         matrices = kernel.reshape(t * t, depth, features)
-        y = sum(_product(tap, matrix) for tap, matrix in zip(taps, matrices, strict=True))
+        products = (_product(tap, matrix) for tap, matrix in zip(taps, matrices, strict=True))
+        y = jnp.asarray(sum(products))
     return y.astype(x.dtype)
 
 
@@ -104,11 +105,11 @@ def spread(y: jax.Array, kernel: jax.Array) -> jax.Array:
     t, _, depth, features = kernel.shape
     product = _product(y, kernel.reshape(-1, features).T)  # [B, H, W, t t D]
     parts = jnp.split(product, t * t, axis=-1)
-    x = sum(
+    padded = (
         jnp.pad(part, ((0, 0), (i, t - 1 - i), (j, t - 1 - j), (0, 0)))
         for part, (i, j) in zip(parts, np.ndindex(t, t), strict=True)
     )
-    return x.astype(y.dtype)
+    return jnp.asarray(sum(padded)).astype(y.dtype)
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, t: int) -> jax.Array:

@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from vae.networks.layers import (
     ConvTranspose,
+    Network,
     Residual,
     activation,
     check_image,
@@ -31,7 +32,7 @@ __all__ = ["conv", "gated_mlp", "gru", "mlp", "resnet"]
 gru = gru_decoder
 
 
-class mlp(nn.Module):  # noqa: N801  (the name is the config value)
+class mlp(Network):  # noqa: N801  (the name is the config value)
     """Dense layers of widths `hidden`, last to first, then one onto every output."""
 
     is_gated = False
@@ -70,12 +71,13 @@ class gated_mlp(mlp):  # noqa: N801
     is_gated = True
 
 
-class conv(nn.Module):  # noqa: N801
+class conv(Network):  # noqa: N801
     """A dense layer, one onto the coarsest grid, and transposed convolutions 4x4 of stride 2.
 
     Sizes are those of the encoder: where one is odd, the doubled grid is cropped.
     """
 
+    spatial = True
     blocks = 0  # residual blocks a level
     shape: tuple[int, ...]  # one example's: (H, W, C)
     channels: int  # outputs a pixel

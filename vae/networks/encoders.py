@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 
 from vae.networks.layers import (
     Conv,
+    Network,
     Residual,
     activation,
     check_image,
@@ -34,7 +35,7 @@ def with_context(x: jax.Array, context: jax.Array | None, dtype: DTypeLike) -> j
     return x + added.reshape(len(x), *[1] * (x.ndim - 2), -1)
 
 
-class mlp(nn.Module):  # noqa: N801  (the name is the config value)
+class mlp(Network):  # noqa: N801  (the name is the config value)
     """Dense layers of widths `hidden` over the flattened example: any shape."""
 
     is_gated = False
@@ -65,12 +66,13 @@ class gated_mlp(mlp):  # noqa: N801
     is_gated = True
 
 
-class conv(nn.Module):  # noqa: N801
+class conv(Network):  # noqa: N801
     """Convolutions 4x4 of stride 2, one for each entry of `filters`, then a dense layer.
 
     Sizes are halved and rounded up, so any height and width will do. `dense` = 0: no dense layer.
     """
 
+    spatial = True
     blocks = 0  # residual blocks a level
     filters: tuple[int, ...] = (32, 64)
     dense: int = 256

@@ -1,6 +1,7 @@
 """What encoders and decoders share: activations, initialisers, dropout, convolution modules."""
 
 from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -23,6 +24,13 @@ ACTIVATIONS = {
 }
 
 
+class Network(nn.Module):
+    """What encoders and decoders say of themselves."""
+
+    sequential: ClassVar[bool] = False  # it goes along a sequence, and is for tokens alone
+    spatial: ClassVar[bool] = False  # it gives or takes a map of features: of a square, not a list
+
+
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     """The function that the config's `model.activation` names."""
     return choose(ACTIVATIONS, name, "model.activation")
@@ -42,7 +50,7 @@ def gain(name: str) -> float:
 
 def dense_init(name: str) -> nn.initializers.Initializer:
     """Kernel initialiser of a dense layer: Glorot uniform at gain 1, as in Burda et al. 2015."""
-    average = "fan_avg" if gain(name) == 1.0 else "fan_in"
+    average: Literal["fan_avg", "fan_in"] = "fan_avg" if gain(name) == 1.0 else "fan_in"
     return nn.initializers.variance_scaling(gain(name), average, "uniform")
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from vae.networks.layers import widened
+from vae.networks.layers import Network, widened
 
 END = 0
 IMPOSSIBLE = -1e9  # a logit
@@ -60,9 +60,10 @@ class Cell(nn.Module):
         return last, states.swapaxes(0, 1)
 
 
-class gru_encoder(nn.Module):  # noqa: N801
+class gru_encoder(Network):  # noqa: N801
     """Both ways along one-hot ids [B, T, V], up to the end: the last states, [B, 2 W]."""
 
+    sequential = True
     hidden: tuple[int, ...] = (256,)  # W
     dtype: DTypeLike = jnp.float32
 
@@ -87,7 +88,7 @@ class gru_encoder(nn.Module):  # noqa: N801
         return jnp.concatenate(last, axis=-1)
 
 
-class gru_decoder(nn.Module):  # noqa: N801
+class gru_decoder(Network):  # noqa: N801
     """Logits of each id given z and the ids before it: [B, T, V].
 
     z sets the first state and is seen at every place. After an end there are ends alone, and none

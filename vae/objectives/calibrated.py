@@ -25,7 +25,7 @@ def sigma_vae(
     Raises:
       UserError: the likelihood has no learned sigma.
     """
-    if type(model.likelihood).__name__ != "gaussian_learned":
+    if not model.likelihood.learned_sigma:
         raise UserError(
             "objective.name='sigma_vae' sets the variance of model.likelihood=gaussian_learned: "
             f"{type(model.likelihood).__name__} has none to set"

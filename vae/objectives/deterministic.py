@@ -23,7 +23,7 @@ def mean_terms(model: Model, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, 
     return q.mean, terms | {"reconstruction": -model.log_likelihood(theta, x)}
 
 
-@states(terms=RECONSTRUCTION)
+@states(points=True, terms=RECONSTRUCTION)
 def autoencoder(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
@@ -33,8 +33,9 @@ def autoencoder(
 
 
 @states(
+    points=True,
     terms=RECONSTRUCTION
-    | {"half_square": ("$|z|^2/2$", ""), "decoder_weights": ("Decoder's squared weights", "")}
+    | {"half_square": ("$|z|^2/2$", ""), "decoder_weights": ("Decoder's squared weights", "")},
 )
 def rae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None

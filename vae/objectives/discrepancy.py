@@ -16,7 +16,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 def imq(squares: jax.Array, spread: jax.Array) -> jax.Array:
     """Inverse multiquadrics C / (C + d^2), summed over C = scale * spread for every scale
     (Tolstikhin et al. 2018, section 4, and the scales of its code)."""
-    return sum(scale * spread / (scale * spread + squares) for scale in SCALES)
+    return jnp.asarray(sum(scale * spread / (scale * spread + squares) for scale in SCALES))
 
 
 def rbf(squares: jax.Array, spread: jax.Array) -> jax.Array:
@@ -55,7 +55,8 @@ def mmd(
 def mmd_terms(model: Model, x: jax.Array, keys: jax.Array, kernel: str, axis: str | None) -> Terms:
     """The terms of the bound and `mmd`, between one draw of q(z|x) and one of p(z) an example."""
     _, z, terms = infer(model, x, keys)
-    prior, latents = model.sample_prior(noise.fold(keys, 2)), z.shape[-1]
+    prior = model.sample_prior(noise.fold(keys, 2))
+    latents: jax.Array | int = z.shape[-1]
     if model.mask is not None:
         z, prior, latents = z * model.mask, prior * model.mask, model.mask.sum()
     return terms | {"mmd": mmd(z, prior, latents, kernel, axis)}

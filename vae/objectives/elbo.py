@@ -9,9 +9,7 @@ from vae.models import Joint, Model
 from vae.objectives import coupling
 from vae.objectives.facts import states
 from vae.probability import noise
-
-Terms = dict[str, jax.Array]
-Hyper = dict[str, jax.Array]
+from vae.protocols import Hyper, Terms
 
 
 def draw(model: Model, x: jax.Array, keys: jax.Array, samples: int = 1) -> Joint:

@@ -31,6 +31,7 @@ class Facts:
         objective's own are. It learns by Adam at objective.critic_learning_rate.
       codebook, classifier, regressor: a part of the model that it trains and needs. Codebook and
         regressor are trained by no objective that does not say so.
+      points: that z is the posterior's mean in what it minimises: its variance is not learnt.
       terms: numbers that a run of it logs beside the SHARED ones, by name.
     """
 
@@ -40,14 +41,23 @@ class Facts:
     codebook: bool = False
     classifier: bool = False
     regressor: bool = False
+    points: bool = False
     terms: Mapping[str, Label] = dataclasses.field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts of a model that it trains and needs."""
+        stated = {
+            "codebook": self.codebook, "classifier": self.classifier, "regressor": self.regressor
+        }  # fmt: skip
+        return tuple(part for part, needed in stated.items() if needed)
 
 
 def states(**facts: Any) -> Callable[[Objective], Objective]:
     """A decorator that attaches `Facts` of these values to an objective."""
 
     def attach(objective: Objective) -> Objective:
-        objective.facts = Facts(**facts)
+        vars(objective)["facts"] = Facts(**facts)
         return objective
 
     return attach

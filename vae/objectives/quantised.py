@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model
+from vae.models.vqvae import Codes, averages
 from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.facts import states
@@ -59,7 +60,7 @@ def squares(difference: jax.Array) -> jax.Array:
 
 
 def averaged(
-    model: Model, q: object, keys: jax.Array, hyper: Hyper, axis: str | None
+    model: Model, q: Codes, keys: jax.Array, hyper: Hyper, axis: str | None
 ) -> tuple[jax.Array, jax.Array]:
     """The codebook's counts [K] and sums [K, D] after this batch."""
     now = model.averages
@@ -79,7 +80,7 @@ def averaged(
     return jnp.where(dead, 1.0, counts), jnp.where(dead[:, None], random, sums)
 
 
-def distance(now: object, counts: jax.Array, sums: jax.Array) -> jax.Array:
+def distance(now: averages, counts: jax.Array, sums: jax.Array) -> jax.Array:
     """Half the squared distance of the averages from where they are to go, whose gradient by them
     is the whole way."""
     to_counts, to_sums = jax.lax.stop_gradient((counts, sums))

@@ -8,22 +8,27 @@ from vae.models import Model
 from vae.objectives import facts
 from vae.probability.distributions import Diagonal
 
-PARTS = {  # of a model, as in `Facts`: the attribute that it is, and what to do where it is not
-    "codebook": ("codebook_update", "a codebook: set model.name=vqvae"),
-    "classifier": ("classifier", "a classifier: set data.context=labels and model.classifier=mlp"),
-    "regressor": ("regressor", "model.regressor: set it to mlp"),
+PARTS = {  # of a model, as in `Facts.parts`: what to do where it is not there
+    "codebook": "a codebook: set model.name=vqvae",
+    "classifier": "a classifier: set data.context=labels and model.classifier=mlp",
+    "regressor": "model.regressor: set it to mlp",
 }
 
 
 def missing(name: str, part: str) -> UserError:
     """What says that the part which objective `name` trains is not there."""
-    return UserError(f"objective.name={name!r} trains {PARTS[part][1]}")
+    return UserError(f"objective.name={name!r} trains {PARTS[part]}")
 
 
 def parts(objective: Callable[..., Any], model: Model) -> None:
     """Raises UserError where the model lacks a part that the objective states that it trains."""
-    for part, (attribute, _) in PARTS.items():
-        if getattr(facts.of(objective), part) and getattr(model, attribute, None) is None:
+    there = {
+        "codebook": model.codes > 0,
+        "classifier": model.classifier is not None,
+        "regressor": model.regressor is not None,
+    }
+    for part in facts.of(objective).parts:
+        if not there[part]:
             raise missing(objective.__name__, part)
 
 
@@ -32,7 +37,7 @@ def density(name: str, model: Model, q: Any) -> None:
     if not q.has_density:
         raise UserError(
             f"objective.name={name!r} holds q's parameters in log q(z|x) at its own draws, which "
-            f"{_name(model)} cannot: it has the density of a draw only as it is drawn; use iwae"
+            f"{model.chosen_by} cannot: it has the density of a draw only as it is drawn; use iwae"
         )
 
 
@@ -41,7 +46,7 @@ def diagonal(name: str, model: Model, q: Any) -> None:
     if not isinstance(q, Diagonal):
         raise UserError(
             f"objective.name={name!r} takes each latent's mean and variance for all of q(z|x), and "
-            f"{_name(model)} has more to it: set model.name=vae and model.posterior=diagonal"
+            f"{model.chosen_by} has more to it: set model.name=vae and model.posterior=diagonal"
         )
 
 
@@ -51,9 +56,3 @@ def one_layer(name: str, model: Model) -> None:
         raise UserError(
             f"objective.name={name!r} is about one layer of latents: set model.name=vae"
         )
-
-
-def _name(model: Model) -> str:
-    if model.layers > 1:
-        return f"model.name={type(model).__name__!r}"
-    return f"model.posterior={type(model.posterior).__name__!r}"

@@ -6,17 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae.probability.elementwise import flat, softplus, solve, tilted_mean, unchanged
+from vae.probability.elementwise import flat, softplus, solve, tilted_mean
+from vae.protocols import Likelihood
 
 
 @dataclasses.dataclass(frozen=True)
-class bernoulli:  # noqa: N801  (the name is the config value)
+class bernoulli(Likelihood):  # noqa: N801  (the name is the config value)
     """Independent pixels in {0, 1}; theta holds the logits."""
 
     kinds = ("binary",)
     discrete = True
-    num_scalars = 0
-    encoder_input = staticmethod(unchanged)
 
     def channels(self, data_channels: int) -> int:
         return data_channels
@@ -47,7 +46,7 @@ def _log_probability(logits: jax.Array, number: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class categorical:  # noqa: N801
+class categorical(Likelihood):  # noqa: N801
     """Grey levels 0..levels-1, seen as level / (levels - 1), each with a logit of its own.
 
     theta [..., H, W, C * levels]: the logits of the first channel, then of the second, ... An x
@@ -56,8 +55,6 @@ class categorical:  # noqa: N801
 
     kinds = ("grey",)
     discrete = True
-    num_scalars = 0
-    encoder_input = staticmethod(unchanged)
     levels: int = 256
 
     def channels(self, data_channels: int) -> int:
@@ -97,7 +94,7 @@ class categorical:  # noqa: N801
 
 
 @dataclasses.dataclass(frozen=True)
-class categorical_tokens:  # noqa: N801
+class categorical_tokens(Likelihood):  # noqa: N801
     """Sequences [B, D] of ids 0..levels-1, each place with its own logits: theta [..., D, levels].
 
     The encoder sees each id as one-hot. Ids have no mean: `mean` gives the most probable id. Bits
@@ -106,7 +103,6 @@ class categorical_tokens:  # noqa: N801
 
     kinds = ("tokens",)
     discrete = True
-    num_scalars = 0
     levels: int = 256
 
     def encoder_input(self, x: jax.Array) -> jax.Array:

@@ -19,10 +19,11 @@ from vae.probability.elementwise import (
     stirling_error,
     unbounded,
 )
+from vae.protocols import Likelihood
 
 
 @dataclasses.dataclass(frozen=True)
-class multinomial:  # noqa: N801  (the name is the config value)
+class multinomial(Likelihood):  # noqa: N801  (the name is the config value)
     """x [B, D] as n = sum(x) draws from softmax(theta): Liang et al. 2018, section 2.1.
 
     n is taken as given: log p(x | n, z), with the coefficient n! / prod(x!), which they leave out:
@@ -33,8 +34,7 @@ class multinomial:  # noqa: N801  (the name is the config value)
 
     kinds = ("counts", "binary")
     vectors = True  # the softmax is over the values of a vector
-    discrete = False
-    num_scalars = 0
+    shares = True
 
     def encoder_input(self, x: jax.Array) -> jax.Array:
         length = jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
@@ -106,15 +106,13 @@ def _log1p(x: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class negative_binomial:  # noqa: N801
+class negative_binomial(Likelihood):  # noqa: N801
     """Independent counts, a Poisson of Gamma-distributed rate each.
 
     theta [..., D, 2]: log mean and log inverse dispersion, both `bounded`.
     """
 
     kinds = ("counts",)
-    discrete = False
-    num_scalars = 0
     encoder_input = staticmethod(_log1p)
 
     def channels(self, data_channels: int) -> int:
@@ -135,7 +133,7 @@ class negative_binomial:  # noqa: N801
 
 
 @dataclasses.dataclass(frozen=True)
-class zero_inflated_negative_binomial:  # noqa: N801
+class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
     """Counts that are 0 with the probability of a gate and else negative binomial (scVI: Lopez et
     al. 2018, eq. 3).
 
@@ -143,8 +141,6 @@ class zero_inflated_negative_binomial:  # noqa: N801
     """
 
     kinds = ("counts",)
-    discrete = False
-    num_scalars = 0
     encoder_input = staticmethod(_log1p)
 
     def channels(self, data_channels: int) -> int:

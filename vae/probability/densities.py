@@ -7,17 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.probability import gaussian
-from vae.probability.elementwise import flat, solve, tilted_mean, unchanged
+from vae.probability.elementwise import flat, solve, tilted_mean
+from vae.protocols import Likelihood
 
 
 @dataclasses.dataclass(frozen=True)
-class _Gaussian:
+class _Gaussian(Likelihood):
     """Independent Gaussian pixels: what the three below share. `split` gives (mean, logvar)."""
 
     kinds = ("grey", "real")
-    discrete = False
-    num_scalars = 0
-    encoder_input = staticmethod(unchanged)
     sigma: float = 1.0
 
     def split(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -58,6 +56,7 @@ class gaussian_learned(_Gaussian):  # noqa: N801
     """
 
     num_scalars = 1
+    learned_sigma = True
 
     def channels(self, data_channels: int) -> int:
         return data_channels
@@ -81,7 +80,7 @@ class gaussian_per_pixel(_Gaussian):  # noqa: N801
 
 
 @dataclasses.dataclass(frozen=True)
-class laplace:  # noqa: N801
+class laplace(Likelihood):  # noqa: N801
     """Laplace pixels of one learned scale b; the standard deviation, b sqrt(2), starts at
     `model.sigma`.
 
@@ -90,9 +89,7 @@ class laplace:  # noqa: N801
     """
 
     kinds = ("grey", "real")
-    discrete = False
     num_scalars = 1
-    encoder_input = staticmethod(unchanged)
     sigma: float = 1.0
 
     def channels(self, data_channels: int) -> int:
@@ -117,7 +114,7 @@ class laplace:  # noqa: N801
 
 
 @dataclasses.dataclass(frozen=True)
-class continuous_bernoulli:  # noqa: N801
+class continuous_bernoulli(Likelihood):  # noqa: N801
     """Independent grey pixels in [0, 1] with p(x) proportional to exp(theta x).
 
     Loaiza-Ganem & Cunningham 2019, with theta the logit of their lambda: the Bernoulli's formula
@@ -125,9 +122,6 @@ class continuous_bernoulli:  # noqa: N801
     """
 
     kinds = ("grey",)
-    discrete = False
-    num_scalars = 0
-    encoder_input = staticmethod(unchanged)
 
     def channels(self, data_channels: int) -> int:
         return data_channels

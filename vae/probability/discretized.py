@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae.probability.elementwise import bounded, flat, softplus, unbounded, unchanged
+from vae.probability.elementwise import bounded, flat, softplus, unbounded
+from vae.protocols import Likelihood
 
 
 def log_bin(level: jax.Array, loc: jax.Array, log_scale: jax.Array, top: int) -> jax.Array:
@@ -61,7 +62,7 @@ def _start(mean: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class discretized_logistic:  # noqa: N801  (the name is the config value)
+class discretized_logistic(Likelihood):  # noqa: N801  (the name is the config value)
     """Independent grey levels, each a bin of its own logistic (Kingma et al. 2016, section 5.2).
 
     theta [..., H, W, 2 C]: centres, in the units of x, then log scales, `bounded`. An x between two
@@ -70,8 +71,6 @@ class discretized_logistic:  # noqa: N801  (the name is the config value)
 
     kinds = ("grey",)
     discrete = True
-    num_scalars = 0
-    encoder_input = staticmethod(unchanged)
     levels: int = 256
 
     @property
@@ -101,7 +100,7 @@ class discretized_logistic:  # noqa: N801  (the name is the config value)
 
 
 @dataclasses.dataclass(frozen=True)
-class discretized_logistic_mixture:  # noqa: N801
+class discretized_logistic_mixture(Likelihood):  # noqa: N801
     """Pixels of `mixtures` discretised logistics (PixelCNN++, Salimans et al. 2017, section 2).
 
     The C channels of a pixel share the component. In it the centre of a channel moves with the
@@ -112,8 +111,6 @@ class discretized_logistic_mixture:  # noqa: N801
 
     kinds = ("grey",)
     discrete = True
-    num_scalars = 0
-    encoder_input = staticmethod(unchanged)
     levels: int = 256
     mixtures: int = 5
 

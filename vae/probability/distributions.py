@@ -1,39 +1,15 @@
-"""Distributions over z, one for each of B examples: what posteriors give, as pytrees of arrays.
-
-Each has
-
-- `sample_and_log_prob(keys, first, count)`: draws number first .. first + count - 1 of each of the
-  B keys, z [count, B, L], and their own log q(z|x) [count, B] in nats, differentiable in every way
-  in which they depend on q. A draw is a function of its key and its number alone;
-- `sample(keys, first, count)`: those draws;
-- `mean`, `std`: [B, L], of z;
-- where `has_density`, `log_prob(z)`: log q(z|x) [..., B] at any z [..., B, L], and
-  `log_prob_each(z)`: that of each of the B examples at every z [..., L].
-"""
+"""Gaussians over z, one for each of B examples: see `vae.protocols.Distribution`."""
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
 from vae.probability import gaussian, noise
-
-
-class Drawn:
-    """Draws without their density, for distributions that give both at once."""
-
-    has_density = False  # of any z, not of own draws alone
-
-    def sample(self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1) -> jax.Array:
-        """Draws number first .. first + count - 1 for each of the B keys: z [count, B, L]."""
-        return self.sample_and_log_prob(keys, first, count)[0]
-
-    def log_prob_each(self, z: jax.Array) -> jax.Array:
-        """log q(z|x) of each of the B examples at every z [..., L]: [..., B] nats."""
-        return self.log_prob(z[..., None, :])
+from vae.protocols import Distribution
 
 
 @flax.struct.dataclass
-class Diagonal(Drawn):
+class Diagonal(Distribution):
     """Diagonal Gaussian N(mu, diag(exp(logvar)))."""
 
     mu: jax.Array  # [B, L]
@@ -77,7 +53,7 @@ class Diagonal(Drawn):
 
 
 @flax.struct.dataclass
-class FullCovariance(Drawn):
+class FullCovariance(Distribution):
     """N(mu, C C^T), C lower-triangular: z = mu + C eps (Kingma & Welling 2019, section 2.5.1)."""
 
     mu: jax.Array  # [B, L]

@@ -18,11 +18,6 @@ def flat(values: jax.Array, x: jax.Array) -> jax.Array:
     return values.reshape(*values.shape[: values.ndim - x.ndim + 1], -1)
 
 
-def unchanged(x: jax.Array) -> jax.Array:
-    """What the encoder sees of x where it needs nothing else: x."""
-    return x
-
-
 # log(1 + e) / e on [0, 1] to 1e-8 as a polynomial in e, highest power first.
 _FIT = np.polynomial.Chebyshev.interpolate(lambda e: np.log1p(e) / e, 9, domain=[0.0, 1.0])
 _LOG1P = _FIT.convert(kind=np.polynomial.Polynomial).coef[::-1].tolist()

@@ -12,14 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from vae.probability import flow_steps, gaussian, made, noise
-from vae.probability.distributions import Diagonal, Drawn
+from vae.probability.distributions import Diagonal
 from vae.probability.gaussian_posteriors import Posterior
+from vae.protocols import Distribution
 
 PAIRS = 128  # of draws that a mean is taken from
 
 
 @flax.struct.dataclass
-class Flow(Drawn):
+class Flow(Distribution):
     """z = f_K(.. f_1(z_0)), z_0 ~ N(mu, diag(exp(logvar))) (Rezende & Mohamed 2015, eq. 7, 13)."""
 
     base: Diagonal

@@ -104,7 +104,7 @@ def orthonormal(raw: jax.Array) -> jax.Array:
         along = (rest * v[..., None]).sum(-2, keepdims=True)  # [B, 1, M]
         return rest - v[..., None] * along, v
 
-    start = jnp.eye(*raw.shape[-2:]) + raw
+    start = jnp.eye(raw.shape[-2], raw.shape[-1]) + raw
     return jnp.moveaxis(jax.lax.scan(settle, start, jnp.arange(raw.shape[-1]))[1], 0, -1)
 
 

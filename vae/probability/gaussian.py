@@ -8,7 +8,7 @@ import jax.numpy as jnp
 LOG_2PI = 1.8378770664093453
 
 
-def log_prob(x: jax.Array, mu: jax.Array, logvar: jax.Array) -> jax.Array:
+def log_prob(x: jax.Array, mu: jax.Array | float, logvar: jax.Array) -> jax.Array:
     """log N(x; mu, exp(logvar)) of each dimension, in nats, constant included; shape as x."""
     return -0.5 * (LOG_2PI + logvar + jnp.square(x - mu) * jnp.exp(-logvar))
 

@@ -5,14 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae import protocols
 from vae.probability.distributions import Diagonal, FullCovariance
 
 
-class Posterior(nn.Module):
+class Posterior(nn.Module, protocols.Posterior):
     """What posteriors share: a linear map from the features."""
 
     latent_size: int
-    maskable = False
 
     def head(self, features: jax.Array, outputs: int) -> jax.Array:
         """features [B, F] -> [B, outputs], by the module's own kernel and bias."""

@@ -7,24 +7,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vae import protocols
 from vae.probability import gaussian, noise
 from vae.probability.distributions import Diagonal, FullCovariance
 
 
-class Prior(nn.Module):
-    """What priors share: the answers of most of them."""
+class Prior(nn.Module, protocols.Prior):
+    """What priors share: that they are modules."""
 
     latent_size: int
-    analytic = ()
-    maskable = False
-    standard = False
-    euclidean = True  # whether z is any of R^L and has a density there
-    takes_posterior = False  # whether `inputs` gives any
-    takes_context = False
-
-    def inputs(self) -> jax.Array | None:
-        """Examples [C, *shape] whose posterior the other methods are to be given; None: nothing."""
-        return None
 
 
 class normal(Prior):  # noqa: N801  (the name is the config value)

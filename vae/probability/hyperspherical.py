@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from vae.probability import noise
-from vae.probability.distributions import Drawn
 from vae.probability.gaussian_posteriors import Posterior
 from vae.probability.gaussian_priors import Prior
+from vae.protocols import Distribution
 
 CLIMB = 16  # orders above that asked for, at which the expansion for large orders is good
 POINTS = 256  # of the table of an angle's distribution
@@ -105,7 +105,7 @@ def _quantile_jvp(primals, tangents):
 
 
 @flax.struct.dataclass
-class VonMisesFisher(Drawn):
+class VonMisesFisher(Distribution):
     """Density proportional to exp(kappa mu . z) on the unit sphere of R^L, L of at least 2."""
 
     mu: jax.Array  # the mean direction [B, L], of norm 1
@@ -166,6 +166,7 @@ class von_mises_fisher(Posterior):  # noqa: N801  (the name is the config value)
     """q(z|x) on the unit sphere (Davidson et al. 2018); kappa = 1 + softplus, as in their code."""
 
     distribution = VonMisesFisher
+    euclidean = False
 
     @nn.compact
     def __call__(self, features: jax.Array) -> VonMisesFisher:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae.errors import needed
+
 Weights = list[dict[str, jax.Array]]
 
 
@@ -63,7 +65,7 @@ def network(weights: Weights, z: jax.Array, context: jax.Array | None = None) ->
         kernel = layer["kernel"] * (np.repeat(mask, outputs, axis=1) if last else mask)
         values = values @ kernel + layer["bias"]
         if "context" in layer:
-            values = values + context @ layer["context"]
+            values = values + needed(context, "context") @ layer["context"]
         values = values if last else jax.nn.elu(values)
     return values.reshape(*z.shape[:-1], size, outputs)
 

@@ -11,7 +11,7 @@ import numpy as np
 from vae.programs import Kept
 
 
-def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
+def example_keys(key: jax.Array, index: jax.Array | np.ndarray) -> jax.Array:
     """Keys [B], one an example: `key` with each entry of `index` [B] folded in."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, index)
 

@@ -1,10 +1,7 @@
-"""Approximate posteriors q(z|x), chosen by name: what the encoder's features become.
+"""Approximate posteriors q(z|x), chosen by name: see `vae.protocols.Posterior`.
 
-Each is a Flax module, whose fields are set from the config keys `model.*` of the same names. Called
-with features [B, F] it gives a distribution of type `distribution` (see `distributions.py`). Its
-parameters are the head's `kernel` and `bias`, which give the parameters of the (base) Gaussian, and
-what a flow has besides. `maskable`: each latent has its own features, so some can be left out (see
-VAE); their distributions have `masked`.
+Their parameters are the head's `kernel` and `bias`, which give the parameters of the (base)
+Gaussian, and what a flow has besides.
 """
 
 from vae.probability.flow_posteriors import (

@@ -10,11 +10,11 @@ import numpy as np
 
 from vae import run_files, runs
 from vae.config import flatten
-from vae.errors import UserError
+from vae.errors import UserError, needed
 from vae.evaluation.metrics import counted_in, mean_and_stderr, sign
 from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
 from vae.reports.figures import Gallery
-from vae.reports.markup import Link, Panels, Section, Table
+from vae.reports.markup import Cell, Link, Panels, Part, Section, Table
 from vae.reports.sampling import scaled
 from vae.reports.tables import typeset, typeset_metric
 from vae.reports.verdict import bound, verdict
@@ -74,7 +74,7 @@ def compare(
     if (gallery.directory / "config.json").exists():
         raise UserError(f"{output} is a run's own directory: give another --workdir for the page")
     loaded = [vae.load(run.workdir) for run in compared]  # before anything is written
-    sections = [
+    sections: list[Part] = [
         _numbers(compared, gallery),
         *_paired(compared),
         *_curves(compared, gallery),
@@ -118,7 +118,7 @@ def _named(workdirs: Sequence[Path]) -> list[Compared]:
 def _verdict(compared: Sequence[Compared]) -> tuple[list[str], dict[str, str]]:
     """What is best, a sentence on each run's bound, and every run's problems."""
     sentences, problems = [], {}
-    for metric in dict.fromkeys(("elbo", _common_nll(compared))):
+    for metric in dict.fromkeys(("elbo", _common_nll(compared) or "elbo")):
         having = [run for run in compared if metric in run.metrics]
         about = having[0].metrics[metric] if having else {}
         if len(having) > 1 and sign(about):
@@ -134,7 +134,8 @@ def _verdict(compared: Sequence[Compared]) -> tuple[list[str], dict[str, str]]:
             if said.is_problem:
                 problems[f"{run.name}: {said.text}"] = said.remedy
     if not sentences:
-        sentences = [said.text for run in compared if (said := bound(run.evaluation or {}))]
+        said_of = [bound(run.evaluation or {}) for run in compared]
+        sentences = [of.text for of in said_of if of]
     return sentences or ["There is nothing to compare yet."], problems
 
 
@@ -145,7 +146,8 @@ def _measured_on(run: Compared) -> tuple:
 
 
 def _split(run: Compared) -> tuple[str, int]:
-    return run.evaluation["split"], run.evaluation["num_examples"]
+    evaluation = needed(run.evaluation, "evaluation")
+    return evaluation["split"], evaluation["num_examples"]
 
 
 def _common_nll(compared: Sequence[Compared]) -> str | None:
@@ -166,7 +168,7 @@ def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
     rows = []
     for run in compared:
         page = run.workdir.resolve() / "report.html"
-        name = run.name
+        name: Cell = run.name
         if page.exists():
             name = Link(run.name, markup.address(page, gallery.directory))
         numbers = [typeset_metric(run.metrics[n]) if n in run.metrics else "–" for n in names]

@@ -24,7 +24,7 @@ CLASSES = (  # of points of many classes
 )  # fmt: skip
 ACTIVE, INACTIVE, THRESHOLD = "#0072b2", "#b8bcc2", "#d55e00"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # the one that comes with matplotlib
     "mathtext.fontset": "dejavusans",
@@ -164,8 +164,8 @@ def training_curves(records: Sequence[Mapping[str, Any]], titles: Mapping[str, s
 def _curve(axes: Axes, train: np.ndarray, validation: np.ndarray, from_zero: bool) -> None:
     for points, label, colour in ((train, "train", TRAIN), (validation, "validation", VALIDATION)):
         if len(points):
-            few = {"marker": "o", "markersize": 2.2} if len(points) < 40 else {}
-            axes.plot(*points.T, color=colour, label=label, **few)
+            marker = "o" if len(points) < 40 else None
+            axes.plot(*points.T, color=colour, label=label, marker=marker, markersize=2.2)
     axes.set_ylim(limits(np.concatenate([train, validation]), from_zero))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
@@ -288,7 +288,7 @@ def latent_plane(means: np.ndarray, labels: np.ndarray | None, reach: float) -> 
     for number, label in enumerate(classes):
         points = means if label is None else means[labels == label]
         colour = CLASSES[number % len(CLASSES)]
-        axes.scatter(*points.T, s=5, color=colour, linewidths=0, label=label)
+        axes.scatter(points[:, 0], points[:, 1], s=5, color=colour, linewidths=0, label=label)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$z_0$", title="$z_1$")
     axes.set_aspect("equal")
     if 1 < len(classes) <= 20:

@@ -5,6 +5,7 @@ number the first is shown.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -89,7 +90,7 @@ def picture_rows(
     axes = figure.add_axes((left / whole_width, 0, width / whole_width, height / whole_height))
     axes.imshow(picture, interpolation="none", aspect="auto")
     axes.set_axis_off()
-    text = {"color": "#333333", "fontsize": 7}
+    text: dict[str, Any] = {"color": "#333333", "fontsize": 7}
     for row, label in enumerate(labels):
         middle = (row + 0.5) / len(rows) * height
         axes.text(-2.5 * GAP, middle, label, ha="right", va="center", **text)

@@ -76,7 +76,7 @@ def samples(view: View) -> Block:
     grids = np.stack([view.sample(GRID**2, float(t)) for t in TEMPERATURES])
     grids = shrink(grids)
     frames = tiled(grids, GRID, gap=max(1, grids.shape[2] // 14))
-    start = int(np.abs(TEMPERATURES - 1.0).argmin())
+    start = int(np.argmin(np.abs(TEMPERATURES - 1.0)))
     values = [f"{value:.1f}" for value in TEMPERATURES]
     body = widgets.player(strip(frames, 3), "Temperature", "", values, start, kind="wide")
     told = ""

@@ -10,7 +10,7 @@ from vae import config as configs
 from vae import run_files, runs
 from vae.reports import figures, interactive, markup, pictures, summary
 from vae.reports.figures import Gallery
-from vae.reports.markup import Block, Noted, Section, Table
+from vae.reports.markup import Block, Cell, Noted, Section, Table
 from vae.reports.tables import typeset_metric
 from vae.reports.verdict import verdict
 from vae.reports.view import View
@@ -123,7 +123,8 @@ def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
         "mean of p(x|z) at the mean of q(z|x)."
     )
     *first, ranked = interactive.sections(view)
-    found = [*first, Section("Reconstructions", caption, paths["reconstructions"])]
+    found: list[Section | Block] = [*first]
+    found.append(Section("Reconstructions", caption, paths["reconstructions"]))
     if "arithmetic" in paths:
         caption = (
             f"{view.split.capitalize()} examples x, and the mean of p(x|z) at the mean of q(z|x), "
@@ -150,13 +151,15 @@ def _no_pictures(run: "Trained", x: np.ndarray, gallery: Gallery) -> Section:
 def _latents(
     run: "Trained", evaluation: Mapping[str, Any] | None, gallery: Gallery
 ) -> list[Section]:
-    arrays = evaluation.get("arrays", {}) if evaluation else {}
+    if evaluation is None:
+        return []
+    arrays = evaluation.get("arrays", {})
     if "kl_per_layer" in arrays:
         return [_layers(np.asarray(arrays["kl_per_layer"]), evaluation, gallery)]
     if not {"kl_per_latent", "posterior_mean_variance"} <= arrays.keys():
         told = "posterior_mean_variance" not in arrays
         text = "Not in evaluation.json." if told else "The KL is known of all latents together."
-        return [] if evaluation is None else [Section("KL per latent", text)]
+        return [Section("KL per latent", text)]
     figure = figures.kl_per_latent(
         np.asarray(arrays["kl_per_latent"]),
         np.asarray(arrays["posterior_mean_variance"]),
@@ -184,7 +187,7 @@ def _layers(kl: np.ndarray, evaluation: Mapping[str, Any], gallery: Gallery) -> 
 def _annealed(evaluation: Mapping[str, Any] | None, gallery: Gallery) -> list[Section]:
     """The rate-distortion curve of the decoder, where AIS was asked for."""
     arrays = evaluation.get("arrays", {}) if evaluation else {}
-    if "ais_rate" not in arrays:
+    if evaluation is None or "ais_rate" not in arrays:
         return []
     metrics = evaluation["metrics"]
     encoder = metrics["rate"]["value"], metrics["distortion"]["value"]
@@ -202,7 +205,7 @@ def _annealed(evaluation: Mapping[str, Any] | None, gallery: Gallery) -> list[Se
 def _all_metrics(evaluation: Mapping[str, Any] | None) -> list[Table]:
     if evaluation is None:
         return []
-    rows = [
+    rows: list[list[Cell]] = [
         [Noted(metric["label"], metric["unit"]), typeset_metric(metric)]
         for metric in evaluation["metrics"].values()
     ]

@@ -35,7 +35,8 @@ def section(results: Results) -> list[Section]:
     colour, along = _roles(results.axes)
 
     def point(values: Mapping[str, Any], rate: float, distortion: float) -> dict[str, Any]:
-        return {"rate": rate, "distortion": distortion, "colour": values.get(colour)}
+        hue = values.get(colour) if colour else None
+        return {"rate": rate, "distortion": distortion, "colour": hue}
 
     found = [(row["values"], row["metrics"]) for row in results.done]
     points = [
@@ -45,7 +46,11 @@ def section(results: Results) -> list[Section]:
     ]
     rest = [key for key in results.others if key != along]
     lines = {tuple(group[key] for key in rest) for group in groups}
-    is_joined = len(lines) < len(groups) and summary.numeric([group[along] for group in groups])
+    is_joined = (
+        along is not None
+        and len(lines) < len(groups)
+        and summary.numeric([group[along] for group in groups])
+    )
     means = [
         {
             **point(group, group["rate"][0], group["distortion"][0]),
@@ -141,7 +146,7 @@ def draw(
     xy = np.array([(point["rate"], point["distortion"]) for point in points], float)
     axes.plot(*hull.T, color=HULL, linewidth=5, zorder=1, label="frontier", alpha=0.8)
     hues = [colour[point["colour"]] for point in points]
-    axes.scatter(*xy.T, c=hues, s=20, linewidths=0.5, edgecolors="white", zorder=4)
+    axes.scatter(xy[:, 0], xy[:, 1], c=hues, s=20, linewidths=0.5, edgecolors="white", zorder=4)
     for line in dict.fromkeys(m["line"] for m in means if m["line"] is not None):
         along = [mean for mean in means if mean["line"] == line]
         path = np.array([(mean["rate"], mean["distortion"]) for mean in along])
@@ -170,24 +175,28 @@ def _beside(axes: Axes, mean: Mapping[str, Any], colour: str, number: int) -> No
     """A point's label: above or below by turns, and further off, so that colours do not collide."""
     side = -1 if number % 2 else 1
     away = side * (3 + 7 * (number // 2 % 3))
-    place = {"ha": "left", "va": "bottom"} if side > 0 else {"ha": "right", "va": "top"}
+    ha, va = ("left", "bottom") if side > 0 else ("right", "top")
     point = mean["rate"], mean["distortion"]
-    look = {"color": colour, "fontsize": 6.5, "zorder": 5, "textcoords": "offset points", **place}
-    axes.annotate(mean["label"], point, (side * 3.5, away), in_layout=False, **look)
+    axes.annotate(
+        mean["label"], point, (side * 3.5, away), in_layout=False, color=colour, fontsize=6.5,
+        zorder=5, textcoords="offset points", ha=ha, va=va,
+    )  # fmt: skip
 
 
 def _iso_elbo(axes: Axes) -> None:
     """Dashed lines of equal ELBO = −(D + R), with its value where each leaves the axes."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    levels = MaxNLocator(12, steps=ROUND).tick_values(left + bottom, right + top)
-    text = {"color": SOFT, "fontsize": 6.5, "annotation_clip": False}
+    levels = np.asarray(MaxNLocator(12, steps=ROUND).tick_values(left + bottom, right + top))
     for total in levels[(levels > left + bottom) & (levels < right + top)]:
         axes.axline((0, total), slope=-1, color=SOFT, linewidth=0.5, dashes=(4, 3), zorder=0)
         value = f"{-total:,g}".replace("-", "−")
         if left <= total - top:
-            at, offset, place = (total - top, top), (0, 2), {"ha": "center", "va": "bottom"}
+            at, offset, ha, va = (total - top, top), (0, 2), "center", "bottom"
         elif total - right >= bottom:
-            at, offset, place = (right, total - right), (3, 0), {"ha": "left", "va": "center"}
+            at, offset, ha, va = (right, total - right), (3, 0), "left", "center"
         else:
-            at, offset, place = (total - bottom, bottom), (2, 3), {"ha": "left", "va": "bottom"}
-        axes.annotate(value, at, offset, textcoords="offset points", **place, **text)
+            at, offset, ha, va = (total - bottom, bottom), (2, 3), "left", "bottom"
+        axes.annotate(
+            value, at, offset, textcoords="offset points", ha=ha, va=va, color=SOFT, fontsize=6.5,
+            annotation_clip=False,
+        )  # fmt: skip

@@ -101,7 +101,7 @@ def first(
       nll: of the importance-weighted bounds, that which is shown.
       shown: the places ("run", "sweep") whose metrics these are.
     """
-    bounds = [name for name in ("elbo", nll) if name in metrics]
+    bounds = [name for name in ("elbo", nll) if name is not None and name in metrics]
     told = [name for name, of in metrics.items() if of["shown"] in shown and name not in bounds]
     return bounds + [name for name in told if not re.fullmatch(NLL, name)]
 
@@ -155,8 +155,9 @@ def mean_and_stderr(numbers: Sequence[float]) -> tuple[float, float | None] | No
 def best(rows: Sequence[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
     """The trial that is done and has the best value; None where there is none, or no best."""
     way = sign(about(rows, metric))
-    having = [row for row in done(rows) if way and value(row, metric) is not None]
-    return max(having, key=lambda row: way * value(row, metric), default=None)
+    having = [(row, value(row, metric)) for row in done(rows) if way]
+    ranked = [(row, way * number) for row, number in having if number is not None]
+    return max(ranked, key=lambda pair: pair[1], default=(None, 0.0))[0]
 
 
 def best_group(
@@ -213,7 +214,7 @@ def cells(
         if group[metric]:
             place = row_values.index(group[row_key]), column_values.index(group[column_key])
             found.setdefault(place, []).append(group[metric][0])
-    of = {1: max, -1: min, 0: np.mean}[way]
+    of: Any = {1: max, -1: min, 0: np.mean}[way]
     for place, means in found.items():
         matrix[place] = of(means)
     return row_values, column_values, matrix
@@ -227,7 +228,7 @@ def frontier(points: np.ndarray) -> list[int]:
     """
     hull: list[int] = []
     for i in sorted(range(len(points)), key=lambda i: tuple(points[i])):
-        while len(hull) > 1 and _turn(*points[hull[-2:]], points[i]) <= 0:
+        while len(hull) > 1 and _turn(points[hull[-2]], points[hull[-1]], points[i]) <= 0:
             hull.pop()
         hull.append(i)
     lowest = int(np.argmin([points[i][1] for i in hull])) if hull else -1

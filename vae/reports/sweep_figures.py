@@ -70,12 +70,14 @@ def heat_map(
     axes.pcolormesh(matrix, cmap=colour, norm=norm, edgecolors="white", linewidth=0.8)
     for (row, column), number in np.ndenumerate(matrix):
         ink = SOFT if np.isnan(number) else readable_on(colour(norm(number)))
-        place = {"ha": "center", "va": "center", "color": ink, "fontsize": 7}
-        axes.text(column + 0.5, row + 0.5, texts[row, column], **place)
+        text = str(texts[row, column])
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=7)
     if sign:
-        row, column = np.unravel_index(np.nanargmax(sign * matrix), matrix.shape)
-        frame = {"fill": False, "edgecolor": "#d55e00", "linewidth": 1.8, "zorder": 3}
-        axes.add_patch(matplotlib.patches.Rectangle((column, row), 1, 1, clip_on=False, **frame))
+        row, column = divmod(int(np.nanargmax(sign * matrix)), len(columns))
+        axes.add_patch(matplotlib.patches.Rectangle(
+            (column, row), 1, 1, clip_on=False, fill=False, edgecolor="#d55e00", linewidth=1.8,
+            zorder=3,
+        ))  # fmt: skip
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=_slant(columns, cell))
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
@@ -127,9 +129,10 @@ def against_key(
     figure = Figure(figsize=(2.7, 2.1), layout="constrained")
     axes = figure.subplots()
     bars = [0.0 if error is None else error for error in errors]
-    line = "-" if are_numbers else "none"
-    look = {"color": PALETTE[0], "ecolor": SOFT, "elinewidth": 1.0, "markersize": 3.5}
-    axes.errorbar(x, means, bars, linestyle=line, marker="o", capsize=2, **look)
+    axes.errorbar(
+        x, means, bars, linestyle="-" if are_numbers else "none", marker="o", capsize=2,
+        color=PALETTE[0], ecolor=SOFT, elinewidth=1.0, markersize=3.5,
+    )  # fmt: skip
     if are_numbers:
         _scale(axes, x)
     else:
@@ -160,8 +163,9 @@ def scatter(
     order = np.argsort(values)
     order = order[::-1] if sign < 0 else order
     shades = f"{SHADES}_r" if sign < 0 else SHADES
-    look = {"cmap": shades, "s": 22, "linewidths": 0.5, "edgecolors": SOFT}
-    points = axes.scatter(x[order], y[order], c=values[order], **look)
+    points = axes.scatter(
+        x[order], y[order], c=values[order], cmap=shades, s=22, linewidths=0.5, edgecolors=SOFT
+    )
     figure.colorbar(points, ax=axes, pad=0.02, aspect=18).outline.set_visible(False)
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
     _scale(axes, x)
@@ -214,9 +218,12 @@ def validation_curves(
     dashes = dict(zip(styles, DASHES, strict=False))
     width = 1.1 if len(curves) <= 12 else 0.8
     for curve in curves:
-        look = {"color": colour[curve["colour"]], "linestyle": dashes.get(curve["style"], "-")}
-        one = {"marker": "o", "markersize": 2.5} if len(curve["points"]) == 1 else {}
-        axes.plot(*curve["points"].T, linewidth=width, alpha=0.9, **look, **one)
+        look: dict[str, Any] = {
+            "color": colour[curve["colour"]], "linestyle": dashes.get(curve["style"], "-")
+        }  # fmt: skip
+        if len(curve["points"]) == 1:
+            look |= {"marker": "o", "markersize": 2.5}
+        axes.plot(*curve["points"].T, linewidth=width, alpha=0.9, **look)
         if curve["stopped"]:
             axes.plot(*curve["points"][-1], "x", color=look["color"], markersize=4)
     axes.set_title("Validation ELBO (nats)")
@@ -235,8 +242,11 @@ def validation_curves(
 
 def _legend(figure: Figure, lines: Sequence[Line2D], labels: Any, name: str, corner: str) -> None:
     """A legend right of the axes, in the upper or the lower corner."""
-    look = {"handlelength": 2.6, "alignment": "left", "title_fontsize": 7.5}
-    figure.legend(lines, list(map(show, labels)), title=name, loc=f"outside right {corner}", **look)
+    where: Any = f"outside right {corner}"
+    figure.legend(
+        lines, list(map(show, labels)), title=name, loc=where,
+        handlelength=2.6, alignment="left", title_fontsize=7.5,
+    )  # fmt: skip
 
 
 @styled

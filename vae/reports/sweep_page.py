@@ -40,7 +40,8 @@ def sweep_report(
     gallery = Gallery(directory, formats)
     sweep = run_files.read_sweep(directory)
     results = Results.read(sweep, gallery)
-    known = {key: sweep[key] for key in ("command", "time", "launcher") if key in sweep}
+    told = ("command", "time", "launcher")
+    known: dict[str, Any] = {key: sweep[key] for key in told if key in sweep}
     text = markup.document(
         title=sweep["name"],
         summary=_about(results),
@@ -97,18 +98,19 @@ def _verdict(results: Results, searched: str | None) -> tuple[list[str], dict[st
 def _best(results: Results, metric: str) -> list[str]:
     """The best trial, and the best mean over seeds where there are several."""
     row = summary.best(results.done, metric)
-    if row is None:
+    value = None if row is None else summary.value(row, metric)
+    if row is None or value is None:
         return []
     about = results.about(metric)
     unit = f" {counted_in(about)}".rstrip()
     trial = results.describe(row["values"], results.keys) or row["trial"]
     error = row["stderr"].get(metric)
-    number = typeset(summary.value(row, metric), error)
+    number = typeset(value, error)
     over = f" (standard error over {row['num_examples'] or 0:,} {row['split']} examples)"
     said = f"Best trial by {about['label']}: {number}{unit}{over if error else ''}, of {trial}."
     groups = results.means(metric)
-    if max(group["n"] for group in groups) > 1 and len(groups) > 1:
-        best = summary.best_group(groups, metric, results.way(metric))
+    best = summary.best_group(groups, metric, results.way(metric))
+    if best and max(group["n"] for group in groups) > 1 and len(groups) > 1:
         seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
         over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
         said += (

@@ -130,7 +130,8 @@ def _is_sparse(results: Results) -> bool:
 
 def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]) -> Figure:
     way = results.way(metric)
-    rows, columns, matrix = summary.cells(groups, *results.axes[:2], metric, way)
+    upwards, across = results.axes[:2]
+    rows, columns, matrix = summary.cells(groups, upwards, across, metric, way)
     texts = [summary.show(v) for v in rows], [summary.show(v) for v in columns]
     names = results.name(results.axes[0]), results.name(results.axes[1])
     return sweep_figures.heat_map(matrix, *texts, names, results.column(metric), way)

@@ -120,7 +120,7 @@ class View:
         """
         labels = self.labels()
         classes = np.zeros(0) if labels is None else np.unique(labels)
-        if self.context is not None or not 2 <= len(classes) <= MOST_CLASSES:
+        if labels is None or self.context is not None or not 2 <= len(classes) <= MOST_CLASSES:
             return None
         means = np.stack([self.mean[labels == label].mean(0) for label in classes])  # [C, L]
         own = means[np.searchsorted(classes, labels[:num])]

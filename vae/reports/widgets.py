@@ -58,7 +58,8 @@ def map_of(
       names: of the two latents.
     """
     inside = (np.abs(means) <= reach).all(1)
-    classes = [] if labels is None else sorted(set(np.asarray(labels).tolist()))
+    labels = np.zeros(0) if labels is None else np.asarray(labels)
+    classes = sorted(set(labels.tolist()))
     points = []
     for number in np.flatnonzero(inside):
         colour = classes.index(labels[number]) if classes else 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vae import run_files, runs
+from vae.errors import needed
 from vae.evaluation.metrics import Metric
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial
@@ -23,7 +24,7 @@ def across_seeds(directory: SweepDirectory, load: Callable[[Path], Any]) -> None
 
     for members in _seeds(directory):
         files = [directory.workdir(trial) / "evaluation.json" for trial in members]
-        evaluations = [run_files.read_evaluation(file.parent) for file in files]
+        evaluations = [needed(run_files.read_evaluation(file.parent), str(file)) for file in files]
         of = f"median over {len(members) - 1} other models"
         known = [e["metrics"].get(k.name, {"unit": ""}) for e in evaluations for k in OF_SEEDS]
         if all(of in metric["unit"] for metric in known):

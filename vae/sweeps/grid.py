@@ -76,7 +76,7 @@ def chain(grids: Iterable[Grid]) -> Grid:
     return [point for grid in grids for point in grid]
 
 
-def linear(low: float, high: float, num: int) -> list[float]:
+def linear(low: float, high: float, num: float) -> list[float]:
     """`num` numbers from `low` to `high`, evenly spaced, both ends included."""
     if not math.isfinite(high - low):
         raise UserError(f"a range from {low:g} to {high:g} has no even steps")
@@ -88,7 +88,7 @@ def linear(low: float, high: float, num: int) -> list[float]:
     return [_tidy(low + i * step) for i in range(num - 1)] + [high]
 
 
-def log(low: float, high: float, num: int) -> list[float]:
+def log(low: float, high: float, num: float) -> list[float]:
     """`num` numbers from `low` to `high`, each the same multiple of the one before."""
     if not 0 < low < high < math.inf:
         raise UserError(f"log({low:g}, {high:g}) needs 0 < low < high, both finite")
@@ -169,11 +169,13 @@ def points(parts: Sequence[tuple[str, list[Any] | Range]]) -> Grid:
     Raises:
       UserError: a range without a count: only a search can use it.
     """
+    grids = []
     for key, values in parts:
         if isinstance(values, Range):
             ends = f"{values.scale}({values.low:g},{values.high:g}"
             raise UserError(f"--sweep {key}={ends}) is for a search; a grid needs {ends},COUNT)")
-    return product([sweep(key, values) for key, values in parts]) if parts else []
+        grids.append(sweep(key, values))
+    return product(grids) if grids else []
 
 
 def cast(key: str, value: Any, example: Any) -> Any:

@@ -118,7 +118,7 @@ class Populations:
         by_path = {self.directory.workdir(trial): trial for trial in members}
         pairs = [(trial.config, workdir) for workdir, trial in by_path.items()]
 
-        def complete(trial: Trial, run: Trained | None) -> None:
+        def complete(trial: Trial, run: Trained | None, done: Callable[[Trial], None]) -> None:
             if run:
                 self._evaluate(run)
             done(trial)
@@ -129,7 +129,7 @@ class Populations:
             def ended(workdir: Path) -> None:
                 if done:  # loaded here: Orbax is not for two threads at once
                     run = self._load(group, workdir)
-                    finishing.append(aside.submit(complete, by_path[workdir], run))
+                    finishing.append(aside.submit(complete, by_path[workdir], run, done))
 
             try:
                 self._train_pairs(group, pairs, progress, until, ended)

@@ -77,7 +77,7 @@ class Study:
         """
         from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-        way = optimised(self.metric)
+        way: Any = optimised(self.metric)
         try:
             storage = JournalStorage(JournalFileBackend(str(journal)))
             study = self.optuna.create_study(

@@ -49,7 +49,8 @@ class Task:
             return ""
         if received and not (Path(workdir) / "failure.json").exists():
             if state() == "RUNNING":  # a time limit or a preemption is near: leave before it
-                before[signal.SIGUSR2](signal.SIGUSR2, None)  # submitit's: requeues, and exits
+                requeue: Any = before[signal.SIGUSR2]  # submitit's, which exits
+                requeue(signal.SIGUSR2, None)
             sys.exit(1)  # cancelled, or requeued by Slurm: no result
         return why(Path(workdir), child.returncode)
 

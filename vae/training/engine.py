@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from vae.errors import needed
 from vae.models import fit
 from vae.programs import Kept
 from vae.training import state as states
@@ -79,6 +80,9 @@ class Single:
 
     def can_halve(self, runs: int) -> bool:
         return False
+
+    def halved(self) -> "Single":
+        return self
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:
         self.state, self.hyper = state, hyper
@@ -214,7 +218,7 @@ class Population:
 
     def book(self, slot: int) -> dict[str, Any]:
         place = divmod(slot, self.per_device)
-        return jax.tree.map(lambda a: a[place], self.state.book())
+        return jax.tree.map(lambda a: a[place], needed(self.state, "state").book())
 
     def edit(self, slot: int, **book: Any) -> None:
         place = divmod(slot, self.per_device)

@@ -1,5 +1,7 @@
 """The batches of one run, in their order, which is a function of (seed, step) alone."""
 
+from collections.abc import Iterator
+
 import jax
 import numpy as np
 
@@ -16,7 +18,8 @@ class Feed:
     def __init__(self, split: Split, seed: int, batch_size: int, streamed: bool = False):
         self.split, self.seed, self.batch_size, self.streamed = split, seed, batch_size, streamed
         self.steps_per_epoch = order.steps_per_epoch(len(split), batch_size)
-        self._batches, self._next = None, -1
+        self._batches: Iterator[np.ndarray] = iter(())
+        self._next = -1
 
     def rows(self, step: int, count: int) -> np.ndarray:
         """Rows of the training set in the global batches of `count` steps: int32 [count, B]."""

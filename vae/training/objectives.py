@@ -16,14 +16,13 @@ from ml_collections import ConfigDict
 from vae import models, objectives
 from vae.choices import choose
 from vae.errors import UserError
+from vae.models.build import KINDS
 from vae.objectives import facts, require
 from vae.probability import noise
-from vae.training.program import Hyper
-
-Objective = Callable[..., dict[str, jax.Array]]
+from vae.protocols import Hyper, Objective, Terms
 
 
-def chosen(config: ConfigDict) -> Objective:
+def chosen(config: ConfigDict) -> Callable[..., Terms]:
     """The objective of that name; raises UserError where there is none."""
     return choose(objectives, config.objective.name, "objective.name")
 
@@ -50,8 +49,8 @@ def critic(config: ConfigDict) -> nn.Module | None:
 
 def trainers(part: str) -> list[str]:
     """Names of the objectives that state that they train a part of the model."""
-    names = objectives.__all__
-    return [name for name in names if getattr(facts.of(getattr(objectives, name)), part)]
+    stated = {name: facts.of(getattr(objectives, name)) for name in objectives.__all__}
+    return [name for name, each in stated.items() if part in each.parts]
 
 
 def check(config: ConfigDict, num_examples: int) -> None:
@@ -73,7 +72,7 @@ def check(config: ConfigDict, num_examples: int) -> None:
             f"objective.name={name!r} is about several latents: set model.latent_size above "
             f"{needs.latents - 1}"
         )
-    if needs.codebook != (model.name == "vqvae"):
+    if needs.codebook != (choose(KINDS, model.name, "model.name").codes > 0):
         raise UserError(
             f"objective.name={name!r} and model.name={model.name!r} do not go together: a "
             f"codebook is trained by {' or '.join(trainers('codebook'))}, and by nothing else"
@@ -131,7 +130,7 @@ def terms(
         context = jax.ShapeDtypeStruct((batch, model.context_size), np.float32)
     hyper = _Read(hyper | {"num_examples": np.float32(batch)})
 
-    def traced(params: Any, x: jax.Array, keys: jax.Array, context: Any) -> dict[str, jax.Array]:
+    def traced(params: Any, x: jax.Array, keys: jax.Array, context: Any) -> Terms:
         bound = model.bind(models.variables(model, params, context=context))
         return objective(bound, x, keys, hyper)
 

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from vae.protocols import Hyper
+
 __all__ = ["adam", "adamax", "adamw", "lion", "nadam", "radam", "rmsprop", "sgd"]
 
-Hyper = dict[str, jax.Array]
 Optimizer = Callable[[Hyper], optax.GradientTransformation]
 
 
@@ -119,7 +120,9 @@ def update(
     params: Any,
 ) -> tuple[Any, dict[str, Any]]:
     """One step of each part: parameters and states after it. `norm` is that of `norm(gradient)`."""
-    gradients, moved, after = parts(gradient), {}, {}
+    gradients = parts(gradient)
+    moved: dict[str, Any] = {}
+    after: dict[str, Any] = {}
     gradients["model"] = clip(gradients["model"], norm, hyper["clip_norm"])
     for part, branch in parts(params).items():
         chosen, settings = of_part(part, optimizer, hyper)

@@ -5,6 +5,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -14,6 +15,7 @@ from vae import data
 from vae.choices import choose
 from vae.data.dataset import Dataset
 from vae.evaluation.compiled import Compiled
+from vae.models.build import KINDS
 from vae.probability import posteriors, priors
 from vae.training import setup
 from vae.training.engine import Population, most_steps
@@ -39,10 +41,9 @@ def group_key(config: ConfigDict) -> str:
 
 def maskable(config: ConfigDict) -> bool:
     """Whether models of several latent sizes can share one program."""
-    if config.model.name != "vae":
-        return False
-    posterior = choose(posteriors, config.model.posterior, "model.posterior")
-    return posterior.maskable and choose(priors, config.model.prior, "model.prior").maskable
+    places: dict[str, Any] = {"name": KINDS, "posterior": posteriors, "prior": priors}
+    chosen = (choose(of, config.model[key], f"model.{key}") for key, of in places.items())
+    return all(each.maskable for each in chosen)
 
 
 @functools.lru_cache(maxsize=4)

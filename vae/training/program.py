@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from vae.protocols import Hyper, Objective
 from vae.training import schedules
 
 if TYPE_CHECKING:
     from vae.models import Model
-
-Hyper = dict[str, jax.Array]
 
 
 class Parts(NamedTuple):
     """What a step is traced with."""
 
     model: "Model"
-    objective: Callable[..., dict[str, jax.Array]]
+    objective: Objective
     optimizer: Callable[[Hyper], Any]
 
 
@@ -45,7 +44,7 @@ class Program:
         return self.parts().model
 
     @property
-    def objective(self) -> Callable[..., dict[str, jax.Array]]:
+    def objective(self) -> Objective:
         return self.parts().objective
 
     @property

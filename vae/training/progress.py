@@ -14,7 +14,8 @@ class Progress:
     """Of one run: a bar on a terminal; elsewhere a plain line a validation."""
 
     def __init__(self, heading: str = ""):
-        self.heading, self.bar = heading, None
+        self.heading = heading
+        self.bar: Any = None  # rich's, where a terminal is there to see it
 
     def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
         """A run begins at step `here`."""

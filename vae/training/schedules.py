@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-Hyper = dict[str, jax.Array]
+from vae.protocols import Hyper
 
 
 def ramp(epoch: jax.Array, length: jax.Array) -> jax.Array:

@@ -20,9 +20,9 @@ from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind, training_mean
-from vae.data.qm9 import never_first
 from vae.errors import UserError
 from vae.probability import likelihoods
+from vae.protocols import Likelihood
 from vae.training import schedules
 from vae.training.program import Hyper, Parts, Program
 
@@ -62,8 +62,8 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
             "likelihood of grey levels, such as model.likelihood=discretized_logistic_mixture"
         )
 
-    def fits(likelihood: type) -> bool:
-        return kind in likelihood.kinds and not (images and getattr(likelihood, "vectors", False))
+    def fits(likelihood: type[Likelihood]) -> bool:
+        return kind in likelihood.kinds and not (images and likelihood.vectors)
 
     if fits(chosen):
         return
@@ -92,7 +92,7 @@ def check_scale(dataset: Dataset) -> None:
     if dataset.kind != "real" or dataset.scaler is not None:
         return
     size = np.sqrt(np.square(np.asarray(dataset.splits["train"].x[:MOST], np.float64)).mean(0))
-    worst = int(size.argmax())
+    worst = int(np.argmax(size))
     if size.flat[worst] <= LARGE:
         return
     name = dataset.columns[worst] if dataset.columns else f"number {worst} of an example"
@@ -115,7 +115,7 @@ def check_size(params: Any) -> None:
     needed = 4 * 4 * sum(sizes.values())
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
-        largest = max(sizes, key=sizes.get)
+        largest = max(sizes, key=lambda name: sizes[name])
         raise UserError(
             f"the model has {sum(sizes.values()):,} weights, {sizes[largest]:,} of them in "
             f"{largest}: training takes {needed / 2**30:,.1f} GiB and this machine has "
@@ -129,7 +129,7 @@ def hyperparameters(config: ConfigDict) -> Hyper:
     found = dict(configs.flatten(config))
     values = {key.rpartition(".")[2]: found[key] for key in keys.TRACED}
     values |= {"ema": config.train.ema, "latent_size": config.model.latent_size}
-    numbers = {name: np.float32(value) for name, value in values.items()}
+    numbers: Hyper = {name: np.float32(value) for name, value in values.items()}
     return numbers | {"seed": np.uint32(config.seed)}
 
 
@@ -166,7 +166,7 @@ def key(config: ConfigDict, dataset: Dataset) -> str:
     train = dataset.splits["train"]
     data = (
         *(dataset.shape, str(train.x.dtype), train.binarized, len(train), dataset.kind),
-        *(dataset.levels, dataset.context_size, dataset.vocabulary),
+        *(dataset.levels, dataset.context_size, dataset.vocabulary, dataset.never_first),
     )
     mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
     return json.dumps([static(config), repr(data), mean], sort_keys=True)
@@ -183,7 +183,7 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
       UserError: a name that is no choice, a likelihood that does not fit the data, or a batch
         larger than the training set.
     """
-    if jax.config.jax_enable_x64:
+    if jax.config.jax_enable_x64:  # type: ignore[attr-defined]  # set when JAX is imported
         raise UserError("jax_enable_x64 is set, and a run is of float32: train without it")
     check_data(config, dataset)
     check_scale(dataset)
@@ -241,7 +241,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
     model = models.from_config(
         config.model, dataset.shape, training_mean(dataset), critic, dataset.levels,
         observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
-        never_first(dataset.vocabulary),
+        dataset.never_first,
     )  # fmt: skip
     chosen = objectives.build(config)
     objectives.check(config, len(dataset.splits["train"]))

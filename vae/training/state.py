@@ -46,7 +46,7 @@ class State:
         return self.ema if self.ema else self.params
 
 
-def zero_sums(program: Program) -> dict[str, np.ndarray]:
+def zero_sums(program: Program) -> dict[str, Any]:
     return {name: np.zeros((), np.float32) for name in (*program.terms, "steps")}
 
 

@@ -1,6 +1,5 @@
 """One training step, written once, and the compiled loop of many that jit or pmap wraps."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -145,7 +144,9 @@ def compile_loop(program: Program, parallel: str) -> Any:
     if parallel == "jit":
         return jax.jit(lambda *args: many_steps(program, *args), donate_argnums=0)
     return jax.pmap(
-        lambda *args: many_steps(program, *args, axis=AXIS),
+        lambda state, hyper, examples, feed, count: many_steps(
+            program, state, hyper, examples, feed, count, AXIS
+        ),
         axis_name=AXIS,
         in_axes=(None, None, None, 0, None),
         out_axes=None,
@@ -153,7 +154,7 @@ def compile_loop(program: Program, parallel: str) -> Any:
     )
 
 
-def compile_population(program: Program, per_device: int) -> Callable[..., State]:
+def compile_population(program: Program, per_device: int) -> Any:
     """As `compile_loop`, for many runs at once, each on one device and none knowing of another.
 
     All arguments but `examples` have two leading axes, [devices, per_device]. Several runs of one
@@ -168,7 +169,7 @@ def compile_population(program: Program, per_device: int) -> Callable[..., State
     ) -> State:
         if per_device > 1:
             return jax.vmap(one, (0, 0, 0, 0, None))(states, hyper, feed, count, examples)
-        only = jax.tree.map(lambda a: a[0], (states, hyper, feed, count))
-        return jax.tree.map(lambda a: a[None], one(*only, examples))
+        state, hyper, feed, count = jax.tree.map(lambda a: a[0], (states, hyper, feed, count))
+        return jax.tree.map(lambda a: a[None], one(state, hyper, feed, count, examples))
 
     return jax.pmap(population_steps, in_axes=(0, 0, None, 0, 0), donate_argnums=0)

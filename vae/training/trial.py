@@ -29,7 +29,7 @@ Validate = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size)
 
 def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """What a trained model must know of its data, so that loading one reads no data."""
-    table = {"columns": list(dataset.columns)} if dataset.columns else {}
+    table: dict[str, Any] = {"columns": list(dataset.columns)} if dataset.columns else {}
     if dataset.label:
         table["label"] = dataset.label
     if dataset.classes:
@@ -41,6 +41,7 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         table["context_mean"], table["context_std"] = scaler
     if dataset.vocabulary:
         table["vocabulary"] = list(dataset.vocabulary)
+        table["never_first"] = list(dataset.never_first)
     return {
         "name": dataset.name,
         "version": dataset.version,

@@ -72,7 +72,7 @@ def scores(
     if missing:
         raise UserError(f"{', '.join(missing)}: give the std of q(z|x) too, or leave them out")
     given = {"std": std, "seed": seed, "bins": bins}
-    result = {}
+    result: dict[str, Metric] = {}
     for metric in chosen:
         takes = inspect.signature(metric).parameters
         result |= metric(codes, factors, **{k: v for k, v in given.items() if k in takes})

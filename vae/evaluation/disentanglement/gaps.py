@@ -96,7 +96,7 @@ def rmig(
     """
     table = _with_std(codes, factors, std, "rmig")
     I = np.zeros((table.z.shape[1], len(table.sizes)))  # noqa: E741
-    for j, (mean, spread) in enumerate(zip(table.z.T, table.std.T, strict=True)):
+    for j, (mean, spread) in enumerate(zip(table.z.T, table.spread.T, strict=True)):
         below = ndtr((edges(mean, bins) - mean[:, None]) / spread[:, None])
         mass = np.diff(below, axis=1, prepend=0.0, append=1.0)  # [N, B]
         for k, (v, size) in enumerate(zip(table.v.T, table.sizes, strict=True)):
@@ -119,7 +119,7 @@ def _pointwise(table: Table, samples: int, seed: int) -> np.ndarray:
         raise UserError(f"samples={samples} should be 2 or more")
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(table.z), size=samples)
-    z = table.z[rows] + table.std[rows] * rng.standard_normal((samples, table.z.shape[1]))
+    z = table.z[rows] + table.spread[rows] * rng.standard_normal((samples, table.z.shape[1]))
     each = np.zeros((samples, table.z.shape[1], len(table.sizes)))
     size = max(1, BLOCK // len(table.z))
     for start in range(0, samples, size):
@@ -131,8 +131,8 @@ def _pointwise(table: Table, samples: int, seed: int) -> np.ndarray:
 
 def _log_ratios(z: np.ndarray, table: Table, j: int, own: np.ndarray) -> np.ndarray:
     """log q(z_j|v_k) - log q(z_j) [S, F] at draws z [S] of latent j; `own` is their v [S, F]."""
-    scaled = (z[:, None] - table.z[:, j]) / table.std[:, j]
-    log_q = -0.5 * np.square(scaled) - np.log(table.std[:, j])  # [S, N], the constant cancels
+    scaled = (z[:, None] - table.z[:, j]) / table.spread[:, j]
+    log_q = -0.5 * np.square(scaled) - np.log(table.spread[:, j])  # [S, N], the constant cancels
     highest = log_q.max(1, keepdims=True)
     density = np.exp(log_q - highest)
     total = np.log(density.mean(1))

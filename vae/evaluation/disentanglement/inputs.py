@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from vae.errors import UserError
+from vae.errors import UserError, needed
 
 LEAST = 10  # examples: half of them have to teach a classifier and half to test it
 INACTIVE = 0.05  # share of a latent's variance below which its mean tells nothing (`active`)
@@ -31,6 +31,11 @@ class Table:
     sizes: tuple[int, ...]
     std: np.ndarray | None
     over: str
+
+    @property
+    def spread(self) -> np.ndarray:
+        """`std`, where it is known to be there."""
+        return needed(self.std, "std")
 
 
 def read(codes: np.ndarray, factors: np.ndarray, std: np.ndarray | None = None) -> Table:

@@ -55,12 +55,12 @@ def explicitness(
     """
     table = read(codes, factors)
     train, test = split(len(table.z), seed, examples)
-    areas = []
+    areas: list[float] = []
     for v, size in zip(table.v.T, table.sizes, strict=True):
         model = classifiers.fitted(classifiers.logistic(), table.z[train], v[train])
         p = classifiers.probabilities(model, table.z[test], size)
         each = [area(p[:, value], v[test] == value) for value in range(size)]
-        areas.append(np.nanmean(each) if np.isfinite(each).any() else 0.5)
+        areas.append(float(np.nanmean(each)) if np.isfinite(each).any() else 0.5)
     unit = "2 AUC - 1, mean over values and factors, multinomial logistic regression"
     unit += f", {len(train):,} to train and {len(test):,} to test, seed {seed}, {table.over}"
     return by_name(EXPLICITNESS.of(2.0 * np.mean(areas) - 1.0, unit=unit))

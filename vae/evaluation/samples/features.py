@@ -81,7 +81,8 @@ class Extractor:
             raise UserError(f"{self.name} cannot be saved: it is not of this project")
         folder, content = Path(folder), io.BytesIO()
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(content, **self.arrays)
+        arrays: dict[str, Any] = dict(self.arrays or {})
+        np.savez(content, **arrays)
         weights = content.getvalue()
         # The digest tells the weights of this extractor from those of one that was here before.
         described = {"name": self.name, **self.settings, "weights": _digest(weights)}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vae.errors import needed
 from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.samples import (
     distances,
@@ -60,7 +61,7 @@ class Sets:
     @functools.cached_property
     def trained(self) -> np.ndarray:
         """Features of the training examples [T, D]."""
-        return self.extractor.features(self.train)
+        return self.extractor.features(needed(self.train, "train"))
 
     @functools.cached_property
     def nearest(self) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +80,8 @@ class Sets:
 
     @property
     def beside(self) -> str:
-        return f"{self.of}; {self.counts}, {len(self.train):,} training examples"
+        examples = len(needed(self.train, "train"))
+        return f"{self.of}; {self.counts}, {examples:,} training examples"
 
 
 def frechet(sets: Sets) -> Metrics:

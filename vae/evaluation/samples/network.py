@@ -25,10 +25,11 @@ class Network(nn.Module):
     width: int
 
     def setup(self) -> None:
+        act, width = "relu", self.width
         if len(self.shape) == 3:
-            self.body = encoders.conv(filters=(16, 32), dense=self.width, activation="relu")
+            self.body: nn.Module = encoders.conv(filters=(16, 32), dense=width, activation=act)
         else:
-            self.body = encoders.mlp(hidden=(2 * self.width, self.width), activation="relu")
+            self.body = encoders.mlp(hidden=(2 * width, width), activation=act)
         self.head = nn.Dense(self.classes)
 
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -56,13 +57,14 @@ def _step(
 
     params, moments = state
     updates, moved = optax.scale_by_adam().update(jax.grad(loss)(params), moments)
-    rate = rate * 0.5 * (1.0 + jnp.cos(jnp.pi * moments.count / last))
-    return jax.tree.map(lambda each, update: each - rate * update, params, updates), moved
+    now = rate * 0.5 * (1.0 + jnp.cos(jnp.pi * moments.count / last))
+    return jax.tree.map(lambda each, update: each - now * update, params, updates), moved
 
 
 @functools.partial(jax.jit, static_argnames="network")
 def _classes(network: Network, params: Any, x: jax.Array) -> jax.Array:
-    return network.apply(params, x)[1].argmax(1)
+    _, logits = network.apply(params, x)
+    return jnp.asarray(logits).argmax(1)
 
 
 def fit(

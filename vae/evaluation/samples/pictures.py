@@ -29,7 +29,7 @@ def sharpness(images: np.ndarray) -> np.ndarray:
             f"sharpness is of images in [0, 1], and these reach from {low:g} to {high:g}: divide "
             "them by their highest level, or leave sharpness out of names"
         )
-    x = np.mean(images, axis=-1, dtype=np.float64)
+    x = images.mean(-1, dtype=np.float64)
     around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     return (around - 4.0 * x[:, 1:-1, 1:-1]).var(axis=(1, 2))
 

@@ -1,0 +1,266 @@
+"""What models, posteriors, priors, likelihoods and objectives are to everything that uses them.
+
+Also the guide to writing one. Inherit from the protocol, or from the Flax base class that does
+(`vae.models.Model`, `probability.gaussian_posteriors.Posterior`, `gaussian_priors.Prior`), give
+what has no default here, and export the name from the module that lists the choices. Fields are set
+from the config keys of the same names: `model.*`, and for objectives `objective.*`.
+
+Whatever is asked of one of these beside calling it is an attribute declared here, and is asked for
+by reading it. B examples, L latents, K draws; densities and divergences are in nats. `x` is
+[B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images, whole
+numbers for counts and tokens. Keys [B] are one an example.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import jax
+import numpy as np
+
+if TYPE_CHECKING:
+    from vae import models
+
+Terms = dict[str, jax.Array]  # of an objective, by name: [B] each
+Hyper = dict[str, Any]  # traced scalars, by name: NumPy's on the host, JAX's in a step
+
+
+class Distribution(Protocol):
+    """q(z|x) of each of B examples, as a pytree of arrays."""
+
+    has_density: ClassVar[bool] = False  # at any z, not at own draws alone: `log_prob` is there
+
+    @property
+    def mean(self) -> jax.Array:
+        """Of z: [B, L]."""
+
+    @property
+    def std(self) -> jax.Array:
+        """Of each latent by itself: [B, L]."""
+
+    def sample_and_log_prob(
+        self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
+    ) -> tuple[jax.Array, jax.Array]:
+        """Draws number first .. first + count - 1 of each of the B keys, z [count, B, L], and their
+        own log q(z|x) [count, B], differentiable in every way in which they depend on q. A draw is
+        a function of its key and its number alone."""
+
+    def sample(self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1) -> jax.Array:
+        """Those draws: z [count, B, L]."""
+        return self.sample_and_log_prob(keys, first, count)[0]
+
+    def log_prob(self, z: jax.Array) -> jax.Array:
+        """log q(z|x) for z [..., B, L]: [..., B]. Only where `has_density`."""
+        raise TypeError(f"{type(self).__name__} has the density of its own draws alone")
+
+    def log_prob_each(self, z: jax.Array) -> jax.Array:
+        """log q(z|x) of each of the B examples at every z [..., L]: [..., B]."""
+        return self.log_prob(z[..., None, :])
+
+    def masked(self, mask: jax.Array) -> Any:
+        """N(0, 1) in the latents that `mask` [L] leaves out. Only of a `maskable` posterior."""
+        raise TypeError(f"{type(self).__name__} has no mask")
+
+
+class Posterior(Protocol):
+    """From the encoder's features to q(z|x); a Flax module."""
+
+    latent_size: int
+    distribution: ClassVar[type[Distribution]]  # of what it gives
+    maskable: ClassVar[bool] = False  # each latent has features of its own, so some can be left out
+    euclidean: ClassVar[bool] = True  # z is any of R^L
+
+    def __call__(self, features: jax.Array) -> Distribution:
+        """q(z|x) for features [B, F]."""
+
+
+class Prior(Protocol):
+    """p(z); a Flax module. The methods are given the context where it `takes_context`, the
+    posterior of `inputs` where it `takes_posterior`, and otherwise nothing more."""
+
+    latent_size: int
+    analytic: ClassVar[tuple[type, ...]] = ()  # the types of q for which there is `kl`
+    maskable: ClassVar[bool] = False  # latents are independent, so some can be left out
+    standard: ClassVar[bool] = False  # mean and scale of each latent are 0 and 1
+    euclidean: ClassVar[bool] = True  # z is any of R^L and has a density there
+    takes_posterior: ClassVar[bool] = False
+    takes_context: ClassVar[bool] = False  # [B, C]
+
+    def sample(self, keys: jax.Array, *given: Any, **options: Any) -> jax.Array:
+        """One draw a key: z [B, L]. The one option is `temperature`, a number or one an example
+        [B, 1], by default 1: it scales the Gaussian noise that the draw is made of."""
+
+    def log_prob(self, z: jax.Array, *given: Any) -> jax.Array:
+        """log p(z) for z [..., L]: [...]."""
+
+    def kl(self, q: Any, *given: Any) -> jax.Array:
+        """KL(q(z|x) || p(z)) in closed form: [B, G], of G independent parts, the latents where it
+        can be said of each. Only for q of a type in `analytic`."""
+        raise TypeError(f"{type(self).__name__} has no analytic KL")
+
+    def inputs(self) -> jax.Array:
+        """Examples [C, *shape] of its own. Only where it `takes_posterior`: that of these."""
+        raise TypeError(f"{type(self).__name__} has no inputs")
+
+
+class Likelihood(Protocol):
+    """p(x|z), where the decoder's outputs theta [..., H, W, channels] are its parameters, in blocks
+    one after the other; a small frozen dataclass. x is [B, H, W, C], and [B, D, 1] for vectors. The
+    field `levels` is the data set's."""
+
+    kinds: ClassVar[tuple[str, ...]]  # the data it is for: binary, grey, real, counts, tokens
+    vectors: ClassVar[bool] = False  # of those only [B, D]
+    # x is one of a fixed number of values and log_prob a log probability, so that bits per
+    # dimension are legal. Not of densities; nor of counts, which no number of levels bounds.
+    discrete: ClassVar[bool] = False
+    shares: ClassVar[bool] = False  # `mean` is of one draw: numbers that sum to 1, as of likes
+    num_scalars: ClassVar[int] = 0  # learned numbers, appended to theta as further blocks
+    learned_sigma: ClassVar[bool] = False  # that number is the log variance of a Gaussian
+
+    def channels(self, data_channels: int) -> int:
+        """Decoder outputs a pixel of C channels, without those of `num_scalars`."""
+
+    def initial_scalars(self) -> np.ndarray:
+        """Where the `num_scalars` learned numbers start: [num_scalars]."""
+        return np.zeros(self.num_scalars, np.float32)
+
+    def encoder_input(self, x: jax.Array) -> jax.Array:
+        """What the encoder sees of x [B, *shape]."""
+        return x
+
+    def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """Decoder outputs [H, W, channels] whose mean is the data's [H, W, C], to start at."""
+
+    def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z): [..., B], constants included, computed in float32.
+
+        Finite with its gradient for any outputs, but where a Gaussian's or a Laplace's own log
+        scale, which nothing bounds, leaves float32. The others' log scales pass
+        `elementwise.bounded`, and only there.
+        """
+
+    def split(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and log variance of each pixel. Only where `learned_sigma`."""
+        raise TypeError(f"{type(self).__name__} is not Gaussian")
+
+    def mean(self, theta: jax.Array) -> jax.Array:
+        """E[x|z]: [..., H, W, C]."""
+
+    def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """One x of p(x|z): [..., H, W, C]."""
+
+
+class Model(Protocol):
+    """p(z) p(x|z) and q(z|x); a Flax module. All latents of an example are one vector z [L],
+    whatever they are to the model, so that everything outside sees one kind of model."""
+
+    latent_size: int  # L, of all latents
+    context_size: int  # C, numbers that the model is given or predicts beside x; 0: none
+    likelihood: Likelihood
+    regressor: Any  # predicts the context from z; None: there is none, as of the next two
+    classifier: Any  # tells the context, of classes, from x
+    critic: Any  # of z, trained beside the model by the objectives that have one
+    maskable: bool = False  # some latents can be left out, where posterior and prior allow it
+    takes_context: bool = False  # it can be given a context
+    takes_sequences: bool = False  # its decoder may go along a sequence
+    codes: int = 0  # of its codebook; 0: it has none
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Latents of each layer, the one next to x first."""
+        return (self.latent_size,)
+
+    @property
+    def layers(self) -> int:
+        """Of latents, each with a KL of its own in `Joint.kl` where there are several."""
+        return len(self.sizes)
+
+    @property
+    def distribution(self) -> type[Distribution]:
+        """Of what `encode` gives."""
+
+    @property
+    def kl_estimate(self) -> str:
+        """How the KL in `joint` comes about, whatever the weights: "analytic", "monte carlo", or
+        "analytic given the layers above"."""
+
+    @property
+    def euclidean(self) -> bool:
+        """Whether z is any of R^L and has a density there."""
+        return True
+
+    @property
+    def standard(self) -> bool:
+        """Whether the prior's mean and scale of each latent are 0 and 1."""
+        return False
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model is given the context, and does not predict it."""
+        return bool(self.context_size) and self.regressor is None
+
+    @property
+    def chosen_by(self) -> str:
+        """The setting that q(z|x) is chosen by, for messages."""
+        return f"model.name={type(self).__name__!r}"
+
+    @property
+    def context(self) -> jax.Array:
+        """What it is bound to beside its weights, where there is a context: [B, C]."""
+
+    @property
+    def mask(self) -> jax.Array | None:
+        """Ones and zeros [L]: the latents that there are; None for all."""
+        return None
+
+    def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Any:
+        """q(z|x), a `Distribution`. `keys` here and in `decode` carry dropout's noise; None turns
+        dropout off."""
+
+    def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
+
+    def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """Those of p(x|z) at x [B, *shape], which a decoder along a sequence is given."""
+
+    def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
+        """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]."""
+
+    def log_prior(self, z: jax.Array) -> jax.Array:
+        """log p(z) for z [..., L]: [...]."""
+
+    def sample_prior(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
+        """One draw of p(z) a key: z [B, L]. The temperature scales the prior's noise."""
+
+    def joint(
+        self,
+        q: Any,
+        x: jax.Array,
+        keys: jax.Array,
+        first: jax.Array | int = 0,
+        count: int = 1,
+        dropout: jax.Array | None = None,
+    ) -> "models.Joint":
+        """Draws number first .. first + count - 1 of q(z|x), K = count, and every term of the
+        bounds at them, in one pass. `dropout`: keys of its noise."""
+
+
+class Objective(Protocol):
+    """What is minimised: a pure function. Keyword-only arguments that it has besides are read from
+    the keys of `config.objective`, and fixed when a step is compiled. What else is true of it, it
+    states by `objectives.facts.states`; one that states nothing needs nothing but a batch."""
+
+    def __call__(
+        self,
+        model: "models.Model",
+        x: jax.Array,
+        keys: jax.Array,
+        hyper: Hyper,
+        axis: str | None = None,
+    ) -> Terms:
+        """The terms of each example: [B] nats. The caller takes the mean.
+
+        Args:
+          model: bound to its parameters.
+          keys: numbers 0, 1, ... are folded in for independent uses.
+          hyper: beta, gamma, capacity, ... at this step, and num_examples.
+          axis: name of the mapped device axis, None on one device.
+        """
