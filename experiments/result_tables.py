@@ -8,7 +8,7 @@ from experiments import kept, methods
 from experiments.kept import RESULTS, file_name, recorded, reproductions
 from experiments.protocol import SCALES
 from vae.errors import needed
-from vae.evaluation.metrics import declared
+from vae.metrics import declared
 from vae.reports import summary
 from vae.reports.tables import format_table, format_value
 

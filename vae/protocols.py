@@ -11,13 +11,10 @@ by reading it. B examples, L latents, K draws; densities and divergences are in 
 numbers for counts and tokens. Keys [B] are one an example.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import numpy as np
-
-if TYPE_CHECKING:
-    from vae import models
 
 Terms = dict[str, jax.Array]  # of an objective, by name: [B] each
 Hyper = dict[str, Any]  # traced scalars, by name: NumPy's on the host, JAX's in a step
@@ -148,6 +145,23 @@ class Likelihood(Protocol):
         """One x of p(x|z): [..., H, W, C]."""
 
 
+class Joint(NamedTuple):
+    """K draws of q(z|x) for each of B examples, and the terms of the bounds at them, in nats."""
+
+    q: Any  # the posterior, as `encode` gives it
+    z: jax.Array  # [K, B, L]
+    theta: jax.Array  # the likelihood's parameters [K, B, H, W, channels]
+    log_likelihood: jax.Array  # log p(x|z) [K, B]
+    log_prior: jax.Array  # log p(z) [K, B]
+    log_q: jax.Array  # log q(z|x) [K, B]
+    kl: jax.Array  # KL(q(z|x) || p(z)) in G parts that add up to it [B, G]
+
+    @property
+    def log_weight(self) -> jax.Array:
+        """log p(x, z) / q(z|x) [K, B]."""
+        return self.log_likelihood + self.log_prior - self.log_q
+
+
 class Model(Protocol):
     """p(z) p(x|z) and q(z|x); a Flax module. All latents of an example are one vector z [L],
     whatever they are to the model, so that everything outside sees one kind of model."""
@@ -238,7 +252,7 @@ class Model(Protocol):
         first: jax.Array | int = 0,
         count: int = 1,
         dropout: jax.Array | None = None,
-    ) -> "models.Joint":
+    ) -> Joint:
         """Draws number first .. first + count - 1 of q(z|x), K = count, and every term of the
         bounds at them, in one pass. `dropout`: keys of its noise."""
 
@@ -250,7 +264,7 @@ class Objective(Protocol):
 
     def __call__(
         self,
-        model: "models.Model",
+        model: Model,
         x: jax.Array,
         keys: jax.Array,
         hyper: Hyper,

@@ -13,7 +13,7 @@ import numpy as np
 
 from vae import runs
 from vae.errors import UserError
-from vae.evaluation.metrics import SHOWN, SIGNS, filled
+from vae.metrics import SHOWN, SIGNS, filled
 
 Rule = Callable[[Any], bool]
 OBSERVED = ("binary", "grey", "real", "counts", "tokens")
@@ -122,7 +122,7 @@ def read_environment(workdir: Path) -> dict[str, Any]:
 
 def read_evaluation(workdir: Path) -> dict[str, Any] | None:
     """evaluation.json; None where the run has not been evaluated. Its metrics have all keys of
-    `vae.evaluation.metrics.Metric`, also where an older version wrote it."""
+    `vae.metrics.Metric`, also where an older version wrote it."""
     path = workdir / "evaluation.json"
     if not path.exists():
         return None

@@ -12,8 +12,8 @@ from tests.helpers import small_config
 from tests.margins import above, below, near, within
 from vae.errors import UserError
 from vae.evaluation.groups import GROUPS, Subject
-from vae.evaluation.metrics import declared
 from vae.keys import KEYS
+from vae.metrics import declared
 
 FEW = {
     "eval__ais_examples": 20,

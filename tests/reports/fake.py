@@ -9,7 +9,7 @@ import numpy as np
 
 from configs import base
 from vae import npz
-from vae.evaluation.metrics import declared
+from vae.metrics import declared
 
 
 class Run:

@@ -4,7 +4,7 @@ import io
 import numpy as np
 import pytest
 
-from vae.evaluation.metrics import sign
+from vae.metrics import sign
 from vae.reports import summary
 
 KEYS = ["model.latent_size", "objective.beta", "seed"]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.evaluation.batches import PerExample
-from vae.evaluation.metrics import Kind
+from vae.metrics import Kind
 from vae.models import Model
 from vae.objectives.discrepancy import mmd
 from vae.probability import noise

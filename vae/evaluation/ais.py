@@ -16,7 +16,7 @@ from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import hmc
 from vae.evaluation.batches import PerExample
-from vae.evaluation.metrics import Kind
+from vae.metrics import Kind
 from vae.probability import noise
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import numpy as np
 from vae import runs
 from vae.errors import UserError
 from vae.evaluation import bounds
-from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.outliers import auroc
 from vae.evaluation.trained import Trained
+from vae.metrics import Kind, Metric, by_name
 from vae.probability import noise
 
 SEED = 0

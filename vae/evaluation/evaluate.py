@@ -13,8 +13,8 @@ from vae.choices import choose
 from vae.errors import UserError, needed
 from vae.evaluation import bounds, latents
 from vae.evaluation.groups import GROUPS, SEED, Subject
-from vae.evaluation.metrics import Kind, Metric, by_name, checked
 from vae.evaluation.trained import Trained, load
+from vae.metrics import Kind, Metric, by_name, checked
 from vae.probability import noise
 
 PER_LATENT = ("kl_per_latent", "posterior_mean")
@@ -50,7 +50,7 @@ def evaluate_run(
     Returns:
       What is written to `evaluation.json`: `metrics` maps a name to value, stderr (over examples,
       where its unit says nothing else; None where it has none), unit, better and label, as
-      `vae.evaluation.metrics.Metric` has them. The bounds of each example are written beside it,
+      `vae.metrics.Metric` has them. The bounds of each example are written beside it,
       to `per_example.npz`: elbo and nll_iwae_K, [N] nats.
 
     Raises:

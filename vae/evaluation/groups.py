@@ -14,7 +14,7 @@ import numpy as np
 
 from vae import npz
 from vae.errors import UserError, needed
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 if TYPE_CHECKING:
     import jax

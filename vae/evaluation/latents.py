@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 ACTIVE_UNITS = Kind("active_units", "Active units", "none", shown="sweep")
 CODES_USED = Kind("codes_used", "Codes used", "up", shown="sweep")

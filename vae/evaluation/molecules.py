@@ -9,10 +9,10 @@ import numpy as np
 from vae import npz
 from vae.data import qm9
 from vae.errors import UserError
-from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.samples.distances import frechet_distance
 from vae.evaluation.samples.metrics import DIVERSITY
 from vae.evaluation.trained import PART, Trained, check_draws, load
+from vae.metrics import Kind, Metric, by_name
 
 FINGERPRINT = 256  # entries that Morgan fingerprints are folded to
 RADIUS = 2  # bonds

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae.errors import UserError
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 AUROC = Kind("auroc", "AUROC", "up")
 AUROC_OF = Kind("auroc_{}", "AUROC of {}", "up")  # of a score

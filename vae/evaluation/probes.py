@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae.errors import UserError
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 LINEAR = Kind("linear_probe_error", "Linear probe error", "down")
 RIDGE = Kind("ridge_probe_error", "Ridge probe error", "down")

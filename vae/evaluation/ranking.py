@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from vae.data.likes import SHARE
 from vae.errors import UserError
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 Score = Callable[[np.ndarray], np.ndarray]  # likes shown [B, I] to scores of all items [B, I]
 RECALLS = (20, 50)

@@ -7,14 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae.models.base import Joint, Model
+    from vae.models.base import Model
     from vae.models.build import from_config
     from vae.models.flat import VAE
     from vae.models.weights import fit, given, initialise, variables
 
-__all__ = ["VAE", "Joint", "Model", "fit", "from_config", "given", "initialise", "variables"]
+__all__ = ["VAE", "Model", "fit", "from_config", "given", "initialise", "variables"]
 
-HOMES = {"base": ("Joint", "Model"), "build": ("from_config",), "flat": ("VAE",)}
+HOMES = {"base": ("Model",), "build": ("from_config",), "flat": ("VAE",)}
 
 
 def __getattr__(name: str) -> Any:

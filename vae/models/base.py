@@ -1,6 +1,5 @@
 """The parts that all models share, however their latents are laid out."""
 
-from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -10,25 +9,9 @@ from vae import protocols
 from vae.errors import needed
 from vae.networks.layers import dropout, widened
 from vae.probability import noise
+from vae.protocols import Joint
 
 INPUT = 1000  # the input's number among the layers that drop values
-
-
-class Joint(NamedTuple):
-    """K draws of q(z|x) for each of B examples, and the terms of the bounds at them, in nats."""
-
-    q: Any  # the posterior, as `encode` gives it
-    z: jax.Array  # [K, B, L]
-    theta: jax.Array  # the likelihood's parameters [K, B, H, W, channels]
-    log_likelihood: jax.Array  # log p(x|z) [K, B]
-    log_prior: jax.Array  # log p(z) [K, B]
-    log_q: jax.Array  # log q(z|x) [K, B]
-    kl: jax.Array  # KL(q(z|x) || p(z)) in G parts that add up to it [B, G]
-
-    @property
-    def log_weight(self) -> jax.Array:
-        """log p(x, z) / q(z|x) [K, B]."""
-        return self.log_likelihood + self.log_prior - self.log_q
 
 
 class Model(nn.Module, protocols.Model, kw_only=True):

@@ -6,11 +6,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae.models.base import Joint, Model
+from vae.models.base import Model
 from vae.networks.layers import Network, widened
 from vae.probability.gaussian_posteriors import Posterior
 from vae.probability.gaussian_priors import Prior
-from vae.protocols import Distribution
+from vae.protocols import Distribution, Joint
 
 
 class VAE(Model, kw_only=True):

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae.models.base import Joint, Model
+from vae.models.base import Model
 from vae.probability import gaussian, noise
 from vae.probability.distributions import Diagonal
-from vae.protocols import Distribution
+from vae.protocols import Distribution, Joint
 
 Pick = Callable[[int, Diagonal, Any], jax.Array]  # (layer, p(z_i | above), state) -> z_i [N, L_i]
 

@@ -5,10 +5,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae.models.base import Joint, Model
+from vae.models.base import Model
 from vae.networks.autoregressive import causal
 from vae.networks.layers import widened
-from vae.protocols import Distribution
+from vae.protocols import Distribution, Joint
 
 
 class Codes(Distribution):

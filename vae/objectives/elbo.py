@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vae.models import Joint, Model
+from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.facts import states
 from vae.probability import noise
-from vae.protocols import Hyper, Terms
+from vae.protocols import Hyper, Joint, Terms
 
 
 def draw(model: Model, x: jax.Array, keys: jax.Array, samples: int = 1) -> Joint:

@@ -11,7 +11,7 @@ import numpy as np
 from vae import run_files, runs
 from vae.config import flatten
 from vae.errors import UserError, needed
-from vae.evaluation.metrics import counted_in, mean_and_stderr, sign
+from vae.metrics import counted_in, mean_and_stderr, sign
 from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Cell, Link, Panels, Part, Section, Table

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vae import run_files
-from vae.evaluation.metrics import Kind, facts, filled, sign
+from vae.metrics import Kind, facts, filled, sign
 from vae.reports.tables import format_table
 
 SECONDS = Kind("seconds", "Seconds", "down")  # of training, which a sweep measures itself

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae import run_files
 from vae.config import flatten
-from vae.evaluation.metrics import counted_in
+from vae.metrics import counted_in
 from vae.reports import markup, rate_distortion, summary, sweep_panels
 from vae.reports.figures import Gallery
 from vae.reports.markup import Link, Table

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from vae import runs
 from vae.errors import UserError
-from vae.evaluation.metrics import counted_in, sign
+from vae.metrics import counted_in, sign
 from vae.reports import figures, summary, sweep_figures
 from vae.reports.figures import Gallery
 from vae.reports.markup import Panels, Section

@@ -6,7 +6,7 @@ from typing import Any
 
 from vae import run_files, runs
 from vae.errors import needed
-from vae.evaluation.metrics import Metric
+from vae.metrics import Metric
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.plan import Trial
 

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from vae import runs
 from vae.errors import UserError
-from vae.evaluation.metrics import declared
+from vae.metrics import declared
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.grid import Range
 from vae.sweeps.plan import Trial, apply

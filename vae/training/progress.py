@@ -2,12 +2,29 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from vae.training.trial import Trial
+from pathlib import Path
+from typing import Any, Protocol
 
 SHOWN = ("elbo", "distortion", "rate")
+
+
+class Shown(Protocol):
+    """What is seen of a `training.trial.Trial`."""
+
+    @property
+    def workdir(self) -> Path: ...
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+
+    @property
+    def until(self) -> int:
+        """The step at which it pauses or ends."""
+
+    @property
+    def failure(self) -> str:
+        """What ended it; "" where nothing did."""
 
 
 class Progress:
@@ -17,7 +34,7 @@ class Progress:
         self.heading = heading
         self.bar: Any = None  # rich's, where a terminal is there to see it
 
-    def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
+    def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
         """A run begins at step `here`."""
         print(f"{trial.workdir}\n{self.heading}", flush=True)
         if finished:
@@ -32,7 +49,7 @@ class Progress:
             )
             self.bar.start()
 
-    def update(self, trial: "Trial", record: dict[str, Any]) -> None:
+    def update(self, trial: Shown, record: dict[str, Any]) -> None:
         """Shows one record: ELBO, rate and distortion in nats, examples a second."""
         numbers = "  ".join(f"{name} {record[name]:.2f}" for name in SHOWN)
         if self.bar and "examples_per_second" in record:
@@ -44,7 +61,7 @@ class Progress:
             where = f"epoch {record['epoch']:g}  step {record['step']}"
             print(f"{where}  validation: {numbers}", flush=True)
 
-    def end(self, trial: "Trial") -> None:
+    def end(self, trial: Shown) -> None:
         """The run has ended."""
 
     def close(self) -> None:
@@ -55,10 +72,10 @@ class Progress:
 class Silent(Progress):
     """Of a process that leaves the talking to another."""
 
-    def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
+    def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
         pass
 
-    def update(self, trial: "Trial", record: dict[str, Any]) -> None:
+    def update(self, trial: Shown, record: dict[str, Any]) -> None:
         pass
 
 
@@ -80,14 +97,14 @@ class Tally(Progress):
             self.task = self.bar.add_task("", total=None, ended="", numbers="")
             self.bar.start()
 
-    def begin(self, trial: "Trial", here: int, resumed: bool, finished: bool) -> None:
+    def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
         self.steps[trial.workdir.name] = here
         if self.bar:  # all runs are about as long
             self.bar.update(self.task, total=self.total * trial.until)
         if finished:
             self.ended += 1
 
-    def update(self, trial: "Trial", record: dict[str, Any]) -> None:
+    def update(self, trial: Shown, record: dict[str, Any]) -> None:
         name = trial.workdir.name
         self.steps[name] = record["step"]
         if record["split"] == "validation":
@@ -100,7 +117,7 @@ class Tally(Progress):
                 numbers=f"{name} elbo {record['elbo']:.2f}",
             )
 
-    def end(self, trial: "Trial") -> None:
+    def end(self, trial: Shown) -> None:
         self.ended += 1
         name = trial.workdir.name
         said = f"best validation elbo {self.best[name]:.2f}" if name in self.best else "no elbo"

@@ -2,7 +2,7 @@
 
 Every metric is a pure function of codes [N, L] (posterior means, or any) and factors [N, F] (whole
 numbers, each column its own alphabet), and some of the std [N, L] of q(z|x) too. It returns
-metrics by name (`vae.evaluation.metrics.Metric`), whose units say in words what was set. None
+metrics by name (`vae.metrics.Metric`), whose units say in words what was set. None
 depends on the scale, the sign or the order of latents but through what is drawn.
 
 `scores` computes all of them, by name. `udr` is apart: it compares several models.
@@ -24,7 +24,7 @@ from vae.evaluation.disentanglement.modular import explicitness, modularity
 from vae.evaluation.disentanglement.rankings import udr
 from vae.evaluation.disentanglement.thresholds import sap
 from vae.evaluation.disentanglement.usable_information import infomec
-from vae.evaluation.metrics import Metric
+from vae.metrics import Metric
 
 METRICS = {
     "beta_vae": beta_vae,

@@ -12,7 +12,7 @@ import numpy as np
 from vae.errors import UserError
 from vae.evaluation.disentanglement import classifiers
 from vae.evaluation.disentanglement.inputs import Table, active, pruning, read, share
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 BETA_VAE = Kind("beta_vae_score", "Beta-VAE score", "up")
 FACTOR_VAE = Kind("factor_vae_score", "FactorVAE score", "up", shown="sweep")

@@ -7,7 +7,7 @@ from vae.errors import UserError
 from vae.evaluation.disentanglement import information
 from vae.evaluation.disentanglement.information import BINS, describe, edges
 from vae.evaluation.disentanglement.inputs import Table, read
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 MIG_HISTOGRAM = Kind("mig_histogram", "MIG, histogram", "up", shown="sweep")
 MIG_SAMPLED = Kind("mig_sampled", "MIG, sampled", "up")

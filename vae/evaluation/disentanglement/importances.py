@@ -8,7 +8,7 @@ import numpy as np
 from vae.evaluation.disentanglement import classifiers
 from vae.evaluation.disentanglement.information import entropy
 from vae.evaluation.disentanglement.inputs import read, split
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 PARTS = ("disentanglement", "completeness", "informativeness")
 TREES = [Kind(f"dci_trees_{part}", f"DCI by trees, {part}", "up", shown=shown)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vae.evaluation.disentanglement.inputs import active, pruning, read
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 IRS = Kind("irs", "IRS", "up")
 

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 
 from vae.errors import UserError
 from vae.evaluation.disentanglement.inputs import kept, standardised
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 SPEARMAN = Kind("udr_spearman", "UDR by rank correlation", "up")
 LASSO = Kind("udr_lasso", "UDR by lasso", "up", shown="sweep")

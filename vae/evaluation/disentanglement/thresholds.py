@@ -4,7 +4,7 @@ import numpy as np
 
 from vae.evaluation.disentanglement.information import gaps
 from vae.evaluation.disentanglement.inputs import read, split
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 SAP = Kind("sap", "SAP", "up", shown="sweep")
 SAP_R2 = Kind("sap_r2", "SAP of squared correlations", "up")

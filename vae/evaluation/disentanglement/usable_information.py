@@ -5,7 +5,7 @@ import numpy as np
 from vae.evaluation.disentanglement import classifiers, information
 from vae.evaluation.disentanglement.information import BINS, describe
 from vae.evaluation.disentanglement.inputs import active, pruning, read, split
-from vae.evaluation.metrics import Kind, Metric, by_name
+from vae.metrics import Kind, Metric, by_name
 
 INFOM = Kind("infom", "InfoM", "up")
 INFOE = Kind("infoe", "InfoE", "up")

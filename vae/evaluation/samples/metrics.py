@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from vae.errors import needed
-from vae.evaluation.metrics import Kind, Metric, by_name
 from vae.evaluation.samples import (
     distances,
     memorisation,
@@ -16,6 +15,7 @@ from vae.evaluation.samples import (
     two_sample,
 )
 from vae.evaluation.samples.features import Extractor
+from vae.metrics import Kind, Metric, by_name
 
 CELLS = 10  # most parts of space in which data_copying looks
 

@@ -20,8 +20,8 @@ from vae.evaluation import (
     probes,
     ranking,
 )
-from vae.evaluation.metrics import Kind, Metric, counted_in, declared, filled, mean_and_stderr, sign
 from vae.evaluation.samples.metrics import METRICS as OF_SAMPLES
+from vae.metrics import Kind, Metric, counted_in, declared, filled, mean_and_stderr, sign
 
 LOSS = Kind("a_loss_of_{:d}", "Loss of {:,}", "down", "nats, of a test")
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from vae.errors import RunError
 
-PACKAGE = "vae.evaluation"
+PACKAGE = "vae.evaluation"  # where kinds are declared
 SIGNS = {"up": 1, "down": -1, "none": 0}  # of what is better
 SHOWN = ("", "run", "sweep")
 FACTS = ("label", "better", "unit", "shown")
@@ -143,7 +143,7 @@ def _find(name: str, within: str = "") -> Kind | None:
 def declared(name: str) -> Kind | None:
     """The kind of a metric that `evaluate` may write, by its name; None: there is none.
 
-    Modules of this package that have not been imported are, where the name is not known yet.
+    Modules of PACKAGE that have not been imported are, where the name is not known yet.
     """
     found = _find(name, f"{PACKAGE}.")
     if found is None:
@@ -170,7 +170,7 @@ def checked(found: Mapping[str, Metric], place: str) -> Mapping[str, Metric]:
             raise TypeError(
                 f"{place} returns {name!r}, which is no metric of a declared kind: declare it at "
                 "the top of the module that computes it, and let that make it "
-                "(vae/evaluation/metrics.py)"
+                "(vae/metrics.py)"
             )
     return found
 
