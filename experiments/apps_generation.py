@@ -31,9 +31,9 @@ from configs import conv_mnist, top_down_mnist, vq_mnist
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from experiments.shared import changes
 from vae.evaluation import samplers, samples
-from vae.evaluation.samples.kept import kept
+from vae.evaluation.samples.feature_cache import kept
 from vae.evaluation.trained import load
-from vae.reports.images import picture_rows
+from vae.reports.mosaics import picture_rows
 
 ENCODED = "q(z|x) of training images"  # no density: nothing new is drawn
 OTHER_SAMPLERS = ("aggregate", "mixture", "second_stage", ENCODED)

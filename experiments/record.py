@@ -83,7 +83,7 @@ def _portable(text: str, data_dir: str, workdir: Path) -> str:
     text = text.replace(str(workdir), f"runs/{workdir.name}")
     text = text.replace(data_dir, "DATA") if data_dir else text
     text = re.sub(r"[^\s\"]*/vae/__main__\.py", "python -m vae", text)
-    return re.sub(r"[^\s\"]*/vae/sweeps/trial\.py", "python -m vae.sweeps.trial", text)
+    return re.sub(r"[^\s\"]*/vae/sweeps/(trial|worker)\.py", "python -m vae.sweeps.worker", text)
 
 
 def main(arguments: list[str]) -> int:

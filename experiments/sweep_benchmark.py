@@ -49,7 +49,7 @@ def trials(data_dir: str, epochs: int) -> list[Trial]:
 
 def population(data_dir: str, epochs: int, folder: Path) -> None:
     """Trains all of them as `sweep` does; in the process that --worker starts."""
-    from vae.sweeps.population import use_cores
+    from vae.sweeps.grouped import use_cores
     from vae.training.population import Group
 
     planned = trials(data_dir, epochs)

@@ -20,7 +20,7 @@ from vae.evaluation import (
     probes,
     ranking,
 )
-from vae.evaluation.samples.metrics import METRICS as OF_SAMPLES
+from vae.evaluation.samples.scores import METRICS as OF_SAMPLES
 from vae.metrics import Kind, Metric, counted_in, declared, filled, mean_and_stderr, sign
 
 LOSS = Kind("a_loss_of_{:d}", "Loss of {:,}", "down", "nats, of a test")

@@ -12,7 +12,7 @@ import vae
 from tests.helpers import small_config
 from tests.margins import above, below, mean_is, near, within
 from vae.errors import RunError, UserError
-from vae.evaluation import densities, learned_densities, samplers
+from vae.evaluation import fitted_densities, learned_densities, samplers
 from vae.reports.sampling import sample
 
 FITTED = ("aggregate", "mixture", "flow", "second_stage")
@@ -48,7 +48,7 @@ def draws(fits):
 def test_aggregate_recovers_a_gaussian():
     mean, factor = np.array([1.0, -2.0]), np.array([[2.0, 0.0], [1.5, 0.5]])
     z = mean + np.random.default_rng(0).standard_normal((50_000, 2)) @ factor.T
-    found = densities.fit_aggregate(z)
+    found = fitted_densities.fit_aggregate(z)
     away = found.sample(NUM, 1) - z.mean(0)
     mean_is(away, 0.0)
     mean_is(away[:, :, None] * away[:, None], np.cov(z.T))
@@ -58,7 +58,7 @@ def test_aggregate_recovers_a_gaussian():
 
 def test_mixture_recovers_its_components():
     z, _ = two_modes(20_000)
-    found = densities.fit_mixture(z, components=2)
+    found = fitted_densities.fit_mixture(z, components=2)
     draws = found.sample(NUM, 1)
     left = draws[:, 0] < 2.5
     fitted = np.sqrt(1 + NUM / len(z))  # what is fitted has an error too
@@ -144,9 +144,9 @@ def test_of_weights_the_best_on_what_is_held_out_are_kept():
 def test_too_few_latents_are_refused():
     z = two_modes(100)[0]
     with pytest.raises(UserError, match="components=101"):
-        densities.fit_mixture(z, components=101)
+        fitted_densities.fit_mixture(z, components=101)
     with pytest.raises(UserError, match="too few"):
-        densities.fit_aggregate(z[:1])
+        fitted_densities.fit_aggregate(z[:1])
 
 
 @pytest.mark.parametrize("name", ("aggregate", "mixture"))

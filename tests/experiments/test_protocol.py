@@ -13,7 +13,7 @@ from vae import config as configs
 from vae.data.dataset import Dataset, Split
 from vae.errors import UserError
 from vae.sweeps.plan import plan
-from vae.training import objectives, setup
+from vae.training import chosen_objective, setup
 from vae.training.population import group_key
 
 SPLITS = ("train", "validation", "test")
@@ -169,7 +169,7 @@ def stand_in(config):
 @pytest.fixture(scope="module")
 def traced_once():
     """A model and its objective are traced once, whichever experiments and scales have them."""
-    traced, trace = {}, objectives.terms
+    traced, trace = {}, chosen_objective.terms
 
     def terms(config, *settings):
         data = [config.data.name.partition("/")[0], config.data.context, config.data.binarization]
@@ -180,7 +180,7 @@ def traced_once():
         return traced[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectives, "terms", terms)
+        patch.setattr(chosen_objective, "terms", terms)
         yield
 
 

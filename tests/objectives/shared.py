@@ -14,7 +14,7 @@ from tests.margins import fixed_rng
 from vae import models
 from vae.probability import noise, priors
 from vae.probability.distributions import Diagonal
-from vae.training import objectives as setting
+from vae.training import chosen_objective as setting
 from vae.training import setup
 
 PIXELS = 6

@@ -26,7 +26,7 @@ from vae import models, networks, objectives
 from vae.errors import UserError
 from vae.models import build
 from vae.probability import likelihoods, noise, posteriors, priors
-from vae.training import objectives as setting
+from vae.training import chosen_objective as setting
 from vae.training import setup
 
 # Nothing is run twice: what takes time here is to compile.

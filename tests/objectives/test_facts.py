@@ -16,7 +16,7 @@ from tests.objectives.shared import (
 from vae import objectives
 from vae.errors import UserError
 from vae.objectives import facts
-from vae.training import objectives as setting
+from vae.training import chosen_objective as setting
 
 
 @pytest.mark.parametrize("name", objectives.__all__)

@@ -9,7 +9,7 @@ from tests.objectives.shared import bind, bits, evaluate, hyper, model_and_param
 from vae import models
 from vae.errors import UserError
 from vae.objectives.elbo import infer
-from vae.training import objectives as setting
+from vae.training import chosen_objective as setting
 
 SETTINGS = hyper(beta=0.5, regression=3.0)
 

@@ -14,7 +14,7 @@ from vae.objectives import coupling, facts
 from vae.objectives.elbo import infer
 from vae.objectives.gradients import frozen, gradient_only
 from vae.reports import figures
-from vae.training import objectives as setting
+from vae.training import chosen_objective as setting
 
 
 def judge(*, critic_hidden: tuple[int, ...]) -> nn.Module:

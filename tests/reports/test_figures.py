@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 from vae.errors import UserError
-from vae.reports import figures, images
+from vae.reports import figures, mosaics
 
 TITLES = {"elbo": "ELBO (nats)", "loss": "Loss (nats)", "mi": "$I$ (nats)"}
 
@@ -82,9 +82,9 @@ def test_kl_of_a_collapsed_model(threshold, tmp_path):
 def test_pictures_hold_every_pixel_exactly(side, channels, tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 256, (2, 3, side, side, channels)) / 255
-    path = figures.save(images.picture_rows(rows), tmp_path / "new folder" / "rows.png")
+    path = figures.save(mosaics.picture_rows(rows), tmp_path / "new folder" / "rows.png")
     read = imread(path)[..., :3]
-    np.testing.assert_allclose(read, over_white(images.mosaic(images.fit(rows))), atol=0.5 / 255)
+    np.testing.assert_allclose(read, over_white(mosaics.mosaic(mosaics.fit(rows))), atol=0.5 / 255)
 
 
 def over_white(rgba):
@@ -94,7 +94,7 @@ def over_white(rgba):
 
 def test_a_mosaic_reads_row_by_row_with_wide_gaps_where_asked():
     rows = np.arange(1, 7).reshape(2, 3, 1, 1, 1) / 10
-    picture = images.mosaic(rows, gap=1, wide_after=(0,)) / 255
+    picture = mosaics.mosaic(rows, gap=1, wide_after=(0,)) / 255
     assert picture.shape == (3, 8, 4)
     np.testing.assert_allclose(picture[::2, [0, 5, 7], 0], rows[:, :, 0, 0, 0], atol=0.5 / 255)
     assert picture[..., 3].sum() == 6
@@ -102,18 +102,18 @@ def test_a_mosaic_reads_row_by_row_with_wide_gaps_where_asked():
 
 def test_large_images_are_averaged_and_small_ones_repeated():
     large = np.random.default_rng(0).uniform(size=(2, 218, 178, 3))
-    shrunk = images.fit(large, cell=96)
+    shrunk = mosaics.fit(large, cell=96)
     assert shrunk.shape == (2, 109, 89, 3)
     np.testing.assert_allclose(shrunk[0, 0, 0], large[0, :2, :2].mean((0, 1)))
     small = np.arange(6.0).reshape(1, 2, 3, 1)
-    np.testing.assert_array_equal(images.fit(small, cell=6)[:, ::2, ::2], small)
+    np.testing.assert_array_equal(mosaics.fit(small, cell=6)[:, ::2, ::2], small)
 
 
 def test_reconstructions_stand_under_their_inputs(monkeypatch):
     shown = {}
-    monkeypatch.setattr(images, "picture_rows", lambda rows, *_: shown.update(rows=rows))
+    monkeypatch.setattr(mosaics, "picture_rows", lambda rows, *_: shown.update(rows=rows))
     inputs = np.arange(5.0).reshape(5, 1, 1, 1)
-    images.reconstructions(inputs, inputs + 0.5, columns=2)
+    mosaics.reconstructions(inputs, inputs + 0.5, columns=2)
     np.testing.assert_array_equal(
         shown["rows"][..., 0, 0, 0], [[0, 1], [0.5, 1.5], [2, 3], [2.5, 3.5]]
     )
@@ -124,10 +124,10 @@ def test_every_picture_can_be_drawn_from_few_images(tmp_path):
     values = np.linspace(-3, 3, 2)
     for number, figure in enumerate(
         (
-            images.grid(np.repeat(one, 3, 0), columns=2),
-            images.reconstructions(one, one),
-            images.interpolations(one, one[:, None].repeat(2, 1), one),
-            images.traversals(one[:, None].repeat(2, 1), ["$z_{0}$\n1.00"], values),
+            mosaics.grid(np.repeat(one, 3, 0), columns=2),
+            mosaics.reconstructions(one, one),
+            mosaics.interpolations(one, one[:, None].repeat(2, 1), one),
+            mosaics.traversals(one[:, None].repeat(2, 1), ["$z_{0}$\n1.00"], values),
         )
     ):
         figures.save(figure, tmp_path / f"{number}.png")
@@ -137,7 +137,7 @@ def test_a_figure_that_cannot_be_saved_leaves_nothing(tmp_path):
     path = tmp_path / "taken.png"
     path.mkdir()
     with pytest.raises(UserError, match=r"taken\.png is a directory"):
-        figures.save(images.grid(np.zeros((1, 2, 2, 1))), path)
+        figures.save(mosaics.grid(np.zeros((1, 2, 2, 1))), path)
     assert [item.name for item in tmp_path.iterdir()] == ["taken.png"]
 
 

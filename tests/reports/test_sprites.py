@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae.reports.sprites import shrink, strip, tiled
+from vae.reports.strips import shrink, strip, tiled
 
 
 def pixels(packed):

@@ -323,7 +323,7 @@ MAPPINGS = """
 import gc, sys
 import vae
 from configs import digits
-from vae.sweeps.population import Populations
+from vae.sweeps.grouped import Populations
 
 train, counts = Populations._train, []
 

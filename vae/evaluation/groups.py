@@ -191,7 +191,7 @@ def probes(subject: Subject) -> Found:
 def samples(subject: Subject) -> Found:
     """Samples beside the split: draws of p(x|z) where x is discrete, else its means."""
     from vae.evaluation import samples as sampled
-    from vae.evaluation.samples.kept import kept
+    from vae.evaluation.samples.feature_cache import kept
 
     run, settings = subject.run, subject.settings
     train, labels = run.seen("train"), run.dataset.splits["train"].labels

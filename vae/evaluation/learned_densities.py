@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae.errors import RunError
-from vae.evaluation.densities import Sampler, moments
+from vae.evaluation.fitted_densities import Sampler, moments
 
 if TYPE_CHECKING:
     import jax

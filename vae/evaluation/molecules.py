@@ -10,7 +10,7 @@ from vae import npz
 from vae.data import qm9
 from vae.errors import UserError
 from vae.evaluation.samples.distances import frechet_distance
-from vae.evaluation.samples.metrics import DIVERSITY
+from vae.evaluation.samples.scores import DIVERSITY
 from vae.evaluation.trained import PART, Trained, check_draws, load
 from vae.metrics import Kind, Metric, by_name
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from vae.choices import choose
 from vae.errors import RunError, UserError
-from vae.evaluation.densities import Sampler, fit_aggregate, fit_mixture, normal
+from vae.evaluation.fitted_densities import Sampler, fit_aggregate, fit_mixture, normal
 from vae.evaluation.learned_densities import BATCH, fit_flow, fit_second_stage
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from vae.models.hierarchy import Hierarchy, LayeredPosterior, Pick, Walked, infer_downward
-from vae.networks import top_down as bodies
+from vae.networks import top_down_parts as bodies
 from vae.networks.layers import ConvTranspose, activation, widened
 from vae.probability.distributions import Diagonal
 

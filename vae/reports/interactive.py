@@ -6,7 +6,7 @@ import numpy as np
 
 from vae.reports import widgets
 from vae.reports.markup import Block
-from vae.reports.sprites import Strip, shrink, strip, tiled
+from vae.reports.strips import Strip, shrink, strip, tiled
 from vae.reports.view import PLANE, REACH, View, signed
 
 FRAMES = 21  # of a latent

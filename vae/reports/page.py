@@ -8,7 +8,7 @@ import numpy as np
 
 from vae import config as configs
 from vae import run_files, runs
-from vae.reports import figures, interactive, markup, pictures, summary
+from vae.reports import figures, interactive, markup, stills, summary
 from vae.reports.figures import Gallery
 from vae.reports.markup import Block, Cell, Noted, Section, Table
 from vae.reports.tables import typeset_metric
@@ -117,9 +117,9 @@ def _titles(objective: str) -> dict[str, str]:
 
 def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
     """What the model makes of images: parts to move, and still figures as files."""
-    paths = {name: gallery.save(figure, name) for name, figure in pictures.stills(view).items()}
+    paths = {name: gallery.save(figure, name) for name, figure in stills.stills(view).items()}
     caption = (
-        f"The first {pictures.num_reconstructed(view)} {view.split} examples, and under each the "
+        f"The first {stills.num_reconstructed(view)} {view.split} examples, and under each the "
         "mean of p(x|z) at the mean of q(z|x)."
     )
     *first, ranked = interactive.sections(view)

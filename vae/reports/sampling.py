@@ -10,7 +10,7 @@ import numpy as np
 from vae import npz
 from vae.choices import choose
 from vae.evaluation import samplers
-from vae.reports import figures, images
+from vae.reports import figures, mosaics
 from vae.reports.view import brightness_range
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def sample(
     if len(run.shape) != 3:
         return [path]
     shown = scaled(run, parts.first)
-    grid = images.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
+    grid = mosaics.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
     name = "samples" if sampler == "prior" else f"samples_{sampler}"
     return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
 

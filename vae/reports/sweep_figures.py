@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vae.reports.figures import ROUND, WHOLE, limits, styled
-from vae.reports.images import picture_rows
+from vae.reports.mosaics import picture_rows
 from vae.reports.summary import ordered, show
 
 # Okabe and Ito, without the yellow that white paper swallows.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae.reports.figures import CLASSES
-from vae.reports.sprites import Strip
+from vae.reports.strips import Strip
 
 
 def player(

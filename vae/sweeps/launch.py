@@ -23,7 +23,7 @@ from vae.sweeps.plan import Trial, groups, plan
 from vae.sweeps.results import finish
 
 if TYPE_CHECKING:
-    from vae.sweeps.population import Populations
+    from vae.sweeps.grouped import Populations
     from vae.sweeps.search import Space
 
 LAUNCHERS = ("population", "processes", "slurm")
@@ -97,7 +97,7 @@ def run(
 
     try:
         if launcher == "population":
-            from vae.sweeps.population import Populations, use_cores
+            from vae.sweeps.grouped import Populations, use_cores
 
             use_cores(len(directory.trials))  # as at first, also where few are left
             (programs or Populations(directory, slots)).run(todo, done)
@@ -161,7 +161,7 @@ def search(
     Raises:
       UserError, RunError, Interrupted: as `sweep`.
     """
-    from vae.sweeps import population
+    from vae.sweeps import grouped
     from vae.sweeps.search import Study, largest_latent_size, optimised
 
     if not space or trials < 1:
@@ -176,9 +176,9 @@ def search(
     with runs.locked(path):
         study = Study(path, config, space, sampler)
         if launcher == "population":
-            population.use_cores(slots or 64)
+            grouped.use_cores(slots or 64)
         batch = slots or max(4, len(os.sched_getaffinity(0)))
-        programs = population.Populations(directory, slots, largest_latent_size(config, space))
+        programs = grouped.Populations(directory, slots, largest_latent_size(config, space))
         while todo := study.open(batch, trials):
             directory.plan(study.all())
             print(f"{path}: trials {todo[0].name} to {todo[-1].name} of {trials}", flush=True)

@@ -91,7 +91,7 @@ def _start(workdir: Path, visible: dict[str, str]) -> subprocess.Popen:
     root = str(Path(vae.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": path}
-    command = [sys.executable, "-P", "-m", "vae.sweeps.trial"]
+    command = [sys.executable, "-P", "-m", "vae.sweeps.worker"]
     if "gpu" in visible:
         env["CUDA_VISIBLE_DEVICES"] = visible["gpu"]
     else:

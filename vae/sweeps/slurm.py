@@ -23,7 +23,7 @@ from vae.errors import UserError
 from vae.signals import sigterm_interrupts
 from vae.sweeps.slurm_task import Task, failure, last_line
 
-TRIAL = (sys.executable, "-P", "-m", "vae.sweeps.trial")  # the run directory follows
+TRIAL = (sys.executable, "-P", "-m", "vae.sweeps.worker")  # the run directory follows
 PAUSE = 5.0  # seconds between looks at the queue
 LAG = 15.0  # seconds that a shared file system may take to show the result of an ended task
 LEAVE = 120.0  # seconds for cancelled trials to save and leave the queue

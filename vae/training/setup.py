@@ -202,13 +202,13 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
     parts = functools.cache(lambda: build(config, dataset))
 
     def traced() -> tuple[list[str], list[str]]:  # what cannot be built fails here
-        from vae.training import objectives
+        from vae.training import chosen_objective
 
         model, objective, _ = parts()
         shape, hyper = dataset.shape, hyperparameters(config)
         params = jax.eval_shape(lambda: models.initialise(model, shape))
         check_size(params)
-        return objectives.terms(config, model, objective, hyper, params, shape)
+        return chosen_objective.terms(config, model, objective, hyper, params, shape)
 
     terms, read = programs.value("terms", key, traced)
     check_read(config, read)
@@ -233,16 +233,16 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
     Raises:
       UserError: a name that is no choice, or parts that do not go together.
     """
-    from vae.training import objectives, optimizers
+    from vae.training import chosen_objective, optimizers
 
     optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")
     choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
-    critic = objectives.critic(config)
+    critic = chosen_objective.critic(config)
     model = models.from_config(
         config.model, dataset.shape, training_mean(dataset), critic, dataset.levels,
         observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
         dataset.never_first,
     )  # fmt: skip
-    chosen = objectives.build(config)
-    objectives.check(config, len(dataset.splits["train"]))
+    chosen = chosen_objective.build(config)
+    chosen_objective.check(config, len(dataset.splits["train"]))
     return Parts(model, chosen, optimizer)

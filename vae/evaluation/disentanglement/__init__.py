@@ -16,10 +16,10 @@ import numpy as np
 from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation.disentanglement.fixed_factors import beta_vae, factor_vae
-from vae.evaluation.disentanglement.gaps import mig_histogram, mig_sampled, rmig
 from vae.evaluation.disentanglement.importances import dci_linear, dci_trees
 from vae.evaluation.disentanglement.information import BINS
 from vae.evaluation.disentanglement.interventions import irs
+from vae.evaluation.disentanglement.latent_gaps import mig_histogram, mig_sampled, rmig
 from vae.evaluation.disentanglement.modular import explicitness, modularity
 from vae.evaluation.disentanglement.rankings import udr
 from vae.evaluation.disentanglement.thresholds import sap

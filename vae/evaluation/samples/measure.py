@@ -9,7 +9,7 @@ from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation.samples import hooks
 from vae.evaluation.samples.features import Extractor
-from vae.evaluation.samples.metrics import (
+from vae.evaluation.samples.scores import (
     METRICS,
     Metrics,
     Sets,

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae.reports import figures, images
+from vae.reports import figures, mosaics
 from vae.reports.view import PLANE, REACH, View, plane_axis, signed
 
 COLUMNS = 10
@@ -16,7 +16,7 @@ def stills(view: View) -> dict[str, Figure]:
     """Name to figure."""
     found = {
         "reconstructions": _reconstructions(view),
-        "samples": images.grid(view.sample(COLUMNS**2), COLUMNS),
+        "samples": mosaics.grid(view.sample(COLUMNS**2), COLUMNS),
         "interpolations": _interpolations(view),
         "traversals": _traversals(view),
     }
@@ -37,7 +37,7 @@ def num_reconstructed(view: View) -> int:
 def _reconstructions(view: View) -> Figure:
     count = num_reconstructed(view)
     decoded = view.decode(view.mean[:count], np.arange(count))
-    return images.reconstructions(view.shown(view.x[:count]), decoded, COLUMNS)
+    return mosaics.reconstructions(view.shown(view.x[:count]), decoded, COLUMNS)
 
 
 def _interpolations(view: View) -> Figure:
@@ -46,7 +46,7 @@ def _interpolations(view: View) -> Figure:
     ends = np.minimum(starts + count, len(view.x) - 1)
     lines = view.lines(starts, ends, STEPS)
     shown = view.shown(view.x)
-    return images.interpolations(shown[starts], view.decode(lines, starts), shown[ends])
+    return mosaics.interpolations(shown[starts], view.decode(lines, starts), shown[ends])
 
 
 def _traversals(view: View) -> Figure:
@@ -55,18 +55,18 @@ def _traversals(view: View) -> Figure:
     values = np.linspace(-REACH, REACH, STEPS)
     rows = view.decode(view.along(order, values), np.zeros(len(order), int))
     labels = [f"$z_{{{j}}}$\n{score:.2f}" for j, score in zip(order, scores, strict=True)]
-    return images.traversals(rows, labels, values)
+    return mosaics.traversals(rows, labels, values)
 
 
 def _arithmetic(view: View, classes: np.ndarray, z: np.ndarray) -> Figure:
     rows = np.arange(len(z))
     pictures = np.concatenate([view.shown(view.x[rows])[:, None], view.decode(z, rows)], axis=1)
     headers = {0: "x"} | {1 + i: str(label) for i, label in enumerate(classes)}
-    return images.picture_rows(pictures, headers=headers, wide_after=(0,))
+    return mosaics.picture_rows(pictures, headers=headers, wide_after=(0,))
 
 
 def _manifold(view: View) -> Figure:
     rows = view.plane.reshape(PLANE, PLANE, *view.plane.shape[1:])[::2, ::2]
     headers = {i: signed(value) for i, value in enumerate(plane_axis()[::2])}
     labels = [signed(value) for value in plane_axis()[::-1][::2]]
-    return images.picture_rows(rows, labels, headers, cell=48)
+    return mosaics.picture_rows(rows, labels, headers, cell=48)

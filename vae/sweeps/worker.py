@@ -1,4 +1,4 @@
-"""One trial of a sweep in a process of its own: `python -m vae.sweeps.trial RUN_DIRECTORY`.
+"""One trial of a sweep in a process of its own: `python -m vae.sweeps.worker RUN_DIRECTORY`.
 
 Trains the config that the directory holds, resuming what is there, then evaluates and reports.
 Launchers start it with the devices it may use (`--cpus=0,1` pins it to cores). Exit codes are those

@@ -11,7 +11,7 @@ from vae.evaluation.samples import (
     distances,
     memorisation,
     neighbours,
-    pictures,
+    picture_scores,
     two_sample,
 )
 from vae.evaluation.samples.features import Extractor
@@ -153,7 +153,7 @@ def copying(sets: Sets) -> Metrics:
 def sharpness(sets: Sets) -> Metrics:
     return by_name(*(
         kind(
-            pictures.sharpness(images),
+            picture_scores.sharpness(images),
             f"variance of the Laplacian of images in [0, 1]; {len(images):,} {what}",
         )
         for kind, images, what in _both(SHARPNESS, SHARPNESS_DATA, sets.samples, sets.data)
@@ -163,7 +163,7 @@ def sharpness(sets: Sets) -> Metrics:
 def diversity(sets: Sets) -> Metrics:
     return by_name(*(
         kind.of(
-            *pictures.diversity(features),
+            *picture_scores.diversity(features),
             f"mean distance between two; {sets.of}; {len(features):,} {what}",
         )
         for kind, features, what in _both(DIVERSITY, DIVERSITY_DATA, *sets.features)
@@ -173,7 +173,7 @@ def diversity(sets: Sets) -> Metrics:
 def classes(sets: Sets) -> Metrics:
     return by_name(*(
         kind.of(
-            *pictures.class_entropy(sets.extractor.labels(x)),
+            *picture_scores.class_entropy(sets.extractor.labels(x)),
             f"nats, of the classes that {sets.extractor.name} sees; {len(x):,} {what}",
         )
         for kind, x, what in _both(ENTROPY, ENTROPY_DATA, sets.samples, sets.data)

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from vae.reports.images import averaged
+from vae.reports.mosaics import averaged
 
 LONGEST = {1: 64, 3: 32}  # pixels of a frame's longer side, by channels: bounds the page's size
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
