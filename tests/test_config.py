@@ -61,6 +61,7 @@ def test_json_round_trip():
         ("model.latent_size", -1, "at least 1"),
         ("model.latent_size", "many", "whole number"),
         ("model.hidden", (0,), "list of whole numbers"),
+        ("model.prior_width", 5, "a multiple of 4"),
         ("objective.beta", float("nan"), "a number"),
         ("train.parallel", "pmpa", "did you mean 'pmap'"),
         ("data.stream", "yes", "True or False"),

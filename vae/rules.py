@@ -23,6 +23,17 @@ def whole(least: int, most: int = MOST) -> Rule:
     return rule
 
 
+def multiple_of(number: int) -> Rule:
+    """A whole number that is some times `number`."""
+    at_least = whole(number, MOST // number * number)
+
+    def rule(value: Any) -> str | None:
+        wrong = at_least(value)
+        return wrong or (f"a multiple of {number}" if value % number else None)
+
+    return rule
+
+
 @dataclasses.dataclass(frozen=True)
 class Number:
     """A real number; a whole one will do. With `open_low`, above `low`."""

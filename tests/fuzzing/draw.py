@@ -61,7 +61,7 @@ KEYS = {
     "model.codes": of(2, 4, 40),
     "model.code_size": of(1, 2),
     "model.codebook_update": of("ema", "gradient"),
-    "model.prior_width": of(4, 5),
+    "model.prior_width": of(4, 12),
     "model.prior_depth": of(1, 2),
     "model.prior_components": of(1, 2, 60),
     "model.flow_layers": of(1, 2, 3),

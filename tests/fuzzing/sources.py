@@ -55,7 +55,8 @@ class Source:
         elif self.form == "pictures":
             path.mkdir()
             for number, image in enumerate(x):
-                Image.fromarray(image.squeeze()).save(path / f"{number}.png")
+                grey = image.shape[2:] == (1,)
+                Image.fromarray(image[..., 0] if grey else image).save(path / f"{number}.png")
         return path if self.form else None
 
 

@@ -150,6 +150,7 @@ def test_m2_is_its_formula():
         ({"model__prior": "vamp"}, 3, "no context of their own"),
         ({"model__classifier": "mlp"}, 0, "set data.context=labels"),
         ({"model__name": "ladder"}, 3, "takes no context"),
+        ({"model__prior": "conditional", "model__regressor": "mlp"}, 3, "is to predict"),
     ],
 )
 def test_what_has_no_context_or_cannot_have_one_is_refused(changes, size, message):

@@ -131,6 +131,9 @@ def test_networks_go_with(likelihood, record_property):
         with pytest.raises(UserError, match="are for tokens"):
             gradient_of(config_for("elbo", likelihood, **changes.pop("gru")), x)
         record_property("combination", f"gru|{likelihood}|refused")
+    else:
+        with pytest.raises(UserError, match=r"model.hidden=\(\) has no width for a gru"):
+            gradient_of(config_for("elbo", likelihood, model__hidden=(), **changes["gru"]), x)
     if x.ndim == 2:
         for name in ("conv", "resnet"):
             with pytest.raises(UserError, match="needs images"):

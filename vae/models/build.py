@@ -85,6 +85,11 @@ def check_context(config: ConfigDict, prior: type[Prior], context_size: int) -> 
             f"model.prior={config.prior!r} learns inputs, which have no context of their own: set "
             "model.prior=conditional, or data.context=''"
         )
+    if prior.takes_context and config.regressor:
+        raise UserError(
+            f"model.prior={config.prior!r} is given the context, which model.regressor is to "
+            "predict: set model.prior=normal, or model.regressor=''"
+        )
     if config.regressor and not context_size:
         raise UserError("model.regressor predicts the context: set data.context, such as scaled")
     if config.classifier and not context_size:
@@ -98,6 +103,8 @@ def check_sequence(config: ConfigDict, model: type[Model], kind: str) -> None:
         return
     if kind != "tokens":
         raise UserError("model.encoder and model.decoder 'gru' are for tokens: set both to mlp")
+    if not config.hidden:
+        raise UserError("model.hidden=() has no width for a gru: set it, such as (256,)")
     if decoder.sequential and not model.takes_sequences:
         raise UserError(
             f"model.name={config.name!r} cannot decode by {config.decoder!r}: set model.name=vae"

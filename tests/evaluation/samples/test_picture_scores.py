@@ -30,7 +30,8 @@ def test_sharpness_of_known_images():
     expected = np.var((1.0, -4.0, 1.0, 0.0))
     np.testing.assert_allclose(picture_scores.sharpness(point[None]), expected)
     colours = np.concatenate([images, images, 0.0 * images], -1)  # brightness is the channels' mean
-    np.testing.assert_allclose(picture_scores.sharpness(colours), (0.0, 0.0, 64.0 / 9.0), atol=1e-12)
+    found = picture_scores.sharpness(colours)
+    np.testing.assert_allclose(found, (0.0, 0.0, 64.0 / 9.0), atol=1e-12)
 
 
 @pytest.mark.parametrize(
