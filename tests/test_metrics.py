@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from vae import metrics
 from vae.data.qm9 import PROPERTIES
 from vae.errors import RunError
 from vae.evaluation import (
@@ -16,7 +17,6 @@ from vae.evaluation import (
     disentanglement,
     groups,
     latents,
-    metrics,
     probes,
     ranking,
 )
@@ -25,7 +25,7 @@ from vae.metrics import Kind, Metric, counted_in, declared, filled, mean_and_std
 
 LOSS = Kind("a_loss_of_{:d}", "Loss of {:,}", "down", "nats, of a test")
 
-RESULTS = Path(__file__).resolve().parents[2] / "experiments" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "experiments" / "results"
 OF_EXPERIMENTS = {  # computed by an experiment, and not by `evaluate`
     "accuracy", "auroc", "aupr", "precision_at_n", "best_qed", "mean_of_best_10", "evaluations",
     "validation",

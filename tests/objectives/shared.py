@@ -14,6 +14,7 @@ from tests.margins import fixed_rng
 from vae import models
 from vae.probability import noise, priors
 from vae.probability.distributions import Diagonal
+from vae.protocols import Joint
 from vae.training import chosen_objective as setting
 from vae.training import setup
 
@@ -107,7 +108,7 @@ class Given:
     def joint(self, q, x, keys, first=0, count=1, dropout=None):
         z, log_q = q.sample_and_log_prob(keys, first, count)
         nothing = jnp.zeros((count, len(x)))
-        return models.Joint(q, z, z, nothing, self.log_prior(z), log_q, self.prior.kl(q))
+        return Joint(q, z, z, nothing, self.log_prior(z), log_q, self.prior.kl(q))
 
 
 def traced():
