@@ -1,13 +1,13 @@
 """Every metric that evaluation writes is declared: its label, and which way it is better."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from experiments import kept
 from vae import metrics
 from vae.data.qm9 import PROPERTIES
 from vae.errors import RunError
@@ -25,7 +25,6 @@ from vae.metrics import Kind, Metric, counted_in, declared, filled, mean_and_std
 
 LOSS = Kind("a_loss_of_{:d}", "Loss of {:,}", "down", "nats, of a test")
 
-RESULTS = Path(__file__).resolve().parents[1] / "experiments" / "results"
 OF_EXPERIMENTS = {  # computed by an experiment, and not by `evaluate`
     "accuracy", "auroc", "aupr", "precision_at_n", "best_qed", "mean_of_best_10", "evaluations",
     "validation",
@@ -47,8 +46,7 @@ def recorded():
             for inner in value:
                 walk(inner)
 
-    for path in RESULTS.glob("*.json"):
-        walk(json.loads(path.read_text()))
+    walk(kept.recorded())
     return found - OF_EXPERIMENTS
 
 
