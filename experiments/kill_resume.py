@@ -35,7 +35,8 @@ from absl import flags
 
 from experiments import kept
 from experiments.kept import ROOT
-from vae import runs
+from vae import config as configs
+from vae import data, runs
 from vae.checkpoint import Checkpoints
 from vae.tied import tied
 
@@ -82,7 +83,7 @@ def works(originals: Path) -> dict[str, Work]:
         "run": Work(steps, of_run),
         "population": Work(((SWEEP, ending),), of_sweep),
         "processes": Work((((*SWEEP, "--launcher=processes"), ending),), of_sweep),
-        "prepare": Work(((prepare, ("starting", *("writing",) * 3)),), of_files, "--data_dir"),
+        "prepare": Work(((prepare, ("starting", *("writing",) * 3)),), of_data, "--data_dir"),
     }
 
 
@@ -130,9 +131,22 @@ def of_sweep(directory: Path) -> dict[str, Any]:
     return found | {"results.csv": rows, "report": (directory / "report.html").exists()}
 
 
-def of_files(folder: Path) -> dict[str, Any]:
+def of_data(folder: Path) -> dict[str, Any]:
+    """The examples, and every file but those that hold them: the features of an example are in the
+    order of a hash that is another in each process, so that no two preparations agree to the byte.
+    """
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "lock"]
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    found = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if "array_record" not in path.name
+        else path.stat().st_size
+        for path in files
+    }
+    config = configs.default()
+    config.data.name, config.data.dir = "kmnist", str(folder)
+    for name, split in data.load(config.data).splits.items():
+        found |= {f"{name} x": np.asarray(split.x[:]), f"{name} labels": np.asarray(split.labels)}
+    return found
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
