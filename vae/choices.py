@@ -30,7 +30,11 @@ def names(place: str) -> list[str]:
     """The names that a module exports: "module", or those of a table of it: "module:TABLE"."""
     module, _, table = place.partition(":")
     found = importlib.import_module(module)
-    return sorted(getattr(found, table) if table else found.__all__)
+    return _exported(getattr(found, table) if table else found)
+
+
+def _exported(options: ModuleType | Mapping[str, Any]) -> list[str]:
+    return sorted(options if isinstance(options, Mapping) else options.__all__)
 
 
 def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
@@ -44,10 +48,10 @@ def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
     Raises:
       UserError: no such choice; the message lists them all.
     """
-    names = sorted(options if isinstance(options, Mapping) else options.__all__)
-    if name not in names:
+    known = _exported(options)
+    if name not in known:
         raise UserError(
-            f"{key}={shown(name)} is not one of: {', '.join(names)}{nearest(name, names)}"
+            f"{key}={shown(name)} is not one of: {', '.join(known)}{nearest(name, known)}"
         )
     return options[name] if isinstance(options, Mapping) else getattr(options, name)
 
