@@ -5,7 +5,7 @@
     ./launch.sh recommend --workdir=runs/movielens --user="Toy Story (1995)" --user="Fargo (1996)"
 
 The input is scaled to length 1, and half of it is left out in training. The KL's weight rises to a
-cap below 1, found on validation users by experiments/apps_recommendation.py.
+cap below 1, found on validation users by experiments/applications/apps_recommendation.py.
 """
 
 from ml_collections import ConfigDict

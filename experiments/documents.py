@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from experiments import results_page
-from experiments.kept import ROOT
+from experiments.result_files import ROOT
 from experiments.result_tables import TABLES
 from vae import runs
 

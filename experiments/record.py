@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments import documents, kept
-from experiments.kept import RESULTS
+from experiments import documents, result_files
+from experiments.result_files import RESULTS
 from vae import runs
 from vae.errors import UserError
 from vae.reports import summary
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
         for workdir in map(Path, arguments):
             is_sweep = (workdir / "sweep.json").exists()
             result = collect_sweep(workdir) if is_sweep else collect(workdir)
-            kept.write(result["name"], result)
+            result_files.write(result["name"], result)
             for picture in PICTURES:
                 source = workdir / "figures" / f"{picture}.png"
                 name = f"{result['name']}-{picture}.png"

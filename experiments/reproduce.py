@@ -1,7 +1,7 @@
 """Reproduces a paper's numbers: `python -m vae reproduce NAME [--scale=full|cpu|quick]`.
 
-An experiment is a file beside this one with `study(scale)`. It runs through the ordinary sweep, so
-a second call resumes it and any launcher will do; what it found is written to
+An experiment is a file of `papers` or `applications` with `study(scale)`. It runs through the
+ordinary sweep, so a second call resumes it and any launcher will do; what it found is written to
 `results/NAME.json` (`results/NAME-SCALE.json` of a reduced scale), and the tables are made anew
 from these files.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vae
-from experiments import documents, kept
+from experiments import documents, result_files
 from experiments.protocol import SCALES, Study, compare
 from experiments.record import collect_sweep
 from experiments.result_tables import comparisons_table
@@ -20,12 +20,11 @@ from vae.choices import choose
 from vae.errors import RunError
 from vae.reports import figures, summary
 
-NAMES = (
-    "iwae_table1", "dreg", "tighter_bounds", "vamp_prior", "ladder", "flows", "beta_vae",
-    "locatello", "broken_elbo", "sigma_vae", "vq_vae", "aevb", "apps_anomaly",
-    "apps_left_out", "apps_recommendation", "apps_molecules", "apps_augmentation",
-    "apps_augmentation_table", "apps_generation", "apps_generation_color",
-)  # fmt: skip
+MODULES = {
+    path.stem: f"experiments.{room}.{path.stem}"
+    for room in ("papers", "applications")
+    for path in sorted((Path(__file__).parent / room).glob("[!_]*.py"))
+}
 
 
 def load(name: str) -> Any:
@@ -34,8 +33,7 @@ def load(name: str) -> Any:
     Raises:
       UserError: no such experiment.
     """
-    choose(dict.fromkeys(NAMES), name, "experiment")
-    return importlib.import_module(f"experiments.{name}")
+    return importlib.import_module(choose(MODULES, name, "experiment"))
 
 
 def reproduce(
@@ -71,7 +69,7 @@ def reproduce(
         launcher=launcher or study.launcher,
     )  # fmt: skip
     result = collect(name, scale, study, Path(directory), module.__doc__)
-    path = kept.write(kept.file_name(name, scale), result)
+    path = result_files.write(result_files.file_name(name, scale), result)
     if study.picture:
         picture = study.picture(result["beside"], Path(directory))
         figures.save(picture, path.with_suffix(".png"))

@@ -4,9 +4,9 @@ import functools
 import re
 from typing import Any
 
-from experiments import kept, methods
-from experiments.kept import RESULTS, file_name, recorded, reproductions
+from experiments import result_files, side_by_side
 from experiments.protocol import SCALES
+from experiments.result_files import RESULTS, file_name, recorded, reproductions
 from vae.errors import needed
 from vae.metrics import declared
 from vae.reports import summary
@@ -53,7 +53,7 @@ def runs_table() -> str:
 
 def benchmark_table() -> str:
     """The recorded benchmark, and the machine that it ran on."""
-    result = kept.read(RESULTS / "benchmark.json")
+    result = result_files.read(RESULTS / "benchmark.json")
     gflops = " and ".join(f"{v:g} ({k.partition('-')[2]})" for k, v in result["gflops"].items())
     machine = f"{result['machine']['processor']}; float32 products at {gflops} GFLOP/s."
     return f"{format_table(result['rows'], markdown=True)}\n\n{machine}"
@@ -117,14 +117,14 @@ def speed_table() -> str:
 
 def sweep_benchmark_table() -> str:
     """The recorded wall times of a sweep."""
-    result = kept.read(RESULTS / "sweep_benchmark.json")
+    result = result_files.read(RESULTS / "sweep_benchmark.json")
     epochs = f"{result['trials']['epochs']} epochs a trial; {result['machine']['processor']}."
     return f"{format_table(result['rows'], markdown=True)}\n\n{epochs}"
 
 
 def start_time_table() -> str:
     """The recorded times of warm commands."""
-    result = kept.read(RESULTS / "start_time.json")
+    result = result_files.read(RESULTS / "start_time.json")
     told = f"Medians of {result['rounds']} runs, revision {result['git_revision']}"
     told += f", before: {result['against']}" if result["against"] else ""
     machine = result["machine"]["processor"]
@@ -171,7 +171,7 @@ def application_table(name: str) -> str:
     told += "numbers expected of it hold: [RESULTS.md](experiments/RESULTS.md)."
     file = file_name(name, result["scale"])
     image = f'<img src="experiments/results/{file}.png" width="70%" alt="{name}">'
-    return "\n\n".join([methods.overview(result["beside"]), told, image])
+    return "\n\n".join([side_by_side.overview(result["beside"]), told, image])
 
 
 def comparisons_table(result: dict[str, Any], markdown: bool = False) -> str:

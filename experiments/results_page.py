@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from experiments import methods
 from experiments import result_tables as tables
-from experiments.kept import reproductions
+from experiments import side_by_side
+from experiments.result_files import reproductions
 from vae.reports import summary
 from vae.reports.tables import format_table
 
@@ -33,11 +33,11 @@ of codes (`vqvae`) are not beside the others.
 SWEEPS = """## Wall time of a sweep
 
 From the start of a process to the end of training (`.venv/bin/python -m
-experiments.sweep_benchmark`).
+experiments.benchmarks.sweep_time`).
 """
 SPEED = """## Time of a training step
 
-Of each trial of a study, in turns (`.venv/bin/python -m experiments.step_speed STUDY`).
+Of each trial of a study, in turns (`.venv/bin/python -m experiments.benchmarks.step_speed STUDY`).
 """
 
 
@@ -77,7 +77,7 @@ def section(result: dict[str, Any]) -> str:
     ours = tables.comparisons_table(result, markdown=True)
     beside = []
     if result.get("beside"):
-        beside = ["Methods on the same data, over seeds:", methods.table(result["beside"])]
+        beside = ["Methods on the same data, over seeds:", side_by_side.table(result["beside"])]
     return "\n\n".join(
         [f"## {name}", about, *reduced, ours, *told, *beside, trials, *further, *_curves(result)]
     )

@@ -32,7 +32,7 @@ from vae.reports.tables import format_table
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS, LEAST = 10, 5.0
 UNDERSTATED = 2.0  # root mean square of deviations in standard errors that a test works out
-IMPORTED = ("tests.conftest", "optax", "sklearn.ensemble", "vae.evaluation.probes", "vae.models")
+IMPORTED = ("tests.conftest", "optax", "sklearn.ensemble", "vae.scores.probes", "vae.models")
 fixed_rng = np.random.default_rng  # the same numbers whatever VAE_TEST_SEED is
 
 
@@ -189,18 +189,18 @@ def _run(seed: int, named: list[str], folder: str) -> None:
 
 def keep(rows: list[dict[str, Any]], whole: bool) -> None:
     """Records the rows: instead of all, or of those of the same tests."""
-    from experiments import kept
+    from experiments import result_files
 
-    made, path = runs.environment(), kept.RESULTS / "test_margins.json"
+    made, path = runs.environment(), result_files.RESULTS / "test_margins.json"
     measured = {row["test"] for row in rows}
-    old = kept.read(path)["rows"] if path.exists() and not whole else []
+    old = result_files.read(path)["rows"] if path.exists() and not whole else []
     rows = [
         row | {"git_revision": made["git_revision"], "margin": _finite(row["margin"])}
         for row in rows
     ] + [row for row in old if row["test"] not in measured]
     rows.sort(key=lambda row: (row["test"], row["at"]))
     made |= {"command": "python -m tests.margins", "seeds": SEEDS, "rows": rows}
-    kept.write("test_margins", made)
+    result_files.write("test_margins", made)
 
 
 def _finite(margin: float) -> float | None:

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from experiments import kept
+from experiments import result_files
 from vae import runs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,14 +102,14 @@ FAULTS = [
         "tests/training/test_population.py",
     ),
     fault(
-        "padded rows are counted", "vae/evaluation/batches.py",
+        "padded rows are counted", "vae/estimators/batches.py",
         "self._join(leaves)[: len(x)]", "self._join(leaves)",
-        "tests/evaluation/test_bounds.py",
+        "tests/estimators/test_bounds.py",
     ),
     fault(
-        "the last, short batch is left out", "vae/evaluation/batches.py",
+        "the last, short batch is left out", "vae/estimators/batches.py",
         "range(0, len(x), rows)", "range(0, len(x) - rows + 1, rows)",
-        "tests/evaluation/test_bounds.py",
+        "tests/estimators/test_bounds.py",
     ),
     fault(
         "the test set is binarised anew at each pass", "vae/data/observe.py",
@@ -123,9 +123,9 @@ FAULTS = [
         "tests/objectives/test_importance.py",
     ),
     fault(
-        "IWAE in evaluation lacks -log K", "vae/evaluation/bounds.py",
+        "IWAE in evaluation lacks -log K", "vae/estimators/bounds.py",
         "return total - jnp.log(float(samples))", "return total",
-        "tests/evaluation/test_bounds.py",
+        "tests/estimators/test_bounds.py",
     ),
     fault(
         "DReG's weights are not squared", "vae/objectives/importance.py",
@@ -220,7 +220,7 @@ def main(arguments: list[str]) -> int:
         },
     }
     if chosen == FAULTS:
-        kept.write("planted_faults", result)
+        result_files.write("planted_faults", result)
     everything = [by for each in result["revisions"].values() for by in each["found"].values()]
     return 0 if all(everything) else 1
 

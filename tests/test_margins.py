@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import kept
+from experiments import result_files
 from tests import margins
 from tests.margins import above, below, likely, mean_is, near, within
 
@@ -95,7 +95,7 @@ def test_other_seeds_give_other_numbers_and_each_its_own(monkeypatch):
 
 
 def test_what_is_recorded_has_room():
-    result = kept.read(kept.RESULTS / "test_margins.json")
+    result = result_files.read(result_files.RESULTS / "test_margins.json")
     assert result["seeds"] == margins.SEEDS
     rows = result["rows"]
     few = [row for row in rows if row["margin"] is not None and row["margin"] < margins.LEAST]

@@ -7,21 +7,15 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from experiments import kept
+from experiments import result_files
 from vae import metrics
 from vae.data.qm9 import PROPERTIES
 from vae.errors import RunError
-from vae.evaluation import (
-    aggregate,
-    anomaly,
-    disentanglement,
-    groups,
-    latents,
-    probes,
-    ranking,
-)
-from vae.evaluation.samples.scores import METRICS as OF_SAMPLES
+from vae.estimators import aggregate
+from vae.evaluation import anomaly_scores, groups
 from vae.metrics import Kind, Metric, counted_in, declared, filled, mean_and_stderr, sign
+from vae.scores import anomaly, disentanglement, latents, probes, ranking
+from vae.scores.samples.families import METRICS as OF_SAMPLES
 
 LOSS = Kind("a_loss_of_{:d}", "Loss of {:,}", "down", "nats, of a test")
 
@@ -46,7 +40,7 @@ def recorded():
             for inner in value:
                 walk(inner)
 
-    walk(kept.recorded())
+    walk(result_files.recorded())
     return found - OF_EXPERIMENTS
 
 
@@ -92,7 +86,7 @@ def of_codes():
         probes.ridge_probe(codes, codes, codes, codes),
         probes.few_label_probe(codes, labels, codes, labels, labels=(1, 10), seed=0),
         anomaly.metrics(codes[:, 0], labels),
-        *(anomaly.metrics(codes[:, 0], labels, score) for score in anomaly.NAMES),
+        *(anomaly.metrics(codes[:, 0], labels, score) for score in anomaly_scores.NAMES),
         ranking.metrics(dict.fromkeys(ranking.KINDS, codes[:, 0])),
         latents.codebook(factors, 4)[0],
     ]

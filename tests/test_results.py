@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from experiments import documents, kept, results_page
+from experiments import documents, result_files, results_page
 from experiments.result_tables import TABLES
 
 
@@ -37,8 +37,8 @@ def test_the_page_of_results_is_rendered_from_the_result_files():
 
 
 def test_every_result_says_how_it_was_obtained():
-    for path in kept.RESULTS.glob("*.json"):
-        result = kept.read(path)
+    for path in result_files.RESULTS.glob("*.json"):
+        result = result_files.read(path)
         made = result.get("sweep", result)
         made = made.get("training", made)
         for key in ("command", "git_revision", "time", "versions"):
@@ -46,11 +46,11 @@ def test_every_result_says_how_it_was_obtained():
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "RESULTS", tmp_path)
+    monkeypatch.setattr(result_files, "RESULTS", tmp_path)
     rows = [{"seed": n, "metrics": {"elbo": -n / 3, "none": None}} for n in range(20)]
     uneven = [{"a": 1.0}] * 9 + [{"b": 2.0}]
     result = {"command": "c", "rows": rows, "few": rows[:3], "uneven": uneven, "deep": {"x": [[1]]}}
-    found = kept.read(kept.write("name", result))
+    found = result_files.read(result_files.write("name", result))
     assert list(found) == list(result)
     assert found["uneven"] == uneven and found["deep"] == {"x": [[1]]}
     for name in ("rows", "few"):
@@ -58,10 +58,10 @@ def test_a_result_is_read_as_it_was_written(tmp_path, monkeypatch):
         values = [row["metrics"]["elbo"] for row in found[name]]
         np.testing.assert_allclose(values, [-n / 3 for n in range(len(values))], rtol=5e-7)
         assert [row["seed"] for row in found[name]] == list(range(len(values)))
-    assert kept.text(found) == (tmp_path / "name.json").read_text()
+    assert result_files.text(found) == (tmp_path / "name.json").read_text()
 
 
 def test_results_are_small():
-    sizes = {path.name: path.stat().st_size for path in kept.RESULTS.glob("*.json")}
+    sizes = {path.name: path.stat().st_size for path in result_files.RESULTS.glob("*.json")}
     assert max(sizes.values()) <= 300 * 1024
     assert sum(sizes.values()) + documents.PAGE.stat().st_size <= 1_500_000

@@ -238,7 +238,7 @@ GROUPS: dict[str, dict[str, Key]] = {
         "ais_chains": Key(16, whole(1), "an example"),
         "ais_leapfrogs": Key(10, whole(1), "of a transition"),
         "ais_schedule": Key("sigmoid", text,
-            "of the temperatures", names="vae.evaluation.ais:SCHEDULES"),
+            "of the temperatures", names="vae.estimators.ais:SCHEDULES"),
         "ais_batch_size": Key(100, whole(1), "examples that a device holds at a time"),
         "local_steps": Key(1000, whole(1),
             "gaps: of the optimisation of each example's own posterior"),

@@ -24,7 +24,7 @@ import numpy as np
 
 from vae.errors import RunError
 
-PACKAGE = "vae.evaluation"  # where kinds are declared
+ROOMS = ("vae.evaluation", "vae.estimators", "vae.scores")  # where kinds are declared
 SIGNS = {"up": 1, "down": -1, "none": 0}  # of what is better
 SHOWN = ("", "run", "sweep")
 FACTS = ("label", "better", "unit", "shown")
@@ -129,7 +129,7 @@ class Kind:
 _DECLARED: dict[str, tuple[Kind, str]] = {}  # name -> kind, and the module that declares it
 
 
-def _find(name: str, within: str = "") -> Kind | None:
+def _find(name: str, within: str | tuple[str, ...] = "") -> Kind | None:
     for kind, place in _DECLARED.values():
         pattern = re.escape(kind.name).replace(r"\{\}", r"(\w+)").replace(r"\{:d\}", r"(\d+)")
         match = re.fullmatch(pattern, name) if place.startswith(within) else None
@@ -143,15 +143,14 @@ def _find(name: str, within: str = "") -> Kind | None:
 def declared(name: str) -> Kind | None:
     """The kind of a metric that `evaluate` may write, by its name; None: there is none.
 
-    Modules of PACKAGE that have not been imported are, where the name is not known yet.
+    Modules of ROOMS that have not been imported are, where the name is not known yet.
     """
-    found = _find(name, f"{PACKAGE}.")
-    if found is None:
-        package = importlib.import_module(PACKAGE)
-        for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."):
+    found = _find(name, ROOMS)
+    for room in ROOMS if found is None else ():
+        package = importlib.import_module(room)
+        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             importlib.import_module(module.name)
-        found = _find(name, f"{PACKAGE}.")
-    return found
+    return found or _find(name, ROOMS)
 
 
 def by_name(*metrics: Metric) -> dict[str, Metric]:

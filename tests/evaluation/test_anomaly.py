@@ -14,7 +14,8 @@ from tests.helpers import small_config
 from tests.margins import above, below
 from vae.__main__ import main
 from vae.errors import UserError
-from vae.evaluation import anomaly
+from vae.evaluation import anomaly_scores
+from vae.scores import anomaly
 
 NAMES = ("length", "width", "weight", "age")
 SCALE, SHIFT = np.array([1.0, 10.0, 100.0, 0.1]), np.array([5.0, 0.0, -300.0, 2.0])
@@ -83,8 +84,8 @@ def test_a_run_standardises_by_its_training_set_and_says_so(folder):
 def test_scores_are_those_of_the_bounds_and_tell_anomalies(folder, test_set):
     run = vae.load(folder / "run0")
     x, labels = run.prepare(test_set[0]), test_set[1]
-    found = anomaly.scores(run, x)
-    assert tuple(found) == anomaly.NAMES and all(v.shape == (400,) for v in found.values())
+    found = anomaly_scores.scores(run, x)
+    assert tuple(found) == anomaly_scores.NAMES and all(v.shape == (400,) for v in found.values())
     negative, tighter = found["negative_elbo"], found["negative_iwae"]
     np.testing.assert_allclose(negative, found["reconstruction"] + found["rate"], rtol=1e-4)
     below((tighter - negative)[labels == 0].mean(), 0.0)
@@ -106,7 +107,7 @@ def test_rows_far_out_train_and_score_finite_and_highest(tmp_path):
     config.train.epochs, config.train.eval_epochs = 20, 5.0
     run = vae.load(vae.train(config, str(tmp_path / "run")))
     far = np.concatenate([x[:200], 100.0 * np.abs(x).max() * np.eye(4)])
-    for name, values in anomaly.scores(run, run.prepare(far)).items():
+    for name, values in anomaly_scores.scores(run, run.prepare(far)).items():
         assert np.isfinite(values).all(), name
         if name in ("negative_elbo", "negative_iwae", "reconstruction", "residual"):
             below(values[:200].max() / values[200:].min(), 1.0)
@@ -114,11 +115,11 @@ def test_rows_far_out_train_and_score_finite_and_highest(tmp_path):
 
 def test_tokens_have_no_residual():
     run = SimpleNamespace(described={"observed": "tokens"}, shape=(20,))
-    assert "residual" not in anomaly.names(run)
+    assert "residual" not in anomaly_scores.names(run)
     run.described["observed"] = "grey"
-    assert anomaly.names(run) == anomaly.NAMES
+    assert anomaly_scores.names(run) == anomaly_scores.NAMES
     run.shape = (64, 64, 3)
-    assert "residual" not in anomaly.names(run)
+    assert "residual" not in anomaly_scores.names(run)
 
 
 def test_mahalanobis_distance_is_scipy_s():
@@ -169,7 +170,8 @@ def test_the_largest_score_is_the_threshold_where_examples_are_few():
 def test_scores_that_older_runs_keep_have_today_s_names(tmp_path):
     arrays = {"elbo": np.ones(3), "validation_iwae": np.zeros(2), "rate": np.ones(3)}
     np.savez(tmp_path / "anomaly.npz", **arrays)
-    assert set(anomaly.kept(tmp_path)) == {"negative_elbo", "validation_negative_iwae", "rate"}
+    names = {"negative_elbo", "validation_negative_iwae", "rate"}
+    assert set(anomaly_scores.kept(tmp_path)) == names
 
 
 def test_an_ensemble_is_the_mean_of_standardised_scores():
@@ -191,7 +193,7 @@ def test_the_group_of_metrics_is_of_labels_and_keeps_its_scores(folder, test_set
     workdir = vae.train(config, str(tmp_path / "run"))
     metrics = vae.evaluate(workdir)["metrics"]
     with np.load(tmp_path / "run" / "anomaly.npz") as kept:
-        for name in anomaly.NAMES:
+        for name in anomaly_scores.NAMES:
             found = metrics[f"auroc_{name}"]
             assert found["value"] == pytest.approx(roc_auc_score(labels, kept[name]))
             assert 0 < found["stderr"] < 0.1 and len(kept[f"validation_{name}"]) == 50
@@ -214,7 +216,8 @@ def test_detect_writes_scores_and_marks_few_of_the_ordinary(folder, test_set, tm
     assert run_detect(folder, source, tmp_path / "scores.csv", *flags) == 0
     with open(tmp_path / "scores.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["example", "note", *anomaly.NAMES, "anomaly"] and len(rows) == 400
+    assert len(rows) == 400
+    assert list(rows[0]) == ["example", "note", *anomaly_scores.NAMES, "anomaly"]
     assert [row.pop("note") for row in rows] == [f"0{label}" for label in labels]
     marked = np.array([int(row["anomaly"]) for row in rows])
     below(marked[labels == 0].mean(), 0.15)

@@ -18,7 +18,7 @@ from vae.training.trial import describe_data
 pytest.importorskip("rdkit", reason="molecules need the extra apps")
 pytest.importorskip("selfies", reason="molecules need the extra apps")
 
-from vae.evaluation import molecules  # noqa: E402  (after it is known that they can be read)
+from vae.scores import smiles  # noqa: E402  (after it is known that they can be read)
 
 SMILES = [
     a + b + c
@@ -66,10 +66,10 @@ def test_tokens_spell_the_molecules_they_were_made_of(prepared, name):
     assert vocabulary[0] == qm9.END and (ids[:, -1] == 0).all()
     assert 0 in qm9.never_first(vocabulary)
     assert not np.isin(ids[:, 0], qm9.never_first(vocabulary)).any()
-    for row, smiles, known in zip(ids, SMILES, context, strict=True):
-        text = qm9.smiles_of(molecules.tokens(row, vocabulary), vocabulary)
-        assert molecules.canonical(text) == molecules.canonical(smiles)
-        assert known == pytest.approx(qm9.properties(qm9.molecule(smiles)), rel=1e-5)
+    for row, written, known in zip(ids, SMILES, context, strict=True):
+        text = qm9.smiles_of(smiles.tokens(row, vocabulary), vocabulary)
+        assert smiles.canonical(text) == smiles.canonical(written)
+        assert known == pytest.approx(qm9.properties(qm9.molecule(written)), rel=1e-5)
 
 
 def test_what_a_model_must_know_of_them_is_kept_with_its_run(config, monkeypatch):
@@ -84,22 +84,22 @@ def test_what_a_model_must_know_of_them_is_kept_with_its_run(config, monkeypatch
 
 
 def test_metrics_of_known_molecules():
-    reference = sorted({molecules.canonical(s) for s in SMILES})
-    same = molecules.scores(reference * 2, reference * 2, reference)
+    reference = sorted({smiles.canonical(s) for s in SMILES})
+    same = smiles.scores(reference * 2, reference * 2, reference)
     assert same["validity"].value == 1.0 and same["uniqueness"].value == 0.5
     assert same["novelty"].value == 0.0
     assert same["frechet_morgan"].value == pytest.approx(0.0, abs=1e-6)
     assert same["wasserstein_weight"].value == 0.0
     made = ["CCO", "CCO", "", "CCCCCCBr"]
-    found = {k: m.value for k, m in molecules.scores(made, made * 100, ["CCO"]).items()}
+    found = {k: m.value for k, m in smiles.scores(made, made * 100, ["CCO"]).items()}
     assert found["validity"] == 0.75
     assert found["uniqueness"] == pytest.approx(2 / 3) and found["novelty"] == 0.5
     assert "frechet_morgan" not in found
-    heavier = molecules.scores(["CCCCCC"] * 400, ["CCCCC"] * 400, [])
+    heavier = smiles.scores(["CCCCCC"] * 400, ["CCCCC"] * 400, [])
     assert heavier["wasserstein_weight"].value == pytest.approx(14.027, abs=0.01)
     assert heavier["diversity"].value == 0.0
     with pytest.raises(UserError, match="none of 2 sequences"):
-        molecules.scores(["", ""], reference, reference)
+        smiles.scores(["", ""], reference, reference)
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_a_model_of_molecules_learns_and_generates(config, tmp_path, monkeypatch
     flags = [f"--workdir={workdir}", f"--output={out}", "--num=50"]
     assert main(["generate", *flags]) == 0
     lines = out.read_text().split()
-    assert lines and all(molecules.canonical(line) == line for line in lines)
+    assert lines and all(smiles.canonical(line) == line for line in lines)
     assert f"{len(lines)} of 50 are molecules" in capsys.readouterr().out
     assert main(["generate", *flags, "--seed=0"]) == 0 and out.read_text().split() == lines
     assert "molecules among 400" in report(workdir).read_text()

@@ -12,7 +12,8 @@ import vae
 from tests.helpers import small_config
 from tests.margins import above, below, mean_is, near, within
 from vae.errors import RunError, UserError
-from vae.evaluation import fitted_densities, learned_densities, samplers
+from vae.estimators import fitted_densities, learned_densities
+from vae.evaluation import samplers
 from vae.reports.sampling import sample
 
 FITTED = ("aggregate", "mixture", "flow", "second_stage")

@@ -134,7 +134,7 @@ def linear(tmp_path_factory):
 
 def test_linear_vae_reaches_the_likelihood_of_probabilistic_pca(linear):
     run, data = linear
-    from vae.evaluation import bounds
+    from vae.estimators import bounds
     from vae.probability import noise
 
     expected, variance = probabilistic_pca(data["train"].astype(np.float64), 3)
@@ -147,7 +147,7 @@ def test_linear_vae_reaches_the_likelihood_of_probabilistic_pca(linear):
 
 def test_elbo_below_iwae_below_log_p_on_the_trained_linear_model(linear):
     run, data = linear
-    from vae.evaluation import bounds
+    from vae.estimators import bounds
     from vae.probability import noise
 
     kernel, bias = (np.float64(run.params["decoder"]["Dense_0"][k]) for k in ("kernel", "bias"))

@@ -10,16 +10,16 @@ from scipy.sparse import csr_matrix
 
 import vae
 from configs import cifar10, conv_mnist
-from experiments import (
+from experiments import reproduce
+from experiments.applications import (
     apps_anomaly,
     apps_augmentation,
     apps_generation,
     apps_generation_color,
     apps_molecules,
     apps_recommendation,
-    detectors,
-    reproduce,
 )
+from experiments.baselines import detectors
 from tests.helpers import small_config
 from tests.margins import above, below, near
 from vae import data

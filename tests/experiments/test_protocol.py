@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments import methods, reproduce, result_tables
-from experiments.broken_elbo import BETAS, Beaten, Slope, neighbours
+from experiments import reproduce, result_tables, side_by_side
+from experiments.papers.broken_elbo import BETAS, Beaten, Slope, neighbours
 from experiments.protocol import OURS, READ, SCALES, Expected, Mean, compare
 from vae import config as configs
 from vae.data.dataset import Dataset, Split
@@ -118,7 +118,7 @@ def test_a_model_off_the_frontier_is_measured_by_the_one_that_beats_it():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", reproduce.NAMES)
+@pytest.mark.parametrize("name", reproduce.MODULES)
 def test_every_experiment_is_a_sweep_that_has_what_is_expected_of_it(name, scale):
     study = reproduce.load(name).study(scale)
     configs.check(study.config)
@@ -184,7 +184,7 @@ def traced_once():
         yield
 
 
-@pytest.mark.parametrize("name", reproduce.NAMES)
+@pytest.mark.parametrize("name", reproduce.MODULES)
 def test_every_trial_of_every_experiment_can_be_built(name, traced_once):
     """On data of the same form: model and objective are traced, nothing is computed."""
     built = set()
@@ -219,19 +219,18 @@ def test_methods_are_means_over_seeds_with_their_errors():
         return {"values": values, "metrics": {"auroc": value}, "stderr": {"auroc": 0.5}}
 
     rows = [row("kNN", 0, 0.8), row("VAE", 0, 0.6), row("VAE", 1, 0.8)]
-    lines = [line.replace(" ", "") for line in methods.table(rows).splitlines()]
+    lines = [line.replace(" ", "") for line in side_by_side.table(rows).splitlines()]
     assert lines[0] == "|method|auroc|" and lines[2] == "|kNN|0.80±0.50|"
     assert lines[3] == "|VAE|0.70±0.10|"
     rows += [row("kNN", 0, 0.4, data="b"), row("VAE", 0, 0.2, data="b")]
     for each in rows[:3]:
         each["values"]["data"] = "a"
-    lines = [line.replace(" ", "") for line in methods.table(rows).splitlines()]
+    lines = [line.replace(" ", "") for line in side_by_side.table(rows).splitlines()]
     assert lines[0] == "|auroc|kNN|VAE|" and lines[2] == "|a|0.80±0.50|0.70±0.10|"
-    assert {text.get_text() for text in methods.dots(rows, "auroc").axes[0].get_yticklabels()} == {
-        "kNN", "VAE"
-    }  # fmt: skip
+    ticks = side_by_side.dots(rows, "auroc").axes[0].get_yticklabels()
+    assert {text.get_text() for text in ticks} == {"kNN", "VAE"}
     assert lines[-1].startswith("|mean|0.6") and lines[-1].endswith("|0.45|")
-    lines = [line.replace(" ", "") for line in methods.overview(rows).splitlines()]
+    lines = [line.replace(" ", "") for line in side_by_side.overview(rows).splitlines()]
     assert lines[0] == "|method|meanauroc|higheston|"
     assert lines[2:] == ["|kNN|0.6000|2of2|", "|VAE|0.4500|0of2|"]
 
@@ -242,6 +241,6 @@ def test_a_key_beside_the_method_makes_lines_and_the_methods_columns():
          "metrics": {"accuracy": 0.5 + 0.2 * seed + count / 100}, "stderr": {}}
         for method in ("real", "new") for count in (10, 20) for seed in (0, 1)
     ]  # fmt: skip
-    lines = [line.replace(" ", "") for line in methods.overview(rows).splitlines()]
+    lines = [line.replace(" ", "") for line in side_by_side.overview(rows).splitlines()]
     assert lines[0] == "|accuracy,perclass|real|new|"
     assert lines[2:] == ["|10|0.70±0.10|0.70±0.10|", "|20|0.80±0.10|0.80±0.10|"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from experiments import recommenders
+from experiments.baselines import recommenders
 
 RNG = np.random.default_rng(0)
 LIKES = (RNG.random((60, 8)) < 0.4).astype(float)

@@ -5,7 +5,8 @@ import types
 
 import pytest
 
-from experiments import documents, kept, reproduce, sigma_vae
+from experiments import documents, reproduce, result_files
+from experiments.papers import sigma_vae
 from experiments.protocol import OURS, Expected, Mean, Study
 from tests.helpers import small_config
 from vae.errors import RunError
@@ -27,7 +28,7 @@ def small(tmp_path, monkeypatch):
 
     module = types.SimpleNamespace(study=study, __doc__="A paper, its table.\n\nMore.")
     monkeypatch.setattr(reproduce, "load", lambda name: module)
-    monkeypatch.setattr(kept, "RESULTS", tmp_path)
+    monkeypatch.setattr(result_files, "RESULTS", tmp_path)
     written = []
     monkeypatch.setattr(documents, "write", lambda: written.append(True))
     return tmp_path, written
@@ -37,7 +38,7 @@ def test_an_experiment_is_run_compared_written_and_not_run_twice(small, capsys):
     results, written = small
     (line,) = reproduce.reproduce("sigma_vae", "quick", str(results / "sweep"))
     assert line["holds"] and line["ours"] > 0 and line["stderr"] > 0
-    found = kept.read(results / "sigma_vae-quick.json")
+    found = result_files.read(results / "sigma_vae-quick.json")
     (kept_line,) = found["comparisons"]
     assert kept_line == line | {name: pytest.approx(line[name]) for name in ("ours", "stderr")}
     assert found["about"] == "A paper, its table."

@@ -23,7 +23,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import kept
+from experiments import result_files
 
 CHUNK = 40  # cases a process: what leaks is given back
 PATIENCE = 600  # seconds that a case may take
@@ -176,7 +176,7 @@ def summarise(records: list[dict[str, Any]], values: flags.FlagValues, output: P
         "stopped": sorted({r["message"] for r in records if r["outcome"] == "stopped"}),
         "failures": failures,
     }
-    runs.write_atomic(output, kept.text(result))
+    runs.write_atomic(output, result_files.text(result))
     for failure in failures:
         print(f"{failure['command']}  # {failure['verb']}\n{failure['message']}\n")
     print(", ".join(f"{count} {name}" for name, count in result["counts"].items()))

@@ -12,7 +12,7 @@ from tests.objectives.shared import CLASSES, bits, chosen, hyper, keys_for, trac
 from tests.probability.latents import grid, together
 from vae import models
 from vae.errors import UserError
-from vae.evaluation import bounds
+from vae.estimators import bounds
 from vae.objectives.semi_supervised import m2
 from vae.probability import noise
 

@@ -10,7 +10,7 @@ from tests.helpers import small_config
 from tests.probability.latents import bits, bound, keys_for, together
 from vae import models
 from vae.errors import UserError
-from vae.evaluation import bounds
+from vae.estimators import bounds
 from vae.models.layered import merged
 from vae.probability import noise
 from vae.probability.distributions import Diagonal

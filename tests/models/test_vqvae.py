@@ -13,7 +13,7 @@ from tests.objectives.shared import hyper, keys_for, traced
 from tests.probability.latents import together
 from vae import models, objectives
 from vae.errors import UserError
-from vae.evaluation.latents import codebook
+from vae.scores.latents import codebook
 from vae.training import optimizers
 
 SHAPE = (4, 4, 1)

@@ -18,7 +18,7 @@ from tests.probability.shared import (
     with_scalars,
 )
 from vae import models
-from vae.evaluation import bounds
+from vae.estimators import bounds
 from vae.objectives import elbo
 from vae.probability import likelihoods, noise
 

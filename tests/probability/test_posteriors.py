@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 
 from tests.margins import below, mean_is, near, within
 from tests.probability.latents import MODELS, PAIRS, bits, bound, grid, keys_for, together
-from vae.evaluation import bounds
+from vae.estimators import bounds
 from vae.probability import noise, posteriors
 
 DRAWS, EXAMPLES = 20_000, 2

@@ -8,7 +8,7 @@ import pytest
 
 from tests.reports.fake import evaluation
 from vae import runs
-from vae.evaluation.disentanglement import udr
+from vae.scores.disentanglement import udr
 from vae.sweeps.agreement import across_seeds
 
 ROWS = np.random.default_rng(0).normal(size=(300, 3))

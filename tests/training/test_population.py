@@ -11,7 +11,7 @@ import vae
 from tests.helpers import last_state, small_config
 from tests.margins import above, near
 from vae import models, runs
-from vae.evaluation.compiled import Compiled
+from vae.estimators.compiled import Compiled
 from vae.evaluation.evaluate import evaluate, evaluate_run
 from vae.evaluation.trained import load
 from vae.training import engine, population, step

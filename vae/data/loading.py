@@ -10,15 +10,15 @@ from vae.choices import choose
 from vae.data import (
     binarization,
     bundled,
-    changes,
     context,
     files,
     identity,
     images,
-    originals,
     precision,
     records,
+    sources,
     sprites,
+    subsets,
 )
 from vae.data.dataset import Dataset, Lazy, Rows
 from vae.data.splits import partition
@@ -76,7 +76,7 @@ def load(data: Any) -> Dataset:
     whole = dataclasses.replace(whole, splits=splits)
     if binarize == set(splits):
         whole = dataclasses.replace(whole, kind="binary", levels=2)
-    whole = changes.changed(whole, data)
+    whole = subsets.changed(whole, data)
     if not data.context:  # what a file has beside x is for those who ask for it
         splits = {k: dataclasses.replace(s, context=None) for k, s in whole.splits.items()}
         return dataclasses.replace(whole, splits=splits)
@@ -93,7 +93,7 @@ def _source(entry: Row, data: Any) -> Dataset:
         case "files":
             return files.load(data.path, data.image_size, data.kind, data.label)
         case "arrays":
-            return originals.load(data.name, entry, data.dir)
+            return sources.load(data.name, entry, data.dir)
         case _:
             return records.load(data.name, entry, data.dir, data.image_size, data.stream)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
-from vae.data import adbench, idx, originals, records
+from vae.data import adbench, idx, records, sources
 from vae.data.table import Row, row
 from vae.errors import RunError, UserError
 from vae.paths import data_dir
@@ -33,7 +33,7 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
         return made[0].parent.parent
     entry = row(name)
     if entry.source == "arrays":
-        return originals.prepare(name, entry, directory, source_dir)
+        return sources.prepare(name, entry, directory, source_dir)
     if entry.source != "tfds":
         raise UserError(f"{name} needs no preparing: train with data.name={name} right away")
     if source_dir is not None and name not in idx.FAMILY:

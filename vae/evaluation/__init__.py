@@ -1,1 +1,1 @@
-"""Evaluation: per-example arrays in nats, and the metrics made of them."""
+"""A trained run: what it does with arrays, its groups of metrics, and the verbs."""

@@ -12,8 +12,9 @@ from vae import npz
 from vae.choices import choose
 from vae.data import csvfiles
 from vae.errors import UserError
-from vae.evaluation import anomaly
+from vae.evaluation import anomaly_scores
 from vae.evaluation.trained import Trained, load
+from vae.scores import anomaly
 
 ARRAYS = ("x", "X", "test", "x_test", "X_test")
 Carried = list[tuple[str, np.ndarray]]  # columns of a table that are not scored: name, cells [N]
@@ -32,7 +33,7 @@ def detect(
       output: the CSV to write: `example`, the columns of a .csv that the run does not take as they
         are written (`input_` before a name that the output has itself), a column a score, `anomaly`
         (0 or 1). A score is infinite where a number is too large for the model.
-      score: that decides what is an anomaly: one of `anomaly.names`.
+      score: that decides what is an anomaly: one of `anomaly_scores.names`.
       share: of ordinary examples, that may be marked: the rate of false alarms. The threshold is
         found on validation examples; what few of them cannot tell is said.
 
@@ -50,10 +51,10 @@ def detect(
         same = ("shape", "observed", "columns", "mean", "std")
         if any(run.described.get(k) != members[0].described.get(k) for k in same):
             raise UserError(f"{run.workdir} and {members[0].workdir} are of different data")
-    names = anomaly.names(members[0])
+    names = anomaly_scores.names(members[0])
     choose(dict.fromkeys(names), score, "score")
     raw, carried = read(source, members[0])
-    usual = [anomaly.scores(run, run.examples("validation")) for run in members]
+    usual = [anomaly_scores.scores(run, run.examples("validation")) for run in members]
     found = [scores(run, raw) for run in members]
     if len(members) == 1:
         (scored,), (ordinary,) = found, usual
@@ -88,7 +89,7 @@ def scores(run: Trained, raw: np.ndarray) -> dict[str, np.ndarray]:
     fits = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     x[~fits] = 0.0  # any number: they are given no score below
     with np.errstate(over="ignore", invalid="ignore"):
-        found = anomaly.scores(run, x)
+        found = anomaly_scores.scores(run, x)
     found = {
         name: np.where(fits & np.isfinite(values), values, np.inf)
         for name, values in found.items()

@@ -11,11 +11,12 @@ import numpy as np
 from vae import npz, runs
 from vae.choices import choose
 from vae.errors import UserError, needed
-from vae.evaluation import bounds, latents
+from vae.estimators import bounds
 from vae.evaluation.groups import GROUPS, SEED, Subject
 from vae.evaluation.trained import Trained, load
 from vae.metrics import Kind, Metric, by_name, checked
 from vae.probability import noise
+from vae.scores import latents
 
 PER_LATENT = ("kl_per_latent", "posterior_mean")
 ELBO = Kind("elbo", "ELBO", "up", "nats", shown="sweep")

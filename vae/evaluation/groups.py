@@ -19,7 +19,7 @@ from vae.metrics import Kind, Metric, by_name
 if TYPE_CHECKING:
     import jax
 
-    from vae.evaluation.ais import Annealing
+    from vae.estimators.ais import Annealing
     from vae.evaluation.trained import Trained
 
 SEED = 0  # of every draw: the same for all runs, so that their numbers are paired
@@ -49,7 +49,7 @@ class Subject:
 
     @property
     def annealing(self) -> "Annealing":
-        from vae.evaluation.ais import Annealing
+        from vae.estimators.ais import Annealing
 
         s = self.settings
         return Annealing(s.ais_temperatures, s.ais_chains, s.ais_leapfrogs, s.ais_schedule)
@@ -57,7 +57,7 @@ class Subject:
     @functools.cached_property
     def annealed(self) -> dict[str, np.ndarray]:
         """What AIS gives of the first examples."""
-        from vae.evaluation import ais
+        from vae.estimators import ais
 
         return self.apply(self.run.compiled(ais.ais, self.annealing), self.settings.ais_examples)
 
@@ -73,7 +73,7 @@ class Subject:
 
 def aggregate(subject: Subject) -> Found:
     """Mutual information, and the aggregate posterior's distance from the prior."""
-    from vae.evaluation import aggregate as aggregated
+    from vae.estimators import aggregate as aggregated
 
     run = subject.run
     if run.facts.conditional:
@@ -100,7 +100,7 @@ def aggregate(subject: Subject) -> Found:
 
 def ais(subject: Subject) -> Found:
     """-log p(x) by AIS, and the rate-distortion curve along its path."""
-    from vae.evaluation import ais as annealed
+    from vae.estimators import ais as annealed
 
     annealing, found = subject.annealing, subject.annealed
     over = f"first {len(found['log_p']):,} examples, {annealing.describe()}"
@@ -120,7 +120,7 @@ def ais(subject: Subject) -> Found:
 
 def bdmc(subject: Subject) -> Found:
     """Bounds on log p(x) from both sides, of examples that the model draws."""
-    from vae.evaluation import ais as annealed
+    from vae.estimators import ais as annealed
 
     annealing, num = subject.annealing, subject.settings.ais_examples
     found = subject.apply(subject.run.compiled(annealed.bidirectional, annealing), num)
@@ -134,7 +134,7 @@ def bdmc(subject: Subject) -> Found:
 
 def gaps(subject: Subject) -> Found:
     """log p(x) - ELBO as approximation and amortisation gap, and what importance sampling lacks."""
-    from vae.evaluation.gaps import local_elbo
+    from vae.estimators.gaps import local_elbo
 
     settings, num = subject.settings, subject.settings.ais_examples
     annealing, log_p = subject.annealing, subject.annealed["log_p"]
@@ -156,7 +156,7 @@ def gaps(subject: Subject) -> Found:
 
 def disentanglement(subject: Subject) -> Found:
     """Scores of the posterior means against the factors that made the data."""
-    from vae.evaluation.disentanglement import scores
+    from vae.scores.disentanglement import scores
 
     run, num = subject.run, subject.settings.codes
     factors = run.dataset.splits[subject.split].factors
@@ -170,7 +170,7 @@ def disentanglement(subject: Subject) -> Found:
 
 def probes(subject: Subject) -> Found:
     """How well simple predictors tell labels from the posterior means."""
-    from vae.evaluation.probes import few_label_probe, knn_probe, linear_probe
+    from vae.scores.probes import few_label_probe, knn_probe, linear_probe
 
     run, num = subject.run, subject.settings.codes
     parts = [run.dataset.splits[part] for part in ("train", subject.split)]
@@ -190,8 +190,8 @@ def probes(subject: Subject) -> Found:
 
 def samples(subject: Subject) -> Found:
     """Samples beside the split: draws of p(x|z) where x is discrete, else its means."""
-    from vae.evaluation import samples as sampled
-    from vae.evaluation.samples.feature_cache import kept
+    from vae.scores import samples as sampled
+    from vae.scores.samples.feature_cache import kept
 
     run, settings = subject.run, subject.settings
     train, labels = run.seen("train"), run.dataset.splits["train"].labels
@@ -208,7 +208,8 @@ def samples(subject: Subject) -> Found:
 
 def anomaly(subject: Subject) -> Found:
     """How well each anomaly score tells examples of label 1 from those of label 0."""
-    from vae.evaluation import anomaly as anomalies
+    from vae.evaluation import anomaly_scores
+    from vae.scores.anomaly import metrics
 
     run = subject.run
     column = run.dataset.splits[subject.split].labels
@@ -218,19 +219,19 @@ def anomaly(subject: Subject) -> Found:
             f"eval.metrics: anomaly needs labels 0 and 1 in the {subject.split} split, and "
             f"{_named(run)} has others or none"
         )
-    scored = anomalies.scores(run, subject.x, subject.context)
-    usual = anomalies.scores(run, run.examples("validation"), run.context("validation"))
+    scored = anomaly_scores.scores(run, subject.x, subject.context)
+    usual = anomaly_scores.scores(run, run.examples("validation"), run.context("validation"))
     usual = {f"validation_{name}": values for name, values in usual.items()}
     npz.write(run.workdir / "anomaly.npz", scored | usual | {"labels": labels})
-    found = [anomalies.metrics(values, labels, name) for name, values in scored.items()]
+    found = [metrics(values, labels, name) for name, values in scored.items()]
     return by_name(*(metric for of in found for metric in of.values())), {}
 
 
 def recommendation(subject: Subject) -> Found:
     """Recall and NDCG of likes that are held back, the others being shown."""
     from vae.data.likes import hold_back
-    from vae.evaluation import ranking
     from vae.evaluation.recommend import score
+    from vae.scores import ranking
 
     run = subject.run
     if not run.facts.shares:
@@ -243,23 +244,24 @@ def recommendation(subject: Subject) -> Found:
 def molecules(subject: Subject) -> Found:
     """Molecules drawn from the prior beside those of the split; how many come back from their
     latents; and what the regressor, if any, tells of their properties."""
-    from vae.evaluation import molecules as chemistry
+    from vae.evaluation import molecules as of_molecules
+    from vae.scores import smiles
 
     run, num = subject.run, subject.settings.samples
-    made = chemistry.of_run(run, run.sample(num, seed=SEED, draw=True))
-    reference = chemistry.of_run(run, subject.x[:num])
-    training = chemistry.of_run(run, run.seen("train")[:])
-    found = chemistry.scores(made, reference, training)
+    made = of_molecules.of_run(run, run.sample(num, seed=SEED, draw=True))
+    reference = of_molecules.of_run(run, subject.x[:num])
+    training = of_molecules.of_run(run, run.seen("train")[:])
+    found = smiles.scores(made, reference, training)
     same = (run.reconstruct(subject.x[:num]) == subject.x[:num]).all(axis=1)
     whole = f"share of {len(same):,} examples, every id, from the mean of q"
-    found |= by_name(chemistry.RECONSTRUCTION(same, whole))
+    found |= by_name(of_molecules.RECONSTRUCTION(same, whole))
     if run.facts.predicts:
         known = needed(run.dataset.splits[subject.split].context, "context")
         guessed = run.predict(subject.posterior_mean)
         left = np.square(known - guessed).sum(0) / np.square(known - known.mean(0)).sum(0)
         for column, share in enumerate(left):
             unit = f"share of the variance of column {column} of the context, {len(known):,}"
-            found |= by_name(chemistry.R2[column].of(1.0 - share, unit=unit))
+            found |= by_name(of_molecules.R2[column].of(1.0 - share, unit=unit))
     return found, {}
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from vae.choices import nearest
 from vae.errors import UserError
-from vae.evaluation.ranking import first
 from vae.evaluation.trained import Trained, load
+from vae.scores.ranking import first
 
 
 def score(run: Trained, shown: np.ndarray) -> np.ndarray:

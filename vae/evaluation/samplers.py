@@ -18,8 +18,8 @@ import numpy as np
 
 from vae.choices import choose
 from vae.errors import RunError, UserError
-from vae.evaluation.fitted_densities import Sampler, fit_aggregate, fit_mixture, normal
-from vae.evaluation.learned_densities import BATCH, fit_flow, fit_second_stage
+from vae.estimators.fitted_densities import Sampler, fit_aggregate, fit_mixture, normal
+from vae.estimators.learned_densities import BATCH, fit_flow, fit_second_stage
 
 if TYPE_CHECKING:
     import jax
@@ -62,7 +62,7 @@ def latents(run: "Trained", num: int = 10_000, seed: int = 0) -> np.ndarray:
     """
     from vae import objectives
     from vae.data.dataset import Lazy
-    from vae.evaluation.batches import PerExample
+    from vae.estimators.batches import PerExample
     from vae.objectives import facts
     from vae.probability import noise
 

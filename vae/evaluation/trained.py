@@ -16,9 +16,9 @@ from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
 from vae.data.precision import standardize
 from vae.errors import UserError, needed
-from vae.evaluation import bounds
-from vae.evaluation.batches import PerExample
-from vae.evaluation.compiled import Compiled
+from vae.estimators import bounds
+from vae.estimators.batches import PerExample
+from vae.estimators.compiled import Compiled
 from vae.probability import noise
 
 BATCH = 500  # examples a device holds at a time

@@ -137,11 +137,12 @@ def _pictures(view: View, gallery: Gallery) -> list[Section | Block]:
 
 def _no_pictures(run: "Trained", x: np.ndarray, gallery: Gallery) -> Section:
     from vae.evaluation import molecules
+    from vae.scores import smiles
 
     if molecules.are(run):
         made = [s for s in molecules.of_run(run, run.sample(MOST_DRAWN, draw=True)) if s]
         if made:
-            path = gallery.save(figures.as_it_is(molecules.picture(made[:30])), "molecules")
+            path = gallery.save(figures.as_it_is(smiles.picture(made[:30])), "molecules")
             text = f"The first {len(made[:30])} of {len(made)} molecules among {MOST_DRAWN} "
             return Section("Molecules", text + "sequences drawn from the prior.", path)
     text = f"The data are vectors of {x.shape[-1]} values: there are no images to show."

@@ -135,7 +135,7 @@ class View:
         saved = self._saved_bounds()
         if saved is not None:
             return saved
-        from vae.evaluation import bounds
+        from vae.estimators import bounds
         from vae.probability import noise  # and with it JAX: what a page shows may need none
 
         settings = self.run.config.eval

@@ -20,7 +20,7 @@ def across_seeds(directory: SweepDirectory, load: Callable[[Path], Any]) -> None
     Args:
       load: gives the trained model of a run directory.
     """
-    from vae.evaluation.disentanglement.rankings import OF_SEEDS
+    from vae.scores.disentanglement.rankings import OF_SEEDS
 
     for members in _seeds(directory):
         files = [directory.workdir(trial) / "evaluation.json" for trial in members]
@@ -50,8 +50,8 @@ def _seeds(directory: SweepDirectory) -> list[list[Trial]]:
 
 def _udr(models: Sequence[Any], split: str) -> dict[str, Metric]:
     """UDR of the models' codes of the same examples: those that the other scores are of."""
-    from vae.evaluation import disentanglement
     from vae.evaluation.groups import spread
+    from vae.scores import disentanglement
 
     x, context = models[0].examples(split), models[0].context(split)
     rows = spread(len(x), models[0].config.eval.codes)

@@ -65,7 +65,7 @@ def sampler(load: Callable[[Path], "Trained"]) -> Callable[[Path], np.ndarray | 
 
 def loader() -> Callable[[Path], "Trained"]:
     """Loads runs; models of one shape compile once."""
-    from vae.evaluation.compiled import Compiled
+    from vae.estimators.compiled import Compiled
     from vae.evaluation.trained import load
 
     known: dict[str, Compiled] = {}

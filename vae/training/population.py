@@ -14,7 +14,7 @@ from vae import config as configs
 from vae import data
 from vae.choices import choose
 from vae.data.dataset import Dataset
-from vae.evaluation.compiled import Compiled
+from vae.estimators.compiled import Compiled
 from vae.models.build import KINDS
 from vae.probability import posteriors, priors
 from vae.training import setup

@@ -12,8 +12,8 @@ from vae import data
 from vae.data.dataset import Dataset
 from vae.data.observe import observed
 from vae.errors import RunError
-from vae.evaluation import bounds
-from vae.evaluation.compiled import Compiled
+from vae.estimators import bounds
+from vae.estimators.compiled import Compiled
 from vae.paths import located
 from vae.probability import noise
 from vae.training import setup

@@ -1,0 +1,1 @@
+"""Applications measured beside other methods: one file each."""

@@ -1,0 +1,1 @@
+"""Other methods to stand beside, each as its authors or its field have it."""

@@ -1,0 +1,1 @@
+"""Benchmarks: times and trials by fire that no paper asks for."""

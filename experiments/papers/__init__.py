@@ -1,0 +1,1 @@
+"""Papers whose numbers are reproduced: one file each."""

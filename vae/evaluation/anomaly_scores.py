@@ -1,0 +1,80 @@
+"""How anomalous examples are to a trained model: a higher score is more of an anomaly."""
+
+from pathlib import Path
+
+import numpy as np
+
+from vae import runs
+from vae.estimators import bounds
+from vae.evaluation.trained import Trained
+from vae.probability import noise
+from vae.scores.anomaly import Gaussian
+
+SEED = 0
+ELBO_SAMPLES = 100  # draws of z an example
+TRAIN = 20_000  # training examples that a Gaussian is fitted to, at most
+NAMES = ("negative_elbo", "negative_iwae", "reconstruction", "rate", "mahalanobis", "residual")
+EARLIER = {"elbo": "negative_elbo", "iwae": "negative_iwae"}  # what older runs call them
+LARGEST = 4096  # numbers of an example whose residuals' covariance is fitted
+
+
+def names(run: Trained) -> tuple[str, ...]:
+    """The scores of a run's data: tokens and very large examples have no residual."""
+    has = run.described["observed"] != "tokens" and np.prod(run.shape) <= LARGEST
+    return tuple(name for name in NAMES if name != "residual" or has)
+
+
+def scores(
+    run: Trained, x: np.ndarray, context: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Scores of examples as the model sees them (`Trained.examples`, `Trained.prepare`).
+
+    - `negative_elbo`, `negative_iwae`: minus the bounds on log p(x), nats (the IWAE's with the
+      config's largest K);
+    - `reconstruction`: -E_q[log p(x|z)], nats (An & Cho 2015, "reconstruction probability");
+    - `rate`: KL(q(z|x) || p(z)), nats;
+    - `mahalanobis`: distance of the posterior mean from those of the training set;
+    - `residual`: distance of x - E[x|z], z being the posterior mean, from the training set's: what
+      `reconstruction` is where columns err together, which p(x|z) does not know.
+
+    Args:
+      x: [N, *shape].
+
+    Returns:
+      Name to [N], of each of `names(run)`.
+
+    Raises:
+      UserError: x does not fit the model.
+    """
+    x = run.check(x)
+    key, batch = noise.key_for(SEED, "evaluate"), run.config.eval.batch_size
+    given = run.check_context(context, len(x))
+    elbo = run.compiled(bounds.elbo, ELBO_SAMPLES)(run.variables, x, key, batch, given)
+    draws = max(run.config.eval.iwae_samples)
+    mean = elbo["posterior_mean"][:, : run.latent_size]
+    train, of_train = run.seen("train")[:TRAIN], run.context("train", TRAIN)
+    codes = run.encode(train, of_train)[0]
+    found = {
+        "negative_elbo": -elbo["elbo"],
+        "negative_iwae": -run.compiled(bounds.iwae, draws)(run.variables, x, key, batch, given),
+        "reconstruction": elbo["distortion"],
+        "rate": elbo["rate"],
+        "mahalanobis": Gaussian.fit(codes).distance(mean),
+    }
+    if "residual" in names(run):
+
+        def residual(x: np.ndarray, z: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+            return (x - run.decode(z, context)).reshape(len(x), -1)
+
+        fitted = Gaussian.fit(residual(train, codes, of_train))
+        found["residual"] = fitted.distance(residual(x, mean, given))
+    return {name: np.asarray(values, np.float64) for name, values in found.items()}
+
+
+def kept(workdir: Path) -> dict[str, np.ndarray]:
+    """What evaluation keeps of a run: `labels`, and each score [N], with `validation_` before it
+    those of validation examples."""
+    arrays = runs.read_arrays(workdir / "anomaly.npz")
+    older = {f"{prefix}{was}": f"{prefix}{name}"
+             for was, name in EARLIER.items() for prefix in ("", "validation_")}  # fmt: skip
+    return {older.get(name, name): values for name, values in arrays.items()}

@@ -1,0 +1,26 @@
+"""Extractors that are trained once for a training set, and kept in the user's cache."""
+
+import hashlib
+
+import numpy as np
+
+from vae.data import cache
+from vae.errors import UserError
+from vae.scores.samples.features import Extractor, load, train_extractor
+
+
+def kept(x: np.ndarray, labels: np.ndarray | None, of: str) -> Extractor:
+    """The extractor of training examples x [N, *shape]: a classifier where there are labels [N],
+    principal components where there are none. Its folder is named by what the arrays hold, so that
+    other data, or another binarisation of them, have another."""
+    x = np.ascontiguousarray(x)
+    digest = hashlib.sha256(f"{of} {x.dtype} {x.shape}".encode())
+    for array in (x, labels):
+        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    folder = cache.root() / f"features-{digest.hexdigest()[:16]}"
+    try:
+        return load(folder)
+    except UserError:  # not there, or damaged
+        extractor = train_extractor(x, labels, of=of)
+        extractor.save(folder)
+        return extractor
