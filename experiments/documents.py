@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from experiments import results_page
+from experiments import choice_tables, result_tables, results_page
 from experiments.result_files import ROOT
-from experiments.result_tables import TABLES
 from vae import runs
 
 README, PAGE = ROOT / "README.md", ROOT / "experiments" / "RESULTS.md"
+TABLES = result_tables.TABLES | choice_tables.TABLES
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))  # with places for tables
 
 

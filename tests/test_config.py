@@ -34,11 +34,6 @@ def test_every_default_is_what_its_key_takes():
         assert not named or declared.default in ("", *named), key
 
 
-def test_the_reference_of_keys_is_that_of_the_table():
-    written = pathlib.Path(__file__).parent.parent / "docs" / "keys.md"
-    assert written.read_text() == keys.reference(), "python -m vae.keys > docs/keys.md"
-
-
 def test_every_key_is_read_by_something():
     """A key that nothing reads is a setting that silently does nothing."""
     root = pathlib.Path(__file__).parent.parent / "vae"

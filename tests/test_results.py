@@ -5,13 +5,13 @@ import re
 import numpy as np
 
 from experiments import documents, result_files, results_page
-from experiments.result_tables import TABLES
+from experiments.documents import TABLES
 
 
 def test_the_documents_tables_are_rendered_from_the_result_files():
     texts = documents.rendered()
     for path, text in texts.items():
-        assert text == path.read_text(), path.name
+        assert text == path.read_text(), f"{path.name}: run python -m experiments.record"
     for name, table in TABLES.items():
         places = [path.name for path, text in texts.items() if documents.markers(name)[0] in text]
         assert len(places) == 1, (name, places)

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import importlib
+import pkgutil
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -31,6 +32,20 @@ def names(place: str) -> list[str]:
     module, _, table = place.partition(":")
     found = importlib.import_module(module)
     return _exported(getattr(found, table) if table else found)
+
+
+def collect(package: str, names: dict[str, Any]) -> list[str]:
+    """What the modules of a package export by `__all__`, put among its names; returns theirs.
+
+    Args:
+      names: the package's `globals()`.
+    """
+    found: dict[str, Any] = {}
+    for entry in pkgutil.iter_modules(names["__path__"]):
+        module = importlib.import_module(f"{package}.{entry.name}")
+        found |= {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    names |= found
+    return sorted(found)
 
 
 def _exported(options: ModuleType | Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from vae.choices import nearest, shown
 from vae.errors import UserError
-from vae.keys import GROUPS, KEYS, NEUTRAL
+from vae.keys import GROUPS, KEYS, NEUTRAL, RAMPS
 
 
 def default() -> ConfigDict:
@@ -68,7 +68,7 @@ def _check_schedules(config: ConfigDict) -> None:
             "objective.beta_epochs is set but objective.beta_schedule='constant' ignores it: "
             "choose linear or cyclical, or set it to 0.0"
         )
-    for key in ("objective.beta_epochs", "objective.capacity_epochs", "optimizer.warmup_epochs"):
+    for key in RAMPS:
         group, name = key.split(".")
         if config[group][name] > epochs:
             raise UserError(

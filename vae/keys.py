@@ -3,8 +3,6 @@
 A key is declared here and nowhere else: `configs/base.py`, the checks of a config, what an older
 run lacks and docs/keys.md are made from this table. Lengths in epochs may be fractions; a length of
 0.0 means none.
-
-    python -m vae.keys > docs/keys.md
 """
 
 import dataclasses
@@ -255,8 +253,11 @@ KEYS: dict[str, Key] = {
     for name, key in keys.items()
 }
 
+# Of the machine: they change no number of a result.
+PLACE = ("train.parallel", "train.wandb", "data.dir")
+
 # May differ between two launches of one run, because they change no weight of it.
-NEUTRAL = ("eval.", "train.parallel", "train.wandb", "data.dir")
+NEUTRAL = ("eval.", *PLACE)
 
 # Read by the host alone: no compiled program depends on them.
 HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
@@ -268,31 +269,10 @@ TRACED = tuple(
     if isinstance(declared.rule, Number) and key.startswith(("objective.", "optimizer."))
 )
 
+# Lengths of what goes up to its end over some epochs.
+RAMPS = tuple(key for key in TRACED if key.endswith("_epochs"))
+
 
 def choices(key: Key) -> list[str]:
     """The names that a key takes, of a key that takes a part by its name."""
     return names(key.names) if key.names else []
-
-
-def reference() -> str:
-    """docs/keys.md."""
-    lines = [
-        "# Keys of a config",
-        "",
-        "Made by `python -m vae.keys > docs/keys.md`. A key is set in a config file or on the "
-        "command line: `--config.objective.beta=4.0`. Lengths in epochs may be fractions; a length "
-        "of 0.0 means none.",
-    ]
-    for group, declared in GROUPS.items():
-        lines += ["", f"## {group or 'The run'}", "", "| key | default | takes | |"]
-        lines.append("| --- | --- | --- | --- |")
-        for name, key in declared.items():
-            taken = f"one of: {', '.join(choices(key))}" if key.names else key.rule(b"") or ""
-            dotted = f"{group}.{name}" if group else name
-            cells = (f"`{dotted}`", f"`{key.default!r}`", taken, key.doc)
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(reference(), end="")

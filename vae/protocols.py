@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 Terms = dict[str, jax.Array]  # of an objective, by name: [B] each
+BOUND = ("elbo", "distortion", "rate")  # terms of every objective: those of beta = 1
 Hyper = dict[str, Any]  # traced scalars, by name: NumPy's on the host, JAX's in a step
 
 

@@ -77,23 +77,25 @@ def fit_second_stage(
     z is whitened by its mean and covariance, so that a decoder that says nothing gives theirs.
     """
     import jax
-    from ml_collections import ConfigDict
 
-    from vae import models, objectives
+    from vae import config as configs
+    from vae import models
     from vae.estimators.compiled import Compiled
+    from vae.objectives.elbo import elbo
     from vae.probability import noise
 
     start, size = moments(z), z.shape[1]
-    config = {"name": "vae", "latent_size": size, "posterior": "diagonal", "prior": "normal"}
-    config |= {"encoder": "mlp", "decoder": "mlp", "hidden": tuple(hidden), "activation": "silu"}
-    config |= {"likelihood": "gaussian_learned", "sigma": 1.0, "classifier": "", "dtype": "float32"}
-    config["regressor"] = ""
-    model = models.from_config(ConfigDict(config), (size,), np.zeros(size), kind="real")
+    config = configs.default().model
+    config.update(
+        latent_size=size, hidden=tuple(hidden), activation="silu", likelihood="gaussian_learned",
+        sigma=1.0,
+    )  # fmt: skip
+    model = models.from_config(config, (size,), np.zeros(size), kind="real")
     compiled = Compiled(lambda: model, (size,))
 
     def loss(params: Any, u: "jax.Array", keys: "jax.Array") -> "jax.Array":
         bound = model.bind(models.variables(model, params))
-        return objectives.elbo(bound, u, keys, {"beta": 1.0})["loss"]
+        return elbo(bound, u, keys, {"beta": 1.0})["loss"]
 
     params = jax.jit(lambda: models.initialise(model, (size,), seed))()
     params = minimised(loss, params, start.whiten(z), seed, steps, batch, rate)

@@ -16,43 +16,9 @@ in nats:
 `loss` is what is minimised; `elbo`, `distortion` and `rate` are always those of beta = 1.
 The caller takes the mean over the batch. Whatever else is true of an objective, its critic, what it
 needs of batch and model, the titles of its terms, is stated where it is defined: `facts.states`.
+A file here exports its objectives by `__all__`.
 """
 
-from vae.objectives.adversarial import factor_vae
-from vae.objectives.calibrated import sigma_vae
-from vae.objectives.deterministic import autoencoder, rae
-from vae.objectives.discrepancy import info_vae, wae
-from vae.objectives.disentangling import beta_tcvae, dip_i, dip_ii
-from vae.objectives.elbo import capacity, elbo
-from vae.objectives.free_bits import free_bits, free_bits_per_example
-from vae.objectives.importance import ciwae, dreg, iwae, miwae, piwae, renyi, stl
-from vae.objectives.property_vae import property_vae
-from vae.objectives.quantised import vq
-from vae.objectives.semi_supervised import m2, supervised
+from vae.choices import collect
 
-__all__ = [
-    "autoencoder",
-    "beta_tcvae",
-    "capacity",
-    "ciwae",
-    "dip_i",
-    "dip_ii",
-    "dreg",
-    "elbo",
-    "factor_vae",
-    "free_bits",
-    "free_bits_per_example",
-    "info_vae",
-    "iwae",
-    "m2",
-    "miwae",
-    "piwae",
-    "property_vae",
-    "rae",
-    "renyi",
-    "sigma_vae",
-    "stl",
-    "supervised",
-    "vq",
-    "wae",
-]
+__all__ = collect(__name__, globals())

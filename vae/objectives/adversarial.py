@@ -12,6 +12,8 @@ from vae.objectives.facts import states
 from vae.objectives.gradients import frozen, gradient_only
 from vae.probability import noise
 
+__all__ = ["factor_vae"]
+
 
 def permuted(z: jax.Array, keys: jax.Array, axis: str | None) -> jax.Array:
     """z [B, L] with every latent shuffled over the global batch, independently of the others."""
@@ -35,7 +37,8 @@ def discriminator(*, critic_hidden: tuple[int, ...]) -> nn.Module:
 def factor_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + rate + weight * tc, weight = hyper["tc"] (Kim & Mnih 2018, eq. 2 and 5).
+    """distortion + rate + `tc` * TC, by a critic that the same step trains (Kim & Mnih 2018, eq. 2
+    and 5).
 
     tc = log D(z) / (1 - D(z)) is the logit of the critic D, which the same step trains on
     critic_loss = -1/2 [log D(z) + log(1 - D(z'))], z' a second draw of the batch, permuted (the

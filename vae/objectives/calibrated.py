@@ -11,12 +11,14 @@ from vae.objectives.facts import states
 from vae.objectives.gradients import gradient_only
 from vae.probability import gaussian
 
+__all__ = ["sigma_vae"]
+
 
 @states(terms={"optimal_sigma": ("Optimal $\\sigma$", "")})
 def sigma_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion at the optimal sigma + beta * rate (Rybkin et al. 2021, eq. 6: sigma-VAE).
+    """distortion at the optimal sigma + `beta` * rate (Rybkin et al. 2021, eq. 6: sigma-VAE).
 
     The optimal sigma^2 is the mean squared error over the pixels of the global batch, which it
     couples. As it depends on x it gives no density to report: the model's own learned sigma follows

@@ -13,6 +13,8 @@ from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 from vae.probability import noise
 
+__all__ = ["autoencoder", "rae"]
+
 RECONSTRUCTION = {"reconstruction": "Reconstruction at $E_q[z]$"}
 
 
@@ -40,7 +42,8 @@ def autoencoder(
 def rae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """reconstruction + beta * |z|^2 / 2 + decoder_penalty * |W|^2 (Ghosh et al. 2020, section 3).
+    """reconstruction + `beta` * |z|^2 / 2 + `decoder_penalty` * |W|^2 (Ghosh et al. 2020, section
+    3).
 
     RAE-L2 of the paper; W are the decoder's kernels, its biases are free.
     """

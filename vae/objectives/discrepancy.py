@@ -10,6 +10,8 @@ from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 from vae.probability import noise
 
+__all__ = ["info_vae", "wae"]
+
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -72,9 +74,9 @@ def info_vae(
     *,
     kernel: str,
 ) -> Terms:
-    """distortion + (1 - alpha) rate + (alpha + lambda - 1) mmd, lambda = hyper["mmd"].
+    """distortion + (1 - `alpha`) rate + (`alpha` + `mmd` - 1) MMD, of kernel `kernel` (Zhao et al.
+    2017, eq. 6, negated).
 
-    Zhao et al. 2017, eq. 6, negated, with the maximum mean discrepancy as its divergence.
     Couples the batch: see `mmd`.
     """
     terms = mmd_terms(model, x, keys, kernel, axis)
@@ -93,7 +95,7 @@ def wae(
     *,
     kernel: str,
 ) -> Terms:
-    """distortion + lambda * mmd, lambda = hyper["mmd"] (Tolstikhin et al. 2018, eq. 4: WAE-MMD).
+    """distortion + `mmd` * MMD, of kernel `kernel` (Tolstikhin et al. 2018, eq. 4: WAE-MMD).
 
     The encoder is random: z is drawn from q(z|x). Couples the batch: see `mmd`.
     """

@@ -12,6 +12,8 @@ from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 from vae.probability import gaussian
 
+__all__ = ["beta_tcvae", "dip_i", "dip_ii"]
+
 
 def stratified(own: jax.Array, num_examples: jax.Array) -> jax.Array:
     """Log weights of minibatch stratified sampling (Chen et al. 2018, eq. S6).
@@ -62,7 +64,8 @@ def beta_tcvae(
     *,
     estimator: str,
 ) -> Terms:
-    """distortion + mi + beta * tc + dimension_kl (Chen et al. 2018, eq. 4 with alpha = gamma = 1).
+    """distortion + mi + `beta` * tc + dimension_kl, tc by `estimator` (Chen et al. 2018, eq. 4 with
+    alpha = gamma = 1).
 
     The last three, by the same draw as the distortion, are the index-code mutual information, the
     total correlation and the dimension-wise KL; they add up to log q(z|x) - log p(z).
@@ -130,7 +133,8 @@ def penalised(model: Model, terms: Terms, covariance: jax.Array, hyper: Hyper) -
 def dip_i(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + rate + penalty of Cov[mu] (Kumar et al. 2018, eq. 6: DIP-VAE-I).
+    """distortion + rate + the distance of Cov[mu] from the identity, by `off_diagonal` and
+    `diagonal` (Kumar et al. 2018, eq. 6: DIP-VAE-I).
 
     Couples the batch: the covariance is over the global batch.
     """
@@ -143,7 +147,8 @@ def dip_i(
 def dip_ii(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + rate + penalty of Cov[z] = Cov[mu] + E[Sigma] (same paper, eq. 7: DIP-VAE-II).
+    """`dip_i` with Cov[z] = Cov[mu] + E[Sigma] in place of Cov[mu] (Kumar et al. 2018, eq. 7:
+    DIP-VAE-II).
 
     Couples the batch, as `dip_i`.
     """

@@ -11,6 +11,8 @@ from vae.objectives.facts import states
 from vae.probability import noise
 from vae.protocols import Hyper, Joint, Terms
 
+__all__ = ["capacity", "elbo"]
+
 
 def draw(model: Model, x: jax.Array, keys: jax.Array, samples: int = 1) -> Joint:
     """`samples` draws of q(z|x) and the terms of the bounds at them. `keys` [B] carry all of an
@@ -37,9 +39,9 @@ def bound_terms(model: Model, x: jax.Array, keys: jax.Array) -> Terms:
 def elbo(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + beta * rate.
+    """distortion + `beta` * rate (Kingma & Welling 2014, eq. 3, negated; a beta other than 1:
+    Higgins et al. 2017, eq. 4; in cycles, by `beta_schedule` and `beta_epochs`: Fu et al. 2019).
 
-    beta = 1: Kingma & Welling 2014, eq. 3, negated; otherwise Higgins et al. 2017, eq. 4.
     """
     terms = bound_terms(model, x, keys)
     return {"loss": terms["distortion"] + hyper["beta"] * terms["rate"], **terms}
@@ -49,7 +51,7 @@ def elbo(
 def capacity(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + gamma * |E_batch[rate] - C|, C in nats (Burgess et al. 2018, eq. 8).
+    """distortion + `gamma` * |E_batch[rate] - `capacity`| (Burgess et al. 2018, eq. 8).
 
     Couples the batch: the rate is averaged over the global batch before it meets C.
     """

@@ -7,6 +7,8 @@ from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
 
+__all__ = ["free_bits", "free_bits_per_example"]
+
 
 def grouped(values: jax.Array, group_size: int) -> jax.Array:
     """[..., L] summed over groups of consecutive latents: [..., G]; the last may be smaller."""
@@ -38,9 +40,10 @@ def free_bits(
     *,
     group_size: int,
 ) -> Terms:
-    """distortion + sum over groups of max(floor, E_batch[KL of the group]), the floor in nats.
+    """distortion + sum over groups of max(`free_bits`, E_batch[KL of the group]) (Kingma et al.
+    2016, eq. 15, negated).
 
-    Kingma et al. 2016, eq. 15, negated. A group is `group_size` consecutive latents, or layers
+    A group is `group_size` consecutive latents, or layers
     of latents where there are several. Couples the batch: a group's KL is averaged over the global
     batch before it meets the floor. Where the KL cannot be told latent by latent, all latents are
     one group.
@@ -59,9 +62,9 @@ def free_bits_per_example(
     *,
     group_size: int,
 ) -> Terms:
-    """distortion + sum over groups of max(floor, KL of the group), example by example.
+    """distortion + sum over groups of max(`free_bits`, KL of the group), example by example: a
+    common variant of `free_bits`, without its mean over the batch.
 
-    A common variant of Kingma et al. 2016, eq. 15, without its mean over the batch.
     """
     kl, floor, terms = parts(model, x, keys, hyper, group_size)
     return {"loss": terms["distortion"] + jnp.maximum(floor, kl).sum(-1), **terms}

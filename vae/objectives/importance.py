@@ -19,6 +19,8 @@ from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.gradients import frozen, gradient_only, scale_gradient
 from vae.probability import noise
 
+__all__ = ["ciwae", "dreg", "iwae", "miwae", "piwae", "renyi", "stl"]
+
 
 def sampled_weights(
     model: Model, x: jax.Array, keys: jax.Array, samples: int
@@ -82,9 +84,10 @@ def miwae(
     samples: int,
     batches: int,
 ) -> Terms:
-    """The mean of M = `batches` IWAE losses of K = `samples` draws each.
+    """The mean of M = `batches` IWAE losses of K = `samples` draws each (Rainforth et al. 2018,
+    section 6: MIWAE).
 
-    MIWAE of Rainforth et al. 2018, section 6. M = 1 is IWAE, K = 1 the ELBO by M draws.
+    M = 1 is IWAE, K = 1 the ELBO by M draws.
     """
     log_w, terms = sampled_weights(model, x, keys, batches * samples)
     log_w = log_w.reshape(batches, samples, -1)
@@ -100,9 +103,10 @@ def ciwae(
     *,
     samples: int,
 ) -> Terms:
-    """-(mix * ELBO + (1 - mix) * IWAE), both by the same K = `samples` draws.
+    """-(`mix` * ELBO + (1 - `mix`) * IWAE), both by the same K = `samples` draws (Rainforth et al.
+    2018, section 6: CIWAE).
 
-    CIWAE of Rainforth et al. 2018, section 6, where `mix` is called beta.
+    The paper calls `mix` beta.
     """
     log_w, terms = sampled_weights(model, x, keys, samples)
     mix = hyper["mix"]
@@ -119,9 +123,10 @@ def piwae(
     samples: int,
     batches: int,
 ) -> Terms:
-    """IWAE of M K draws for the generative model, MIWAE(M, K) for the inference network.
+    """IWAE of M K draws for the generative model, MIWAE(M, K) for the inference network, M =
+    `batches`, K = `samples` (Rainforth et al. 2018, section 6: PIWAE).
 
-    PIWAE of Rainforth et al. 2018, section 6; M = `batches`, K = `samples`. The value is that of
+    The value is that of
     IWAE; the gradient is that of no single function.
     """
     _, z, log_q = given_draws(model, x, keys, batches * samples)
@@ -144,9 +149,10 @@ def stl(
     *,
     samples: int,
 ) -> Terms:
-    """IWAE's value, K = `samples`, with the gradient of sticking the landing.
+    """IWAE's value, K = `samples`, with the path derivative alone: sticking the landing (Roeder et
+    al. 2017); `samples=1` for the plain bound.
 
-    Roeder et al. 2017: of the derivative of log w by the inference network's weights only the path
+    Of the derivative of log w by the inference network's weights only the path
     derivative, through z, is kept. The score, through q's parameters in log q(z|x), has mean 0 for
     K = 1, the ELBO: the gradient is unbiased, and free of noise where q(z|x) = p(z|x). For K > 1
     the inference network's gradient is biased (Tucker et al. 2019); `dreg` has one that is not.
@@ -168,9 +174,10 @@ def dreg(
     *,
     samples: int,
 ) -> Terms:
-    """IWAE's value, K = `samples`, with the doubly reparameterised gradient (IWAE-DReG).
+    """IWAE's value, K = `samples`, with the doubly reparameterised gradient (Tucker et al. 2019:
+    IWAE-DReG); `samples=1` for the plain bound, where it is `stl`.
 
-    Tucker et al. 2019: with normalised weights v_k = w_k / sum_j w_j the inference network gets
+    With normalised weights v_k = w_k / sum_j w_j the inference network gets
     sum_k v_k^2 dlog w_k/dz_k dz_k/dphi, unbiased for IWAE, and the generative model what it gets
     from IWAE, sum_k v_k dlog w_k/dtheta.
     """
@@ -212,9 +219,10 @@ def renyi(
     *,
     samples: int,
 ) -> Terms:
-    """-1/(1 - alpha) log 1/K sum_k w_k^(1 - alpha), K = `samples`, alpha = hyper["alpha"].
+    """-1/(1 - `alpha`) log 1/K sum_k w_k^(1 - `alpha`), K = `samples` (Li & Turner 2016, section
+    4.1: the variational Renyi bound, negated).
 
-    The variational Renyi bound by Monte Carlo (Li & Turner 2016, section 4.1), negated. alpha = 0
+    By Monte Carlo. alpha = 0
     is IWAE, alpha = 1 the ELBO; the bound falls as alpha grows.
     """
     log_w, terms = sampled_weights(model, x, keys, samples)

@@ -8,14 +8,16 @@ from vae.objectives import require
 from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 
+__all__ = ["property_vae"]
+
 
 @states(regressor=True, terms={"squared_error": ("Context's error $|c - f(z)|^2/2$", "")})
 def property_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + beta * rate + regression * |c - f(z)|^2 / 2, for the context c and one draw z.
+    """distortion + `beta` * rate + `regression` * |c - f(z)|^2 / 2, for a context c that is not
+    given but predicted (Gomez-Bombarelli et al. 2018, "Property prediction").
 
-    The joint training of Gomez-Bombarelli et al. 2018, section "Property prediction".
     """
     require.parts(property_vae, model)
     _, z, terms = infer(model, x, keys)

@@ -11,6 +11,8 @@ from vae.objectives.facts import states
 from vae.objectives.gradients import gradient_only
 from vae.probability import noise
 
+__all__ = ["vq"]
+
 
 @states(
     codebook=True,
@@ -22,7 +24,7 @@ from vae.probability import noise
 def vq(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + rate + commitment |z_e - sg[e]|^2 + |sg[z_e] - e|^2 (van den Oord et al. 2017,
+    """distortion + rate + `commitment` |z_e - sg[e]|^2 + |sg[z_e] - e|^2 (van den Oord et al. 2017,
     eq. 3, with -log p(codes), the rate, whose gradient goes to the prior alone).
 
     z_e is what the encoder gives and e the code next to it. Where the codes are running means, the

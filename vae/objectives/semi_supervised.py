@@ -12,6 +12,8 @@ from vae.objectives.elbo import Hyper, Terms, infer
 from vae.objectives.facts import states
 from vae.probability import noise
 
+__all__ = ["m2", "supervised"]
+
 CROSS_ENTROPY = {"cross_entropy": "Cross-entropy of known classes"}
 
 
@@ -31,7 +33,8 @@ def classified(
 def m2(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """Semi-supervised learning by a deep generative model (Kingma et al. 2014, eq. 6 to 9: M2).
+    """`labelled` * L(x, y) + `classification` * -log q(y|x) where the class y is known, else
+    sum_y q(y|x) (L(x, y) + log q(y|x)) (Kingma et al. 2014, eq. 6 to 9: M2).
 
     L(x, y) = -log p(x|y, z) + KL - log p(y), one draw of z, p(y) uniform. An example of known class
     has the loss labelled * L(x, y) + classification * -log q(y|x); of unknown class,

@@ -117,7 +117,8 @@ class _Sylvester(FlowPosterior):
 
 
 class sylvester_orthogonal(_Sylvester):  # noqa: N801
-    """Q has `flow_columns` orthonormal columns (van den Berg et al. 2018, section 4.1, O-SNF)."""
+    """`flow_layers` Sylvester steps, Q of `flow_columns` orthonormal columns (van den Berg et al.
+    2018, section 4.1, O-SNF)."""
 
     flow_columns: int = 0  # M; 0: latent_size
 
@@ -135,7 +136,8 @@ class sylvester_orthogonal(_Sylvester):  # noqa: N801
 
 
 class sylvester_householder(_Sylvester):  # noqa: N801
-    """Q is a product of `flow_reflections` reflections (same paper, section 4.2, H-SNF)."""
+    """`flow_layers` Sylvester steps, Q a product of `flow_reflections` reflections (van den Berg et
+    al. 2018, section 4.2, H-SNF)."""
 
     flow_reflections: int = 4
 
@@ -149,7 +151,8 @@ class sylvester_householder(_Sylvester):  # noqa: N801
 
 
 class sylvester_triangular(_Sylvester):  # noqa: N801
-    """Q is the identity and the reversal by turns (same paper, section 4.3, T-SNF)."""
+    """`flow_layers` Sylvester steps, Q the identity and the reversal by turns (van den Berg et al.
+    2018, section 4.3, T-SNF)."""
 
     def orthogonal(self, raw: None) -> list[jax.Array]:
         eye = jnp.eye(self.latent_size)[None]

@@ -64,7 +64,8 @@ class _Coupling(Prior):
 
 
 class realnvp(_Coupling):  # noqa: N801  (the name is the config value)
-    """Affine coupling layers, u = (z - t) exp(-s) (Dinh et al. 2017, eq. 7), with |s| < 3."""
+    """`flow_layers` affine coupling layers, u = (z - t) exp(-s) (Dinh et al. 2017, eq. 7), with |s|
+    < 3."""
 
     outputs = 2
 
@@ -76,7 +77,8 @@ class realnvp(_Coupling):  # noqa: N801  (the name is the config value)
 
 
 class spline(_Coupling):  # noqa: N801
-    """Rational-quadratic coupling layers of `flow_bins` bins (Durkan et al. 2019, section 3.2)."""
+    """`flow_layers` rational-quadratic coupling layers of `flow_bins` bins (Durkan et al. 2019,
+    section 3.2)."""
 
     flow_bins: int = 8
 

@@ -74,7 +74,8 @@ class conditional(Prior):  # noqa: N801
 
 
 class mixture(Prior):  # noqa: N801
-    """A learned mixture of C diagonal Gaussians, sum_c w_c N(mu_c, diag(exp(logvar_c))).
+    """A learned mixture of C = `prior_components` diagonal Gaussians, sum_c w_c N(mu_c,
+    diag(exp(logvar_c))).
 
     It starts with equal weights and variances of 1, at means drawn from N(0, I): the standard
     normal's spread, and no two components alike.
@@ -115,7 +116,8 @@ OUTSIDE: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 class vamp(Prior):  # noqa: N801
-    """1/C sum_c q(z|u_c), with learned pseudo-inputs u_c (Tomczak & Welling 2018, eq. 9).
+    """1/C sum_c q(z|u_c), C = `prior_components` learned pseudo-inputs u_c (Tomczak & Welling 2018,
+    eq. 9); with posteriors whose density is known everywhere.
 
     They start at N(data mean, 0.01^2), an hundredth inside of what the data's kind allows: the
     paper's, which clips them. Here the bound is a smooth map of the parameter, so that none is

@@ -12,11 +12,10 @@ from ml_collections import ConfigDict
 from vae import config as configs
 from vae import lengths, run_files, runs
 from vae.errors import UserError
+from vae.keys import PLACE
 from vae.paths import moved
 from vae.reports import summary
 from vae.sweeps.plan import Trial
-
-UNSEEN = ("train.parallel", "train.wandb", "data.dir")  # keys that change no number of a result
 
 
 class SweepDirectory:
@@ -118,7 +117,7 @@ class SweepDirectory:
         if not (workdir / "config.json").exists():
             return []
         lines = configs.difference(trial.config, runs.read_config(workdir), neutral=True)
-        return [line for line in lines if not line.startswith(UNSEEN)]
+        return [line for line in lines if not line.startswith(PLACE)]
 
     def note(self, trial: Trial, state: str, reason: str) -> None:
         """What the run directory itself does not say."""

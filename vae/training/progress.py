@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-SHOWN = ("elbo", "distortion", "rate")
+from vae.protocols import BOUND
 
 
 class Shown(Protocol):
@@ -51,7 +51,7 @@ class Progress:
 
     def update(self, trial: Shown, record: dict[str, Any]) -> None:
         """Shows one record: ELBO, rate and distortion in nats, examples a second."""
-        numbers = "  ".join(f"{name} {record[name]:.2f}" for name in SHOWN)
+        numbers = "  ".join(f"{name} {record[name]:.2f}" for name in BOUND)
         if self.bar and "examples_per_second" in record:
             numbers += f"  {record['examples_per_second']:,.0f}/s"
         if self.bar:

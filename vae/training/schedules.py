@@ -53,6 +53,9 @@ def iwae(progress: jax.Array) -> jax.Array:
 LEARNING_RATE = {"constant": constant, "cosine": cosine, "iwae": iwae}
 
 
+SCHEDULED = ("beta", "capacity", "learning_rate")  # what `at_step` changes
+
+
 def at_step(
     hyper: Hyper, step: jax.Array, steps_per_epoch: int, epochs: int, beta: str, learning_rate: str
 ) -> Hyper:

@@ -15,10 +15,12 @@ from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind
 from vae.distributed import agree, barrier
 from vae.programs import Kept
+from vae.protocols import BOUND
 from vae.training import setup
 from vae.training.feed import Feed
 from vae.training.program import Program, hyper_at
 from vae.training.progress import Progress
+from vae.training.schedules import SCHEDULED
 from vae.training.state import Creator, State
 from vae.training.writers import Writers
 
@@ -158,7 +160,7 @@ class Trial:
         now = jax.device_get(self._now(self.hyper, book["step"] - np.int32(1)))
         record = self._where(book, "train")
         record |= {name: float(book["sums"][name]) / steps for name in self.program.terms}
-        record |= {name: float(now[name]) for name in ("beta", "capacity", "learning_rate")}
+        record |= {name: float(now[name]) for name in SCHEDULED}
         record["skipped_steps"] = int(book["bad_total"])
         if self._clock.steps:
             examples = self._clock.steps * self.feed.batch_size
@@ -173,8 +175,7 @@ class Trial:
           The state with what it says of the best ELBO brought up to date.
         """
         arrays = self.validation(current.eval_params, self.config.model.latent_size)
-        names = ("elbo", "distortion", "rate")
-        means = {name: arrays[name].mean(dtype=np.float64) for name in names}
+        means = {name: arrays[name].mean(dtype=np.float64) for name in BOUND}
         elbo = np.float32(agree(np.float32(means["elbo"])))
         better = bool(elbo > current.best_elbo)
         current = current.replace(
