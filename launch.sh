@@ -5,6 +5,7 @@
 # decides what is in it, so a start with nothing to do compares two strings and goes on.
 # PYTHON=/path/to/python3 names the interpreter of a new .venv.
 set -euo pipefail
+export VAE_COMMAND=${VAE_COMMAND:-$0} # what hints call the program
 
 root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" >/dev/null && pwd -P)
 venv=$root/.venv
@@ -99,6 +100,7 @@ set_up() { # extras: '' or '[dev]'
   wanted="$root $jax
 $(<requirements.txt)
 $(<pyproject.toml)
+$(<setup.py)
 extras: "
   is_installed "$extras" && return
 

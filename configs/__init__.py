@@ -1,1 +1,1 @@
-"""Starting points: `base.py` lists every key, the others change a few."""
+"""Configs to start from: each file has a `get_config()`, and some a `get_sweep()`."""

@@ -8,8 +8,7 @@ For a table of your own: --config.data.name=files --config.data.path=ordinary.cs
 """
 
 from ml_collections import ConfigDict
-
-from configs import base
+from vae.configs import base
 
 
 def get_config() -> ConfigDict:

@@ -7,8 +7,7 @@ accelerator; no score has been recorded for it yet.
 """
 
 from ml_collections import ConfigDict
-
-from configs import base
+from vae.configs import base
 
 
 def get_config() -> ConfigDict:

@@ -7,8 +7,7 @@ epochs. No score has been recorded for it yet.
 """
 
 from ml_collections import ConfigDict
-
-from configs import mnist
+from vae.configs import mnist
 
 
 def get_config() -> ConfigDict:

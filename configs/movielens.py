@@ -9,8 +9,7 @@ cap below 1, found on validation users by experiments/applications/apps_recommen
 """
 
 from ml_collections import ConfigDict
-
-from configs import base
+from vae.configs import base
 
 
 def get_config(kind: str = "vae") -> ConfigDict:

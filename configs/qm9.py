@@ -9,8 +9,7 @@
 """
 
 from ml_collections import ConfigDict
-
-from configs import base
+from vae.configs import base
 
 
 def get_config(tokens: str = "selfies") -> ConfigDict:

@@ -7,8 +7,7 @@
 """
 
 from ml_collections import ConfigDict
-
-from configs import base
+from vae.configs import base
 
 
 def get_config(beta: str = "4") -> ConfigDict:

@@ -7,8 +7,7 @@ has been recorded for it yet.
 """
 
 from ml_collections import ConfigDict
-
-from configs import conv_mnist
+from vae.configs import conv_mnist
 
 
 def get_config() -> ConfigDict:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ml_collections import ConfigDict
+from vae.configs import base
 
-from configs import base
 from vae import config as configs
 
 SMALL = 10_000  # examples, of quick scales

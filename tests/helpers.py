@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from vae.configs import base
 
-from configs import base
 from vae.checkpoint import Checkpoints
 from vae.data.dataset import Dataset, Split
 from vae.tied import tied

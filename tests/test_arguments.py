@@ -207,7 +207,7 @@ def test_a_wrong_value_of_jaxs_flags_is_named(flag):
         (["train", DIGITS, "--noconfig.data.streem"], "did you mean 'data.stream'"),
         (["train", DIGITS, "--config.train.epochs"], "Missing value"),
         (["train", "--config"], "Missing value"),
-        (["train", "--config="], "needs --config=FILE"),
+        (["train", "--config="], "needs --config: a shipped one"),
         (["sweep", DIGITS, "--seeds=many"], "seeds"),
         (["sweep", DIGITS, "--dry_run=perhaps"], "dry_run"),
         (["--workdir", "w", "train", DIGITS], "no verb 'w'"),

@@ -73,7 +73,7 @@ def test_each_verb_lists_its_flags(name, capsys):
     ("arguments", "words"),
     [
         (["trian"], "did you mean 'train'"),
-        (["train"], "needs --config=FILE"),
+        (["train"], "needs --config: a shipped one"),
         (["train", "--config=configs/none.py"], "there is no such file"),
         (["train", *SMALL, "--config.objective.bta=2.0"], "did you mean 'objective.beta'"),
         (["train", *SMALL, "--config.train.epochs=ten"], "train.epochs=ten"),

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from vae.configs import base
 
-from configs import base
 from vae import config as configs
 from vae import keys, runs
 from vae.errors import UserError
@@ -20,7 +20,7 @@ FILES = sorted(p.stem for p in (pathlib.Path(__file__).parent.parent / "configs"
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_config_file_passes_the_rules(name):
-    module = importlib.import_module(f"configs.{name}")
+    module = importlib.import_module(f"vae.configs.{name}")
     configs.check(module.get_config())
     commands = [f"./launch.sh {verb} --config=configs/{name}.py" for verb in ("train", "sweep")]
     assert name == "base" or any(command in module.__doc__ for command in commands)

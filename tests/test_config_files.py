@@ -5,8 +5,8 @@ import os
 import warnings
 
 import pytest
+from vae.configs import base
 
-from configs import base
 from vae import config as configs
 from vae import config_files
 from vae.__main__ import main
@@ -58,7 +58,7 @@ PROGRAMS = {
         "import warnings\nprint('hello')\nwarnings.warn('mind')\ndef get_config():\n    return 3",
         "type int"),
 }  # fmt: skip
-BASE = "from configs import base\ndef get_config():\n    config = base.get_config().unlock()\n"
+BASE = "from vae.configs import base\ndef get_config():\n    config = base.get_config().unlock()\n"
 
 
 @pytest.fixture
@@ -159,8 +159,9 @@ def test_a_runs_config_is_a_config(tmp_path):
 
 
 def test_what_follows_the_colon_goes_to_get_config(tmp_path, said):
-    program = "from configs import base\ndef get_config(x=''):\n    config = base.get_config()\n" \
-              "    config.data.path = x\n    return config\n"  # fmt: skip
+    program = "from vae.configs import base\ndef get_config(x=''):\n" \
+              "    config = base.get_config()\n    config.data.path = x\n" \
+              "    return config\n"  # fmt: skip
     path = write(tmp_path / "mine.py", program)
     for given, argument in (("", ""), (":", ""), (":a", "a"), (":a:b", "a:b")):
         assert config_files.load(f"{path}{given}").data.path == argument
@@ -183,9 +184,10 @@ def test_placeholders_and_references_follow_overrides(tmp_path):
 
 def test_other_mappings_are_configs_too(tmp_path):
     for kind in (".to_dict()", "", ".lock()"):
-        text = f"from configs import base\ndef get_config():\n    return base.get_config(){kind}"
+        text = "from vae.configs import base\n"
+        text += f"def get_config():\n    return base.get_config(){kind}"
         assert config_files.load(str(write(tmp_path / "mine.py", text))).is_locked
-    frozen = "from configs import base\nfrom ml_collections import FrozenConfigDict\n" \
+    frozen = "from vae.configs import base\nfrom ml_collections import FrozenConfigDict\n" \
              "def get_config():\n    return FrozenConfigDict(base.get_config())"  # fmt: skip
     found = config_files.load(str(write(tmp_path / "mine.py", frozen)))
     found.objective.beta = 2.0

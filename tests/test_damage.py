@@ -8,9 +8,9 @@ import warnings
 
 import numpy as np
 import pytest
+from vae.configs import digits
 
 import vae
-from configs import digits
 from tests.helpers import small_config
 from vae import config as configs
 from vae import npz, run_files, runs

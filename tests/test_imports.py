@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("vae", "configs", "experiments")
+    (above + ".".join(path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for above, package in (("", "vae"), ("vae.", "configs"), ("", "experiments"))
     for path in (ROOT / package).rglob("*.py")
 }
 

@@ -45,7 +45,7 @@ class Door:
         self.log = folder / "log"
         for new in (self.root, self.elsewhere, self.bin):
             new.mkdir()
-        for name in ("launch.sh", "requirements.txt", "pyproject.toml"):
+        for name in ("launch.sh", "requirements.txt", "pyproject.toml", "setup.py"):
             shutil.copy(ROOT / name, self.root / name)
         for name in TOOLS:
             (self.bin / name).symlink_to(shutil.which(name))

@@ -119,7 +119,9 @@ def reproduce(values: Any) -> None:
     try:
         from experiments import reproduce
     except ModuleNotFoundError:
-        raise UserError(f"reproduce needs the project's own folder: {ROOT} has none") from None
+        raise UserError(
+            "reproduce needs a clone of the project: experiments are not installed with it"
+        ) from None
 
     launcher, data_dir = values.launcher or "", values.data_dir or ""
     reproduce.reproduce(values.name, values.scale, values.workdir, launcher, data_dir)
@@ -132,7 +134,7 @@ def slurm_options(values: Any) -> Any:
 
 
 def quickstart(values: Any) -> None:
-    from vae.sweeps.quickstart import quickstart
+    from vae.quickstart import quickstart
 
     quickstart(values.workdir)
 

@@ -235,7 +235,7 @@ def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str
     """The config that --config names; defines the flags `--config.a.b`, which write into it."""
     file = values["config"].value
     if not file:
-        raise UserError(f"{name} needs --config=FILE, for instance --config=configs/digits.py")
+        raise UserError(f"{name} needs --config: a shipped one, such as --config=digits, or a file")
     from ml_collections import config_flags
 
     from vae.config_files import load

@@ -10,10 +10,10 @@ from typing import Any
 
 from absl import logging
 
-from vae.errors import Interrupted, RunError, UserError, shortened
+from vae.errors import Interrupted, RunError, UserError, shortened, typed
 from vae.signals import sigterm_interrupts
 
-ROOT = Path(__file__).resolve().parent.parent  # where `configs` and `experiments` are
+ROOT = Path(__file__).resolve().parent.parent  # where `experiments` is, in a clone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Verb:
 
 def usage(verbs: Mapping[str, Verb]) -> str:
     """What `--help` prints."""
-    lines = ["usage: python -m vae VERB [flags]      (or ./launch.sh VERB [flags])", ""]
+    lines = [f"usage: {typed()} VERB [flags]", ""]
     for name, verb in verbs.items():
         lines.append(f"  {call_of(name, verb)}\n      {verb.summary}")
     lines += [
@@ -69,8 +69,8 @@ def verb_usage(name: str, verb: Verb) -> str:
     """What `VERB --help` prints."""
     lines = [f"usage: {call_of(name, verb)}", "", f"  {verb.summary}", ""]
     if verb.config:
-        lines.append("  --config        a file of configs/ or your own, whose get_config gets what")
-        lines.append("                  follows a ':'; or a run, or its config.json")
+        lines.append("  --config        a shipped config, a file with a get_config(), which gets")
+        lines.append("                  what follows a ':'; or a run, or its config.json")
         lines.append("  --config.a.b    any key of the config; docs/keys.md explains each")
     for flag in verb.flags:
         default = f" (default: {flag.default})" if flag.default not in (None, (), False) else ""

@@ -1,9 +1,10 @@
-"""What `--config` names: a Python file with a get_config(), or the config.json of a run.
+"""What `--config` names: a shipped config, a Python file with a get_config(), or a run.
 
 A Python file is the user's program. Whatever it does, what comes of it here is a config, a sweep
 or a UserError of one line that names the file and its line.
 """
 
+import importlib
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -14,14 +15,15 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae.command import ROOT
+from vae.choices import nearest
 from vae.errors import UserError
 
 ABSENT = object()
 
 
 def load(text: str) -> ConfigDict:
-    """The config of FILE, or of FILE:ARGUMENT, which goes to its get_config(); or of a run.
+    """The config of FILE or of a shipped NAME, or of either with :ARGUMENT, which goes to its
+    get_config(); or of a run.
 
     Returns:
       The config, locked: every key is there and has no other beside it. Values are not yet checked.
@@ -88,8 +90,14 @@ def located(text: str) -> tuple[Path, list[str]]:
         path = Path(name)
     if (path / "config.json").is_file():
         path = path / "config.json"
+    if not path.exists() and name_of(path) in shipped():
+        path = shipped()[name_of(path)]
     if not path.exists():
-        raise UserError(f"--config={path}: there is no such file")
+        known = shipped()
+        raise UserError(
+            f"--config={path}: there is no such file, and the shipped configs are "
+            f"{', '.join(known)}{nearest(name_of(path), known)}"
+        )
     if not path.is_file():
         kind = "a folder, and no run's" if path.is_dir() else "not an ordinary file"
         raise UserError(f"--config={path} is {kind}")
@@ -98,14 +106,24 @@ def located(text: str) -> tuple[Path, list[str]]:
     return path, [argument] if colon else []
 
 
+def shipped() -> dict[str, Path]:
+    """The configs that come with the package, by name."""
+    folders = importlib.import_module("vae.configs").__path__
+    paths = (path for folder in folders for path in Path(folder).glob("[a-z]*.py"))
+    return {path.stem: path for path in sorted(paths)}
+
+
+def name_of(path: Path) -> str:
+    """The name that a shipped config would have: of `mnist`, and of `configs/mnist.py`."""
+    return path.stem if path.suffix == ".py" and path.parent.name == "configs" else str(path)
+
+
 def call(path: Path, name: str, arguments: Any = ()) -> Any:
     """Runs a Python file and returns what its function returns; ABSENT where it has none.
 
     Raises:
       UserError: the file, or the function, raises or exits.
     """
-    if str(ROOT) not in sys.path:  # config files import `configs` from there
-        sys.path.insert(0, str(ROOT))
     module = ModuleType("config_config")  # as config_flags names it
     module.__file__ = str(path)
     before = sys.modules.get(module.__name__)

@@ -1,7 +1,11 @@
 """The ways in which a command ends early; `vae.command` prints each as one or two lines."""
 
+import os
 import re
+import shlex
 import signal
+import sys
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -42,3 +46,11 @@ def needed(value: T | None, what: str) -> T:
     if value is None:
         raise ValueError(f"there is no {what}")
     return value
+
+
+def typed() -> str:
+    """How the program was called, for hints to paste: a launch.sh, vae or python -m vae."""
+    called = os.environ.get("VAE_COMMAND", "")
+    if called:
+        return shlex.quote(called)
+    return "vae" if Path(sys.argv[0]).name == "vae" else "python -m vae"

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 from scipy import ndimage
+from vae.configs import base
 
-from configs import base
 from experiments import side_by_side
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from vae import data, runs

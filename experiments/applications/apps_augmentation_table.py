@@ -9,7 +9,8 @@ Full and cpu: as above, 30 minutes of 2 cores. quick: 10 and 50 rows, three draw
     ./launch.sh reproduce apps_augmentation_table [--scale=quick]
 """
 
-from configs import base
+from vae.configs import base
+
 from experiments.applications.apps_augmentation import augmented
 from experiments.protocol import Study
 

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
+from vae.configs import conv_mnist, top_down_mnist, vq_mnist
 
-from configs import conv_mnist, top_down_mnist, vq_mnist
 from experiments.base_configs import changes
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from vae.evaluation import samplers

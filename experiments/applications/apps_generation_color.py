@@ -10,7 +10,8 @@ Full: 100 epochs, for an accelerator. cpu: 10 epochs. quick: 5,000 images, two e
     ./launch.sh reproduce apps_generation_color --data_dir=DATA [--scale=quick]
 """
 
-from configs import cifar10
+from vae.configs import cifar10
+
 from experiments.applications.apps_generation import generators
 from experiments.protocol import Study
 

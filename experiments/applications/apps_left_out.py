@@ -12,7 +12,8 @@ digits, 2 minutes.
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs import mnist
+from vae.configs import mnist
+
 from experiments import side_by_side
 from experiments.applications.apps_anomaly import Less, compared, vectors
 from experiments.protocol import OURS, Expected, Study, Trial

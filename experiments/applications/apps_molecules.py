@@ -25,8 +25,8 @@ import jax
 import numpy as np
 import scipy.stats
 from matplotlib.figure import Figure
+from vae.configs import qm9 as config_file
 
-from configs import qm9 as config_file
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from vae.data.qm9 import molecule, properties
 from vae.evaluation import molecules, samplers

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 from scipy.sparse import csr_matrix
+from vae.configs import movielens
 
-from configs import movielens
 from experiments import side_by_side
 from experiments.base_configs import changes
 from experiments.baselines import recommenders

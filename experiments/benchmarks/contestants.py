@@ -26,7 +26,7 @@ DRAWS = 5000  # of the bound that is evaluated
 def config(model: str) -> Any:
     """`configs/mnist.py`, the same by IWAE with the draws and batch of Burda et al. 2015, the same
     when it is evaluated, or `configs/conv_mnist.py`."""
-    from configs import conv_mnist, mnist
+    from vae.configs import conv_mnist, mnist
 
     chosen = {"mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist}[model].get_config()
     chosen.model.latent_size = LATENTS or chosen.model.latent_size

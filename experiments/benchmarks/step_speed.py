@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
     if len(names) != 1 or names[0] not in PLAIN:
         print(f"error: give one study of: {', '.join(PLAIN)}", file=sys.stderr)
         return 2
-    study = importlib.import_module(f"configs.{names[0]}")
+    study = importlib.import_module(f"vae.configs.{names[0]}")
     dataset = images()
     turns = {
         trial.name: contestant(trial.config, suited(dataset, trial.config.data))

@@ -39,7 +39,7 @@ TARGETS = {"train, one after the other": 0.5, "PyTorch loop, one after the other
 
 def trials(data_dir: str, epochs: int) -> list[Trial]:
     """The 24 configs."""
-    from configs import mnist
+    from vae.configs import mnist
 
     config = mnist.get_config()
     config.data.dir, config.train.epochs = data_dir, epochs

@@ -19,7 +19,8 @@ package, 200 epochs, 3 seeds, 3 minutes.
 import math
 from collections.abc import Sequence
 
-from configs import base
+from vae.configs import base
+
 from experiments.base_configs import mnist, shorten
 from experiments.protocol import OURS, Expected, Mean, Study, Trial, Value
 

@@ -12,7 +12,8 @@ minute.
     ./launch.sh reproduce sigma_vae --data_dir=DATA [--scale=cpu]
 """
 
-from configs import base
+from vae.configs import base
+
 from experiments.base_configs import mnist, shorten
 from experiments.protocol import OURS, Expected, Mean, Study
 

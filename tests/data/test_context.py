@@ -10,7 +10,7 @@ from vae.errors import UserError
 
 
 def settings(path, **changes):
-    from configs import base
+    from vae.configs import base
 
     config = base.get_config()
     config.data.name, config.data.path, config.data.binarization = "files", str(path), "none"
@@ -56,7 +56,7 @@ def test_own_numbers_are_taken_as_they_are(tmp_path):
 
 
 def test_factors_are_one_hot_side_by_side():
-    from configs import sprites
+    from vae.configs import sprites
 
     config = sprites.get_config()
     config.data.size, config.data.context = 200, "factors"

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
+from vae.configs import base
 
-from configs import base
 from tests.reports.fake import evaluation
 from vae import config as configs
 from vae import paths, runs

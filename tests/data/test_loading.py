@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from tests.margins import within
 from vae.data import describe, load, prepare, table
 from vae.data.splits import partition
-from vae.errors import UserError
+from vae.errors import UserError, typed
 
 SIZES = {"train": 60_000, "test": 10_000}
 
@@ -163,9 +163,11 @@ def test_data_that_is_not_prepared_says_how(config, tmp_path, monkeypatch):
     folder = str(tmp_path / "some where")
     with pytest.raises(UserError) as caught:
         load(config(name="mnist", dir=folder))
-    assert f"./launch.sh prepare mnist --data_dir '{folder}'" in str(caught.value)
+    assert f"{typed()} prepare mnist --data_dir '{folder}'" in str(caught.value)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    with pytest.raises(UserError, match=r"no .*mnist/3\.0\.1\nRun: \./launch.sh prepare mnist$"):
+    monkeypatch.setenv("VAE_COMMAND", "../my project/launch.sh")  # as it was typed
+    run = r"'\.\./my project/launch\.sh' prepare mnist$"
+    with pytest.raises(UserError, match=rf"no .*mnist/3\.0\.1\nRun: {run}"):
         load(config(name="mnist"))
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.stats import multivariate_normal
+from vae.configs import base
 
-from configs import base
 from tests.margins import fixed_rng
 from vae import models
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import average_precision_score, roc_auc_score
+from vae.configs import adbench
 
 import vae
-from configs import adbench
 from tests.helpers import small_config
 from tests.margins import above, below
 from vae.__main__ import main

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from vae.configs import digits
 
 import vae
-from configs import digits
 from tests.helpers import small_config
 from tests.margins import above, below, near
 from vae.errors import UserError

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from vae.configs import cifar10, conv_mnist
 
 import vae
-from configs import cifar10, conv_mnist
 from experiments import reproduce
 from experiments.applications import (
     apps_anomaly,

@@ -2,8 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from vae.configs import base
 
-from configs import base
 from vae import models, objectives
 from vae.objectives.free_bits import grouped
 from vae.probability import noise

@@ -6,8 +6,8 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
+from vae.configs import base
 
-from configs import base
 from vae import npz
 from vae.metrics import declared
 

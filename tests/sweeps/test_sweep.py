@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from vae.configs import digits
 
-from configs import digits
 from tests.helpers import last_state, wait_until_gone
 from vae import runs
 from vae.__main__ import main
@@ -322,7 +322,7 @@ def test_a_search_goes_the_way_that_its_metric_is_better(metric, way, tmp_path):
 MAPPINGS = """
 import gc, sys
 import vae
-from configs import digits
+from vae.configs import digits
 from vae.sweeps.grouped import Populations
 
 train, counts = Populations._train, []

@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from vae.configs import cifar10
 
-from configs import cifar10
 from tests.helpers import grey_dataset, small_config
 from vae import data
 from vae.errors import UserError

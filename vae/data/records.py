@@ -20,7 +20,7 @@ import numpy as np
 from vae.data import cache, images
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.data.table import Row
-from vae.errors import UserError
+from vae.errors import UserError, typed
 from vae.paths import data_dir
 
 _DECODER = 1  # part of the cache's name: raise it when decoding changes
@@ -79,7 +79,7 @@ def check(where: Path, name: str, directory: str) -> bytes:
     if file_format != "array_record":
         raise UserError(
             f"{where} holds {file_format} files, which only TensorFlow reads\n"
-            f"Prepare it in another folder: ./launch.sh prepare {name} --data_dir DIR"
+            f"Prepare it in another folder: {typed()} prepare {name} --data_dir DIR"
         )
     return content
 
@@ -88,7 +88,7 @@ def not_prepared(name: str, where: Path, directory: str) -> UserError:
     """The error that says how to make a data set."""
     option = f" --data_dir {shlex.quote(directory)}" if directory else ""
     return UserError(
-        f"{name} is not prepared: no {where}\nRun: ./launch.sh prepare {name}{option}"
+        f"{name} is not prepared: no {where}\nRun: {typed()} prepare {name}{option}"
     )
 
 
