@@ -8,6 +8,7 @@ For a table of your own: --config.data.name=files --config.data.path=ordinary.cs
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import base
 
 

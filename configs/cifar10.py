@@ -7,6 +7,7 @@ accelerator; no score has been recorded for it yet.
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import base
 
 

@@ -7,6 +7,7 @@ epochs. No score has been recorded for it yet.
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import mnist
 
 

@@ -8,8 +8,8 @@ nll_iwae_100 is about 22.5 nats (experiments/results/digits.json).
 """
 
 from ml_collections import ConfigDict
-from vae.configs import base
 
+from vae.configs import base
 from vae.sweeps.grid import Grid, product, sweep
 
 

@@ -6,6 +6,7 @@ As long as `mnist.py`, about 4 minutes on 2 CPU cores. No score has been recorde
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import mnist
 
 

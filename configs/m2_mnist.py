@@ -10,8 +10,8 @@ is the paper's alpha = 0.1 N, shared out over the copies that data.labelled_shar
 """
 
 from ml_collections import ConfigDict
-from vae.configs import mnist
 
+from vae.configs import mnist
 from vae.sweeps.grid import Grid, sweep
 
 

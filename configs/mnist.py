@@ -7,6 +7,7 @@ About 4 minutes on 2 CPU cores. Test nll_iwae_1000 is about 88.1 nats, 17 latent
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import base
 
 

@@ -16,8 +16,8 @@ collapse in the first epochs, and stay so.
 """
 
 from ml_collections import ConfigDict
-from vae.configs import mnist
 
+from vae.configs import mnist
 from vae.sweeps.grid import Grid
 
 

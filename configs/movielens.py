@@ -9,6 +9,7 @@ cap below 1, found on validation users by experiments/applications/apps_recommen
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import base
 
 

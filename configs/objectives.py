@@ -10,8 +10,8 @@ choose against the objectives that trade it for something else.
 """
 
 from ml_collections import ConfigDict
-from vae.configs import mnist
 
+from vae.configs import mnist
 from vae.sweeps.grid import Grid
 
 

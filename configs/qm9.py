@@ -9,6 +9,7 @@
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import base
 
 

@@ -9,8 +9,8 @@ latents, whose seeds agree the most (UDR); MIG and DCI stay low: 10 epochs of an
 """
 
 from ml_collections import ConfigDict
-from vae.configs import base
 
+from vae.configs import base
 from vae.sweeps.grid import Grid, sweep
 
 

@@ -10,6 +10,7 @@ nll_iwae_10 is about 85.6 nats, and the layers carry 1 to 12 nats each
 """
 
 from ml_collections import ConfigDict
+
 from vae.configs import mnist
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from ml_collections import ConfigDict
-from vae.configs import base
 
 from vae import config as configs
+from vae.configs import base
 
 SMALL = 10_000  # examples, of quick scales
 

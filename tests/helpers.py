@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from vae.configs import base
 
 from vae.checkpoint import Checkpoints
+from vae.configs import base
 from vae.data.dataset import Dataset, Split
 from vae.tied import tied
 from vae.training import setup, state

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from vae.configs import base
 
 from vae import config as configs
 from vae import keys, runs
+from vae.configs import base
 from vae.errors import UserError
 from vae.keys import KEYS
 from vae.rules import Number
@@ -99,7 +99,7 @@ def test_a_number_of_any_size_is_taken_as_it_is_or_refused(size):
             assert key in str(error) and re.search("should be|never reaches|ignores it", str(error))
             continue
         assert key in REAL and abs(value) <= 3.5e38
-        if key in keys.TRACED:
+        if key in keys.traced(KEYS):
             traced = setup.hyperparameters(config)[name]
             np.testing.assert_allclose(traced, value, rtol=1e-6, atol=1e-38)
         assert configs.from_json(configs.to_json(config))[group][name] == value

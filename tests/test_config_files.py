@@ -5,11 +5,11 @@ import os
 import warnings
 
 import pytest
-from vae.configs import base
 
 from vae import config as configs
 from vae import config_files
 from vae.__main__ import main
+from vae.configs import base
 from vae.sweeps import grid
 
 PROGRAMS = {

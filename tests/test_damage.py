@@ -8,7 +8,6 @@ import warnings
 
 import numpy as np
 import pytest
-from vae.configs import digits
 
 import vae
 from tests.helpers import small_config
@@ -16,6 +15,7 @@ from vae import config as configs
 from vae import npz, run_files, runs
 from vae.__main__ import main
 from vae.checkpoint import Checkpoints
+from vae.configs import digits
 from vae.data import cache
 from vae.errors import RunError, UserError
 from vae.sweeps.directory import SweepDirectory

@@ -152,7 +152,7 @@ def test_a_note_is_written_once_however_often_a_launch_is_cut_short(copy, monkey
     assert told == ["train.epochs: 2 -> 4", "train.epochs: 4 -> 6"]
     (copy / "environment.json").write_text("{")  # damaged: the next launch writes it anew
     runs.claim(copy, config_of(8))
-    runs.write_environment(copy)
+    runs.write_environment(copy, runs.read_config(copy))
     told = json.loads((copy / "environment.json").read_text())
     assert told["extended"] == ["train.epochs: 6 -> 8"] and told["python"]
 

@@ -28,6 +28,7 @@ DEFINE: dict[type, Callable[..., Any]] = {
     tuple: flags.DEFINE_multi_string,
 }
 OVERRIDE = re.compile(r"(no)?config\.")  # of a flag that sets a key of the config
+PART = re.compile(r"--?config\.([\w.]+)=([^=]+:[^=]+)$")  # one that names a part from outside
 DEBUGGERS = ("run_with_pdb", "pdb_post_mortem", "run_with_profiling", "profile_file")
 LOGGING = ("logtostderr", "alsologtostderr", "log_dir", "verbosity", "logger_levels",
            "stderrthreshold", "showprefixforinfo")  # fmt: skip
@@ -108,7 +109,7 @@ def parse(
     config: Any = None
     if verb.config:
         config_file = values["config"].value
-        config = _with_overrides(name, values, overrides)
+        config = _with_overrides(name, values, overrides, arguments)
     values.unparse_flags()
     rest = _read(name, values, arguments)
     found: dict[str, Any] = {flag.name: values[flag.name].value for flag in verb.flags}
@@ -231,21 +232,28 @@ def _names(left: Iterable[str]) -> list[str]:
     return names
 
 
-def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str]) -> Any:
+def _with_overrides(
+    name: str, values: flags.FlagValues, overrides: Sequence[str], arguments: Sequence[str]
+) -> Any:
     """The config that --config names; defines the flags `--config.a.b`, which write into it."""
     file = values["config"].value
     if not file:
         raise UserError(f"{name} needs --config: a shipped one, such as --config=digits, or a file")
     from ml_collections import config_flags
 
-    from vae.config_files import load
+    from vae.config_files import dotted, load
     from vae.keys import KEYS
 
+    given = {
+        match[1]: match[2] for argument in arguments if (match := PART.match(argument))
+        and match[1] in KEYS and KEYS[match[1]].part and KEYS[match[1]].names
+    }  # fmt: skip
+    config = load(file, given)
+    known = list(dotted(config))
     for override in overrides:
         key = override.partition(".")[2]
-        if key not in KEYS:
-            raise UserError(f"config has no key {key!r}{nearest(key, KEYS)}")
-    config = load(file)
+        if key not in known:
+            raise UserError(f"config has no key {key!r}{nearest(key, known)}")
     defined = flags.FlagValues()
     config_flags.DEFINE_config_dict("config", config, flag_values=defined, sys_argv=overrides)
     for key in set(defined) - {"config"}:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+from vae import parts
 from vae.errors import UserError
 
 
@@ -53,7 +54,7 @@ def _exported(options: ModuleType | Mapping[str, Any]) -> list[str]:
 
 
 def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
-    """Returns what `options` exports under `name`.
+    """Returns what `options` exports under `name`, or a part from outside (`vae.parts`).
 
     Args:
       options: a module, whose `__all__` lists the choices, or a mapping.
@@ -63,6 +64,8 @@ def choose(options: ModuleType | Mapping[str, Any], name: str, key: str) -> Any:
     Raises:
       UserError: no such choice; the message lists them all.
     """
+    if parts.is_outside(name):
+        return parts.outside(name, key)
     known = _exported(options)
     if name not in known:
         raise UserError(

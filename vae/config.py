@@ -2,23 +2,54 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from vae import keys
 from vae.choices import nearest, shown
 from vae.errors import UserError
-from vae.keys import GROUPS, KEYS, NEUTRAL, RAMPS
+from vae.keys import GROUPS, KEYS, NEUTRAL, RAMPS, Key
 
 
-def default() -> ConfigDict:
-    """Every key at its default."""
+def default(values: Mapping[str, Any] | None = None) -> ConfigDict:
+    """Every key at its default, but for values of dotted keys; parts from outside bring theirs."""
     config = ConfigDict({name: key.default for name, key in KEYS.items() if "." not in name})
     for group in filter(None, GROUPS):
         config[group] = {name: key.default for name, key in GROUPS[group].items()}
-    return config.lock()
+    return with_values(config.lock(), values or {})
+
+
+def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """The config with values of dotted keys; the keys of parts from outside that it names are
+    added, at their defaults.
+
+    Raises:
+      UserError: there is no such key, or it is of another type.
+    """
+    found = config.copy_and_resolve_references().unlock()
+    for key, value in values.items():
+        if key in KEYS:
+            _set(found, key, value)
+    declared = keys.known(dict(flatten(found)))
+    for key, each in declared.items():
+        group, _, name = key.rpartition(".")
+        if name not in (found[group] if group else found):
+            found[group][name] = each.default
+    for key, value in values.items():
+        if key not in declared:
+            raise UserError(f"config has no key {key!r}{nearest(key, declared)}")
+        _set(found, key, value)
+    return found.lock()
+
+
+def _set(config: ConfigDict, key: str, value: Any) -> None:
+    try:
+        config.update_from_flattened_dict({key: value})
+    except TypeError as error:
+        raise UserError(f"{key}={shown(value)}: {error}") from None
 
 
 def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -38,20 +69,21 @@ def check(config: ConfigDict) -> None:
         short for.
     """
     found = dict(flatten(config))
-    check_keys(found)
-    for key, declared in KEYS.items():
+    known = keys.known(found)
+    check_keys(found, known)
+    for key, declared in known.items():
         expected = declared.rule(found[key])
         if expected:
             raise UserError(f"{key}={shown(found[key])} should be {expected}")
     _check_schedules(config)
 
 
-def check_keys(found: Collection[str]) -> None:
-    """Raises UserError where a dotted key is unknown, or one is missing."""
-    strange = unknown(found)
+def check_keys(found: Collection[str], known: Mapping[str, Key]) -> None:
+    """Raises UserError where a dotted key is not known, or a known one is missing."""
+    strange = next((key for key in found if key not in known), None)
     if strange is not None:
-        raise UserError(f"config has no key {strange!r}{nearest(strange, KEYS)}")
-    for key in KEYS:
+        raise UserError(f"config has no key {strange!r}{nearest(strange, known)}")
+    for key in known:
         if key not in found:
             raise UserError(f"config lacks the key {key!r}: start from configs/base.py")
 
@@ -100,10 +132,11 @@ def from_json(text: str) -> ConfigDict:
     return ConfigDict(tuples(found)).lock()
 
 
-def unknown(found: Collection[str] | ConfigDict) -> str | None:
+def unknown(config: ConfigDict) -> str | None:
     """The first dotted key that is declared nowhere."""
-    dotted = dict(flatten(found)) if isinstance(found, ConfigDict) else found
-    return next((key for key in dotted if key not in KEYS), None)
+    found = dict(flatten(config))
+    known = keys.known(found)
+    return next((key for key in found if key not in known), None)
 
 
 def completed(config: ConfigDict) -> ConfigDict:
@@ -113,13 +146,14 @@ def completed(config: ConfigDict) -> ConfigDict:
       UserError: it lacks a whole group of keys: it is no config.
     """
     found = config.to_dict()
-    for group, keys in GROUPS.items():
+    for group, names in GROUPS.items():
         part = found.get(group) if group else found
-        if not isinstance(part, dict) or not any(name in part for name in keys):
-            lacking = f"group {group!r}" if group else f"key {next(iter(keys))!r}"
+        if not isinstance(part, dict) or not any(name in part for name in names):
+            lacking = f"group {group!r}" if group else f"key {next(iter(names))!r}"
             raise UserError(f"config lacks the {lacking}: it is no run's")
-        for name, key in keys.items():
-            part.setdefault(name, key.default)
+    for dotted, key in keys.known(dict(flatten(found))).items():
+        group, _, name = dotted.rpartition(".")
+        (found[group] if group else found).setdefault(name, key.default)
     return ConfigDict(found).lock()
 
 

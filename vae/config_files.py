@@ -15,15 +15,21 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae import config as configs
+from vae import keys
 from vae.choices import nearest
 from vae.errors import UserError
 
 ABSENT = object()
+PARTS = {key for key, declared in keys.KEYS.items() if declared.part}
 
 
-def load(text: str) -> ConfigDict:
+def load(text: str, parts: Mapping[str, Any] | None = None) -> ConfigDict:
     """The config of FILE or of a shipped NAME, or of either with :ARGUMENT, which goes to its
     get_config(); or of a run.
+
+    Args:
+      parts: values of keys that choose a part by its name, to be set before anything is checked:
+        a part from outside brings keys of its own.
 
     Returns:
       The config, locked: every key is there and has no other beside it. Values are not yet checked.
@@ -45,8 +51,14 @@ def load(text: str) -> ConfigDict:
             kind = "None" if found is None else f"a value of type {type(found).__name__}"
             raise UserError(f"get_config() of {path} returned {kind}: it returns a ConfigDict")
     try:
-        found = ConfigDict(found)
-        configs.check_keys(list(_keys(found)))
+        found = ConfigDict(found).unlock()
+        for key, value in (parts or {}).items():
+            found.update_from_flattened_dict({key: value})
+        known = keys.known({key: _value(found, key) for key in dotted(found) if key in PARTS})
+        for key in known.keys() - set(dotted(found)) - keys.KEYS.keys():
+            group, _, name = key.rpartition(".")
+            found[group][name] = known[key].default
+        configs.check_keys(list(dotted(found)), known)
         return found.lock()
     except UserError as error:
         raise UserError(f"--config={text}: {error}") from None
@@ -54,13 +66,21 @@ def load(text: str) -> ConfigDict:
         raise UserError(f"--config={text} is no config ({said(error)})") from None
 
 
-def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
+def dotted(config: ConfigDict, prefix: str = "") -> Iterator[str]:
     """Dotted keys, without asking for values."""
     for name, value in config.items(preserve_field_references=True):
         if isinstance(value, ConfigDict):
-            yield from _keys(value, f"{prefix}{name}.")
+            yield from dotted(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
+
+
+def _value(config: ConfigDict, key: str) -> Any:
+    """The value under a dotted key; None where it cannot be had."""
+    try:
+        return dict(configs.flatten(config.get(key.partition(".")[0]))).get(key.partition(".")[2])
+    except Exception:  # said when all values are read
+        return None
 
 
 def readable(config: ConfigDict, text: str) -> None:

@@ -6,9 +6,12 @@ run lacks and docs/keys.md are made from this table. Lengths in epochs may be fr
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from vae import parts
 from vae.choices import names
+from vae.errors import UserError
 from vae.rules import (
     LARGEST,
     Number,
@@ -39,12 +42,14 @@ class Key:
       rule: what a value should have been, or None where it is right.
       doc: one line; empty where the name says it.
       names: of a key that takes a part by its name, the module that exports them.
+      part: whether a part may be one from outside, `package.module:name` (`vae.parts`).
     """
 
     default: Any
     rule: Rule
     doc: str = ""
     names: str = ""
+    part: bool = False
 
 
 GROUPS: dict[str, dict[str, Key]] = {
@@ -109,15 +114,18 @@ GROUPS: dict[str, dict[str, Key]] = {
             'mlp, of z, that predicts the context, which is then not given; "": none'),
         "classifier": Key("", text,
             'm2, supervised: the network of x that tells labels; "": none',
-            names="vae.networks.encoders"),
+            names="vae.networks.encoders", part=True),
         "groups": Key((1, 1), some_wholes,
             "top_down: groups of latents of each level, the finest first"),
-        "encoder": Key("mlp", text, "gru: of tokens", names="vae.networks.encoders"),
-        "decoder": Key("mlp", text, "gru: by steps", names="vae.networks.decoders"),
+        "encoder": Key("mlp", text, "gru: of tokens", names="vae.networks.encoders",
+            part=True),
+        "decoder": Key("mlp", text, "gru: by steps", names="vae.networks.decoders",
+            part=True),
         "posterior": Key("diagonal", text,
             "the family of q(z|x); von_mises_fisher goes with prior sphere",
-            names="vae.probability.posteriors"),
-        "prior": Key("normal", text, "the family of p(z)", names="vae.probability.priors"),
+            names="vae.probability.posteriors", part=True),
+        "prior": Key("normal", text, "the family of p(z)", names="vae.probability.priors",
+            part=True),
         "prior_components": Key(50, whole(1), "mixture: Gaussians; vamp: pseudo-inputs"),
         "flow_layers": Key(4, whole(1, MOST_LAYERS), "steps of a flow, in prior and posterior"),
         "flow_hidden": Key((64,), some_wholes,
@@ -129,7 +137,7 @@ GROUPS: dict[str, dict[str, Key]] = {
             "sylvester_householder: reflections that make Q"),
         "likelihood": Key("bernoulli", text,
             "the family of p(x|z): docs/models.md says for which data each is",
-            names="vae.probability.likelihoods"),
+            names="vae.probability.likelihoods", part=True),
         "sigma": Key(1.0, above_zero,
             "Gaussians, laplace: the standard deviation, or where it starts"),
         "mixtures": Key(5, whole(1), "discretized_logistic_mixture: components of a pixel"),
@@ -152,7 +160,7 @@ GROUPS: dict[str, dict[str, Key]] = {
     },
     "objective": {
         "name": Key("elbo", text,
-            "docs/objectives.md says what each minimises", names="vae.objectives"),
+            "docs/objectives.md says what each minimises", names="vae.objectives", part=True),
         "beta": Key(1.0, length, "weight of the rate"),
         "beta_schedule": Key("constant", one_of("constant", "linear", "cyclical"),
             "linear: warm-up from 0; cyclical: repeated warm-ups"),
@@ -224,7 +232,7 @@ GROUPS: dict[str, dict[str, Key]] = {
         "iwae_samples": Key((100,), some_wholes, "one nll_iwae_K metric for each K"),
         "elbo_samples": Key(10, whole(1), "draws of z an example for elbo and distortion"),
         "metrics": Key((), some_of("vae.evaluation.groups:GROUPS"),
-            "groups of metrics beside the bounds (docs/evaluation.md)"),
+            "groups of metrics beside the bounds (docs/evaluation.md)", part=True),
         "codes": Key(10_000, whole(2),
             "disentanglement, probes: most examples whose codes are used"),
         "samples": Key(10_000, whole(10), "samples: as many, beside as many of the split"),
@@ -262,15 +270,43 @@ NEUTRAL = ("eval.", *PLACE)
 # Read by the host alone: no compiled program depends on them.
 HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
 
-# The real numbers that a compiled program takes as arguments: runs that differ in them share one.
-TRACED = tuple(
-    key
-    for key, declared in KEYS.items()
-    if isinstance(declared.rule, Number) and key.startswith(("objective.", "optimizer."))
+# Lengths of what goes up to its end over some epochs.
+RAMPS = tuple(
+    key for key in KEYS if key.endswith("_epochs") and key.startswith(("objective.", "optimizer."))
 )
 
-# Lengths of what goes up to its end over some epochs.
-RAMPS = tuple(key for key in TRACED if key.endswith("_epochs"))
+
+def outside(values: Mapping[str, Any]) -> dict[str, str]:
+    """The parts from outside that values of dotted keys name, by key."""
+    found = {}
+    for key, declared in KEYS.items():
+        value = values.get(key) if declared.part else None
+        for each in value if isinstance(value, tuple | list) else (value,):
+            if parts.is_outside(each):
+                found[key if each == value else f"{key} {each}"] = each
+    return found
+
+
+def known(values: Mapping[str, Any]) -> dict[str, Key]:
+    """KEYS, and those that the parts from outside declare that values of dotted keys name.
+
+    Raises:
+      UserError: a part cannot be imported, or declares a key that is there already.
+    """
+    found = dict(KEYS)
+    for key, name in outside(values).items():
+        for own, declared in getattr(parts.outside(name, key), "keys", {}).items():
+            dotted = f"{key.partition('.')[0]}.{own}"
+            if found.setdefault(dotted, declared) is not declared:
+                raise UserError(f"{key}={name!r} declares the key {own!r}, which there is already")
+    return found
+
+
+def traced(declared: Mapping[str, Key]) -> tuple[str, ...]:
+    """The real numbers that a compiled program takes as arguments: runs that differ in them share
+    one."""
+    real = (key for key, each in declared.items() if isinstance(each.rule, Number))
+    return tuple(key for key in real if key.startswith(("objective.", "optimizer.")))
 
 
 def choices(key: Key) -> list[str]:

@@ -2,8 +2,10 @@
 
 Also the guide to writing one. Inherit from the protocol, or from the Flax base class that does
 (`vae.models.Model`, `probability.gaussian_posteriors.Posterior`, `gaussian_priors.Prior`), give
-what has no default here, and export the name from the module that lists the choices. Fields are set
-from the config keys of the same names: `model.*`, and for objectives `objective.*`.
+what has no default here, and export the name from the module that lists the choices; or write it in
+a module of your own, and name it `package.module:name` in the config. Fields are set from the
+config keys of the same names: `model.*`, and for objectives `objective.*`; a part from outside
+declares further ones in an attribute `keys`, a mapping from names to `vae.keys.Key`.
 
 Whatever is asked of one of these beside calling it is an attribute declared here, and is asked for
 by reading it. B examples, L latents, K draws; densities and divergences are in nats. `x` is

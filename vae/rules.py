@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vae.choices import names, nearest
+from vae.parts import is_outside
 
 Rule = Callable[[Any], str | None]  # a value -> what it should have been, or None where it is right
 
@@ -72,7 +73,7 @@ def some_of(place: str) -> Rule:
     def rule(value: Any) -> str | None:
         known = names(place)
         items = value if isinstance(value, tuple | list) else (value,)
-        wrong = [item for item in items if item not in known]
+        wrong = [item for item in items if item not in known and not is_outside(item)]
         if isinstance(value, tuple | list) and not wrong:
             return None
         near = nearest(wrong[0], known) if wrong else ""

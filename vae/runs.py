@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
@@ -18,7 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import lengths, npz
+from vae import keys, lengths, npz, parts
 from vae.errors import UserError
 from vae.npz import replacing
 from vae.paths import located, moved, of_data
@@ -103,6 +104,7 @@ def claim(workdir: Path, config: ConfigDict, extend: bool = False, contents: str
         theirs = moved(before, config) if known else before
         longer = lengths.goes_on(f"{workdir} holds a run", config, theirs, extend)
         check_contents(workdir, config, known, contents)
+        warn_of_changed_parts(workdir, config)
         if longer:
             _extend(workdir, before.train.epochs, longer)
     elif any(item.name != "lock" for item in workdir.iterdir()):
@@ -131,10 +133,25 @@ def _environment_of(workdir: Path) -> dict[str, Any]:
     return found if is_whole else {}
 
 
-def write_environment(workdir: Path) -> None:
-    """Writes environment.json of this launch, and of earlier ones how the run was made longer."""
+def write_environment(workdir: Path, config: ConfigDict) -> None:
+    """Writes environment.json of this launch: where parts from outside came from, and of earlier
+    launches how the run was made longer."""
     kept = {key: v for key, v in _environment_of(workdir).items() if key == "extended"}
+    if origins := parts.origins(_outside(config)):
+        kept["parts"] = origins
     write_json(workdir / "environment.json", environment() | kept)
+
+
+def warn_of_changed_parts(workdir: Path, config: ConfigDict) -> None:
+    """Warns where a part from outside is not what it was when the run was last trained."""
+    names = _outside(config)
+    before = _environment_of(workdir).get("parts", {}) if names else {}
+    for said in parts.changed(before, names):
+        warnings.warn(f"{workdir} was trained with another one: {said}", stacklevel=3)
+
+
+def _outside(config: ConfigDict) -> dict[str, str]:
+    return keys.outside(dict(configs.flatten(config)))
 
 
 def check_contents(workdir: Path, config: ConfigDict, known: str, contents: str) -> None:

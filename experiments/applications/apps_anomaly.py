@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from vae.configs import adbench as config_file
 
 from experiments import side_by_side
 from experiments.baselines.detectors import DETECTORS
 from experiments.protocol import OURS, READ, Expected, Mean, Study, Trial, Value, pick
 from vae import data, runs
+from vae.configs import adbench as config_file
 from vae.data import adbench
 from vae.evaluation import anomaly_scores
 from vae.scores import anomaly

@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 from scipy import ndimage
-from vae.configs import base
 
 from experiments import side_by_side
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
 from vae import data, runs
+from vae.configs import base
 from vae.data.observe import observed
 from vae.evaluation.trained import Trained, load
 from vae.scores.samples.network import Network, accuracy, fit

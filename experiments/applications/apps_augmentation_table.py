@@ -9,10 +9,9 @@ Full and cpu: as above, 30 minutes of 2 cores. quick: 10 and 50 rows, three draw
     ./launch.sh reproduce apps_augmentation_table [--scale=quick]
 """
 
-from vae.configs import base
-
 from experiments.applications.apps_augmentation import augmented
 from experiments.protocol import Study
+from vae.configs import base
 
 
 def study(scale: str) -> Study:

@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
-from vae.configs import conv_mnist, top_down_mnist, vq_mnist
 
 from experiments.base_configs import changes
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
+from vae.configs import conv_mnist, top_down_mnist, vq_mnist
 from vae.evaluation import samplers
 from vae.evaluation.trained import load
 from vae.reports.mosaics import picture_rows

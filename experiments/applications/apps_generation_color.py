@@ -10,10 +10,9 @@ Full: 100 epochs, for an accelerator. cpu: 10 epochs. quick: 5,000 images, two e
     ./launch.sh reproduce apps_generation_color --data_dir=DATA [--scale=quick]
 """
 
-from vae.configs import cifar10
-
 from experiments.applications.apps_generation import generators
 from experiments.protocol import Study
+from vae.configs import cifar10
 
 VQ = {
     "model.name": "vqvae", "objective.name": "vq", "model.dense": 0, "model.filters": (64, 128),

@@ -12,11 +12,10 @@ digits, 2 minutes.
 from collections.abc import Sequence
 from pathlib import Path
 
-from vae.configs import mnist
-
 from experiments import side_by_side
 from experiments.applications.apps_anomaly import Less, compared, vectors
 from experiments.protocol import OURS, Expected, Study, Trial
+from vae.configs import mnist
 
 
 def study(scale: str) -> Study:

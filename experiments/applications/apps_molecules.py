@@ -25,9 +25,9 @@ import jax
 import numpy as np
 import scipy.stats
 from matplotlib.figure import Figure
-from vae.configs import qm9 as config_file
 
 from experiments.protocol import OURS, Expected, Mean, Study, Trial
+from vae.configs import qm9 as config_file
 from vae.data.qm9 import molecule, properties
 from vae.evaluation import molecules, samplers
 from vae.evaluation.trained import Trained, load

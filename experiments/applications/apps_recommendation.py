@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 from scipy.sparse import csr_matrix
-from vae.configs import movielens
 
 from experiments import side_by_side
 from experiments.base_configs import changes
 from experiments.baselines import recommenders
 from experiments.protocol import OURS, READ, Expected, Mean, Study, Trial, Value
 from vae import data
+from vae.configs import movielens
 from vae.data.likes import hold_back
 from vae.evaluation.recommend import score
 from vae.evaluation.trained import load

@@ -100,9 +100,8 @@ def images(data_dir: str) -> np.ndarray:
     if not data_dir:
         generator = np.random.default_rng(0)
         return generator.integers(0, 256, (50_000, 28, 28, 1), dtype=np.uint8)
-    from vae.configs import mnist
-
     from vae import data
+    from vae.configs import mnist
 
     config = mnist.get_config()
     config.data.dir = data_dir

@@ -12,9 +12,8 @@ images, 5 epochs, 1 seed, 3 minutes.
     ./launch.sh reproduce beta_vae [--scale=quick]
 """
 
-from vae.configs import sprites_beta
-
 from experiments.protocol import OURS, Expected, Mean, Study
+from vae.configs import sprites_beta
 
 SOURCE = "Higgins et al. 2017, section 4.2"
 

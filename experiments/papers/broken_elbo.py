@@ -19,10 +19,9 @@ package, 200 epochs, 3 seeds, 3 minutes.
 import math
 from collections.abc import Sequence
 
-from vae.configs import base
-
 from experiments.base_configs import mnist, shorten
 from experiments.protocol import OURS, Expected, Mean, Study, Trial, Value
+from vae.configs import base
 
 SOURCE = "Alemi et al. 2018, section 3"
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -16,9 +16,9 @@ images, 4 epochs, 2 seeds, 4 minutes.
 from collections.abc import Sequence
 
 import numpy as np
-from vae.configs import base, sprites_beta
 
 from experiments.protocol import MEMORY, OURS, Expected, Study, Trial, Value, pick
+from vae.configs import base, sprites_beta
 
 SOURCE = "Locatello et al. 2019, section 5.3"
 POINTS = [

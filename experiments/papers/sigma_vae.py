@@ -12,10 +12,9 @@ minute.
     ./launch.sh reproduce sigma_vae --data_dir=DATA [--scale=cpu]
 """
 
-from vae.configs import base
-
 from experiments.base_configs import mnist, shorten
 from experiments.protocol import OURS, Expected, Mean, Study
+from vae.configs import base
 
 SOURCE = "Rybkin et al. 2021, section 3"
 POINTS = {

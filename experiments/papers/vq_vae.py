@@ -10,9 +10,8 @@ Full and cpu: 20 epochs, half an hour. quick: the digits that come with the pack
     ./launch.sh reproduce vq_vae --data_dir=DATA [--scale=quick]
 """
 
-from vae.configs import base, vq_mnist
-
 from experiments.protocol import OURS, Expected, Mean, Study
+from vae.configs import base, vq_mnist
 
 SOURCE = "van den Oord et al. 2017, section 4"
 POINTS = [{"model.codebook_update": name} for name in ("ema", "gradient")]

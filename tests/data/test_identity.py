@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
-from vae.configs import base
 
 from tests.reports.fake import evaluation
 from vae import config as configs
 from vae import paths, runs
+from vae.configs import base
 from vae.data import load
 from vae.errors import UserError
 from vae.sweeps.directory import SweepDirectory

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.stats import multivariate_normal
-from vae.configs import base
 
 from tests.margins import fixed_rng
 from vae import models
+from vae.configs import base
 
 D, L, SIGMA = 6, 2, 0.5
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import average_precision_score, roc_auc_score
-from vae.configs import adbench
 
 import vae
 from tests.helpers import small_config
 from tests.margins import above, below
 from vae.__main__ import main
+from vae.configs import adbench
 from vae.errors import UserError
 from vae.evaluation import anomaly_scores
 from vae.scores import anomaly

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
-from vae.configs import digits
 
 import vae
 from tests.helpers import small_config
 from tests.margins import above, below, near
+from vae.configs import digits
 from vae.errors import UserError
 from vae.evaluation.trained import Trained
 from vae.sweeps.plan import plan

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from vae.configs import cifar10, conv_mnist
 
 import vae
 from experiments import reproduce
@@ -23,6 +22,7 @@ from experiments.baselines import detectors
 from tests.helpers import small_config
 from tests.margins import above, below, near
 from vae import data
+from vae.configs import cifar10, conv_mnist
 from vae.data.likes import hold_back
 from vae.evaluation.trained import load
 

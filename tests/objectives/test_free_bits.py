@@ -2,9 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from vae.configs import base
 
 from vae import models, objectives
+from vae.configs import base
 from vae.objectives.free_bits import grouped
 from vae.probability import noise
 

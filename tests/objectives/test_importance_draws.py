@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
-from vae.configs import base
 
 from tests.margins import above, below, fixed_rng, mean_is, near
 from tests.objectives.weights import HYPER, STATIC, K, keys_for, terms
 from vae import models, objectives
+from vae.configs import base
 
 
 class Given:

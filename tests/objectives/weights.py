@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
-from vae.configs import base
 
 from tests.margins import fixed_rng
 from vae import models, objectives
+from vae.configs import base
 from vae.probability import noise
 
 SHAPE = (4, 4, 1)

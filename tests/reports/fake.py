@@ -6,9 +6,9 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
-from vae.configs import base
 
 from vae import npz
+from vae.configs import base
 from vae.metrics import declared
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from vae.configs import digits
 
 from tests.helpers import last_state, wait_until_gone
 from vae import runs
 from vae.__main__ import main
+from vae.configs import digits
 from vae.errors import UserError
 from vae.sweeps import processes
 from vae.sweeps.directory import SweepDirectory

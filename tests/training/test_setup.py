@@ -5,10 +5,10 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from vae.configs import cifar10
 
 from tests.helpers import grey_dataset, small_config
 from vae import data
+from vae.configs import cifar10
 from vae.errors import UserError
 from vae.training import setup
 

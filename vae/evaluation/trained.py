@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae import models, run_files, runs
+from vae import config as configs
+from vae import keys, models, parts, run_files, runs
 from vae.checkpoint import Checkpoints
 from vae.data import again
 from vae.data.context import one_hot
@@ -51,7 +52,10 @@ def load(
     kind = described["observed"]
     context_size = described["context_size"]
     first = again.never_first(described)
-    key = json.dumps([config.model.to_dict(), shape, levels, kind, context_size, first])
+    runs.warn_of_changed_parts(workdir, config)
+    sources = parts.origins(keys.outside(dict(configs.flatten(config))))
+    given = (config.model.to_dict(), shape, levels, kind, context_size, first)
+    key = json.dumps([*given, *sources.items()])
 
     def build() -> "models.Model":
         return models.from_config(

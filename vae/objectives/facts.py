@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from vae.keys import Key
+
 Label = str | tuple[str, str]  # of a term in nats, or label and unit: "" for none
 Objective = TypeVar("Objective", bound=Callable[..., Any])
 
@@ -33,6 +35,7 @@ class Facts:
         regressor are trained by no objective that does not say so.
       points: that z is the posterior's mean in what it minimises: its variance is not learnt.
       terms: numbers that a run of it logs beside the SHARED ones, by name.
+      keys: of `config.objective` that an objective from outside the package declares, by name.
     """
 
     examples: int = 1
@@ -43,6 +46,7 @@ class Facts:
     regressor: bool = False
     points: bool = False
     terms: Mapping[str, Label] = dataclasses.field(default_factory=dict)
+    keys: Mapping[str, Key] = dataclasses.field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -57,7 +61,7 @@ def states(**facts: Any) -> Callable[[Objective], Objective]:
     """A decorator that attaches `Facts` of these values to an objective."""
 
     def attach(objective: Objective) -> Objective:
-        vars(objective)["facts"] = Facts(**facts)
+        vars(objective).update(facts=Facts(**facts), keys=facts.get("keys", {}))
         return objective
 
     return attach

@@ -15,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import keys, models, programs, rules
+from vae import keys, models, parts, programs, rules
 from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
@@ -127,7 +127,8 @@ def hyperparameters(config: ConfigDict) -> Hyper:
     """The traced scalars of a run: every real number of `objective` and `optimizer`, the decay of
     averaged weights, the number of latents and the seed."""
     found = dict(configs.flatten(config))
-    values = {key.rpartition(".")[2]: found[key] for key in keys.TRACED}
+    traced = keys.traced(keys.known(found))
+    values = {key.rpartition(".")[2]: found[key] for key in traced}
     values |= {"ema": config.train.ema, "latent_size": config.model.latent_size}
     numbers: Hyper = {name: np.float32(value) for name, value in values.items()}
     return numbers | {"seed": np.uint32(config.seed)}
@@ -157,7 +158,7 @@ def static(config: ConfigDict) -> dict[str, Any]:
     (`hyperparameters`) or that only the host reads."""
     fixed = dict(configs.flatten(config))
     fixed["train.ema"] = config.train.ema > 0
-    traced = ("seed", *keys.TRACED)
+    traced = ("seed", *keys.traced(keys.known(fixed)))
     return {k: v for k, v in fixed.items() if k not in traced and not k.startswith(keys.HOST)}
 
 
@@ -169,7 +170,8 @@ def key(config: ConfigDict, dataset: Dataset) -> str:
         *(dataset.levels, dataset.context_size, dataset.vocabulary, dataset.never_first),
     )
     mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
-    return json.dumps([static(config), repr(data), mean], sort_keys=True)
+    sources = parts.origins(keys.outside(dict(configs.flatten(config))))
+    return json.dumps([static(config), repr(data), mean, *sources.items()], sort_keys=True)
 
 
 def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Program:

@@ -114,7 +114,7 @@ class Trial:
             runs.claim(self.workdir, self.config, self.extend, self.dataset.contents)
             described = describe_data(self.config, self.dataset)
             runs.write_json(self.workdir / "data.json", described)
-            runs.write_environment(self.workdir)
+            runs.write_environment(self.workdir, self.config)
             (self.workdir / "failure.json").unlink(missing_ok=True)
         barrier("claimed")
         self.checkpoints = self._open.enter_context(Checkpoints(self.workdir))

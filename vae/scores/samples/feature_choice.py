@@ -1,10 +1,10 @@
 """Which features are meant: pixels, an extractor trained here, or the user's own function."""
 
-import importlib
 from collections.abc import Callable
 
 import numpy as np
 
+from vae import parts
 from vae.errors import UserError
 from vae.scores.samples.features import Extractor
 
@@ -37,20 +37,10 @@ def extractor(what: Extractor | Callable | str | None = None) -> Extractor:
 
 
 def _imported(path: str) -> Callable[[np.ndarray], np.ndarray]:
-    module, _, name = path.partition(":")
-    if not module or not name:
+    if not all(path.partition(":")):
         raise UserError(f"extractor={path!r} should be 'pixels' or 'module:function'")
-    try:
-        found = importlib.import_module(module)
-    except Exception as error:  # a user's module may fail in any way
-        raise UserError(
-            f"extractor={path!r}: {module} cannot be imported ({error!r}); is its folder on "
-            "PYTHONPATH?"
-        ) from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise UserError(f"extractor={path!r}: {module} has no {name}")
-        found = getattr(found, part)
+    found = parts.outside(path, "extractor")
     if not callable(found):
-        raise UserError(f"extractor={path!r}: {name} is a {type(found).__name__}, not a function")
+        kind = type(found).__name__
+        raise UserError(f"extractor={path!r}: {path.partition(':')[2]} is a {kind}, not a function")
     return found
