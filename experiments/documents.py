@@ -13,6 +13,7 @@ DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))  # with places for t
 
 
 def markers(name: str) -> tuple[str, str]:
+    """The comments that a generated table stands between in a document."""
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 

@@ -41,6 +41,7 @@ class Mean:
     minus: Mapping[str, Any] | None = None
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
+        """The mean (or mean difference) and its standard error; None where none is known."""
         first = self._by_seed(trials, self.of)
         if self.minus is None:
             return _mean(first)
@@ -119,6 +120,7 @@ class Expected:
     unit: str = "nats"
 
     def holds(self, ours: float) -> bool:
+        """Whether our number is within the tolerance; NaN never is."""
         difference = ours - self.value
         far = {"within": abs(difference), "below": difference, "above": -difference}[self.kind]
         return bool(far <= self.tolerance)  # never of NaN

@@ -87,6 +87,7 @@ def _portable(text: str, data_dir: str, workdir: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    """Records each directory, then renders the documents; returns the exit code."""
     RESULTS.mkdir(exist_ok=True)
     try:
         for workdir in map(Path, arguments):

@@ -64,6 +64,7 @@ def take(workdir: Path, sections: list[str], output: Path, width: int, dark: boo
 
 
 def main() -> int:
+    """Takes the picture that the command line asks for; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("sections", nargs="*")

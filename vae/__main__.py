@@ -11,6 +11,7 @@ from vae.errors import UserError
 
 
 def train(values: Any) -> None:
+    """Trains a run, or resumes it."""
     import vae
     from vae.distributed import initialize
 
@@ -19,6 +20,7 @@ def train(values: Any) -> None:
 
 
 def evaluate(values: Any) -> None:
+    """Evaluates a run and prints its metrics."""
     import vae
     from vae.reports.tables import metrics_table
 
@@ -28,6 +30,7 @@ def evaluate(values: Any) -> None:
 
 
 def sample(values: Any) -> None:
+    """Draws samples from a run and prints the files written."""
     from vae.reports.sampling import sample
 
     for path in sample(values.workdir, values.num, values.seed, values.sampler):
@@ -35,6 +38,7 @@ def sample(values: Any) -> None:
 
 
 def report(values: Any) -> None:
+    """Writes the report of a run, of a sweep, or of several runs, and prints its path."""
     from vae.reports import compare, page
     from vae.sweeps import results
 
@@ -51,12 +55,14 @@ def report(values: Any) -> None:
 
 
 def prepare(values: Any) -> None:
+    """Prepares a data set and prints where it is."""
     from vae.data import prepare
 
     print(prepare(values.name, values.data_dir, getattr(values, "from")))
 
 
 def sweep(values: Any) -> None:
+    """Runs a grid or a search, or resumes it."""
     from vae.sweeps import grid, launch
 
     parts = [grid.parse(text, values.config) for text in values.sweep]
@@ -88,6 +94,7 @@ def sweep(values: Any) -> None:
 
 
 def detect(values: Any) -> None:
+    """Writes the anomaly scores of a table and prints how many rows are marked."""
     from vae.evaluation.detect import detect
 
     found = detect(values.workdir, values.input, values.output, values.score, values.share)
@@ -99,6 +106,7 @@ def detect(values: Any) -> None:
 
 
 def generate(values: Any) -> None:
+    """Writes molecules drawn from a run and prints how many of the draws were some."""
     from vae.evaluation.molecules import generate
 
     found = generate(
@@ -108,6 +116,7 @@ def generate(values: Any) -> None:
 
 
 def recommend(values: Any) -> None:
+    """Prints items for one user, with the share that the model gives each."""
     from vae.evaluation.recommend import recommend
 
     for title, share in recommend(values.workdir, values.user, values.num):
@@ -115,6 +124,7 @@ def recommend(values: Any) -> None:
 
 
 def reproduce(values: Any) -> None:
+    """Runs an experiment and prints its numbers beside the expected ones."""
     sys.path.insert(0, str(ROOT))
     try:
         from experiments import reproduce
@@ -128,12 +138,14 @@ def reproduce(values: Any) -> None:
 
 
 def slurm_options(values: Any) -> Any:
+    """What the flags ask of Slurm."""
     from vae.sweeps.slurm import Options
 
     return Options(values.partition or "", values.gpus, values.cpus, values.minutes)
 
 
 def quickstart(values: Any) -> None:
+    """Runs the bundled sweep."""
     from vae.quickstart import quickstart
 
     quickstart(values.workdir)

@@ -46,6 +46,7 @@ class _HelpFlag(flags.BooleanFlag):
     """Ends the reading at once, as absl's own: what follows it may be wrong."""
 
     def parse(self, argument: Any) -> None:
+        """Raises Help where the flag is set."""
         if self._parse(argument):
             raise Help(self.name)
 

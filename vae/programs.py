@@ -54,6 +54,7 @@ class Kept:
         self._programs: dict[Signature, Any] = {}
 
     def __call__(self, *args: Any) -> Any:
+        """What the function returns, by a kept program where there can be one."""
         program = None if self.key is None else self._program(args)
         return (program or self.jitted())(*args)
 

@@ -16,6 +16,8 @@ SMALLEST = 1.1754944e-38  # above 0: what float32 holds and processors do not ta
 
 
 def whole(least: int, most: int = MOST) -> Rule:
+    """A whole number from `least` to `most`."""
+
     def rule(value: Any) -> str | None:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             return f"a whole number of at least {least}"
@@ -44,6 +46,7 @@ class Number:
     open_low: bool = False
 
     def __call__(self, value: Any) -> str | None:
+        """What the value should have been; None where it is right."""
         least = f"above {self.low:g}" if self.open_low else f"at least {self.low:g}"
         most = f" and at most {self.high:g}" if self.high < LARGEST else ""
         if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
@@ -57,12 +60,14 @@ class Number:
 
 
 def wholes(value: Any) -> str | None:
+    """A list of whole numbers of at least 1, which may be empty."""
     items = value if isinstance(value, tuple | list) else (0,)
     wrong = next(filter(None, map(whole(1), items)), "").removeprefix("a whole number ")
     return f"a list of whole numbers, each {wrong}, such as (200, 200)" if wrong else None
 
 
 def some_wholes(value: Any) -> str | None:
+    """As `wholes`, with at least one."""
     empty = isinstance(value, tuple | list) and not value
     return "a list of at least one whole number" if empty else wholes(value)
 
@@ -83,14 +88,18 @@ def some_of(place: str) -> Rule:
 
 
 def text(value: Any) -> str | None:
+    """Any string."""
     return None if isinstance(value, str) else "text"
 
 
 def flag(value: Any) -> str | None:
+    """True or False."""
     return None if isinstance(value, bool) else "True or False"
 
 
 def one_of(*options: str) -> Rule:
+    """One of these strings."""
+
     def rule(value: Any) -> str | None:
         if isinstance(value, str) and value in options:
             return None

@@ -21,6 +21,7 @@ STATES = ("done", "failed", "pruned", "pending")
 
 
 def is_number(value: Any) -> bool:
+    """Whether it is an int or a float, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

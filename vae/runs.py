@@ -34,6 +34,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Writes all of a JSON file at once, so that no reader finds half of it."""
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 

@@ -40,6 +40,7 @@ SCORES = anomaly_scores.NAMES
 
 
 def vae_method(score: str) -> str:
+    """A score's name as a row of the table."""
     return f"VAE, {score.removeprefix('negative_')}"
 
 
@@ -73,6 +74,7 @@ class Less:
         self.method = method
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
+        """The mean difference over tables, and its standard error; None for a single table."""
         ours, other = (by_table(trials, method) for method in (best(trials), self.method))
         less = np.array([ours[name] - other[name] for name in ours])
         error = float(less.std(ddof=1) / np.sqrt(len(less))) if len(less) > 1 else None
@@ -86,11 +88,14 @@ class Table:
         self.name = name
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
+        """That AUROC in percent and its standard error over seeds."""
         value = Mean("auroc", {"method": best(trials), "data": self.name})(trials)
         return 100.0 * value[0], None if value[1] is None else 100.0 * value[1]
 
 
 def no_model(name: str) -> Expected:
+    """The published AUROC of a table without a model, in percent, which ours should be near."""
+
     def number(trials: Sequence[Trial]) -> Value:
         (row, *_) = pick(trials, {"method": "no model", "data": name})
         return 100.0 * row["metrics"]["auroc"], None
@@ -100,6 +105,7 @@ def no_model(name: str) -> Expected:
 
 
 def study(scale: str) -> Study:
+    """Every table that the scale takes, and the AUROCs expected of the VAE's scores."""
     names = [name.removeprefix("adbench/") for name in adbench.NAMES]
     if scale == "cpu":
         names = [name for name in names if name not in LARGE]
@@ -178,6 +184,7 @@ def compared(
 
 
 def row(method: str, table: str, seed: int, score: np.ndarray, labels: np.ndarray) -> Trial:
+    """AUROC, AUPR and precision at n of one method, from scores [N] and labels [N]; 1: anomaly."""
     found = anomaly.metrics(score, labels)
     return {
         "trial": method,

@@ -15,6 +15,7 @@ from vae.configs import base
 
 
 def study(scale: str) -> Study:
+    """30 measurements of tumours in two classes; at scale quick 10 and 50 rows a class."""
     config = base.get_config()
     config.data.name, config.data.binarization = "breast_cancer", "none"
     config.data.standardize = True

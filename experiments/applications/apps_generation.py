@@ -47,6 +47,7 @@ EPOCHS = {"full": 40, "cpu": 10, "quick": 2}
 
 
 def study(scale: str) -> Study:
+    """The convolutional model beside the other generators, on MNIST."""
     base = conv_mnist.get_config()
     files = [vq_mnist] if scale == "quick" else [vq_mnist, top_down_mnist]
     others = [_model(file.get_config()) for file in files]

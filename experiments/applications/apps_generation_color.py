@@ -22,6 +22,7 @@ EPOCHS = {"full": 100, "cpu": 10, "quick": 2}
 
 
 def study(scale: str) -> Study:
+    """The convolutional model beside a VQ-VAE, on CIFAR-10."""
     config = cifar10.get_config()
     if scale != "full":
         config.model.filters = (32, 64, 128)

@@ -19,6 +19,7 @@ from vae.configs import mnist
 
 
 def study(scale: str) -> Study:
+    """A VAE for each digit that is left out of training, and the AUROCs expected of its scores."""
     config = mnist.get_config()
     config.data.binarization, config.model.likelihood = "none", "continuous_bernoulli"
     config.eval.metrics, config.eval.iwae_samples = ("anomaly",), (100,)

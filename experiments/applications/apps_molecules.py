@@ -42,6 +42,7 @@ QED = 0  # the property's number
 
 
 def study(scale: str) -> Study:
+    """QM9 as SELFIES and SMILES, and the searches for QED expected to beat random draws."""
     config = config_file.get_config()
     quick = scale == "quick"
     if scale == "cpu":
@@ -109,6 +110,7 @@ class Evaluations:
         self.scale = run.prior_moments[1]  # of each latent
 
     def add(self, z: np.ndarray) -> None:
+        """Decodes z [N, L] and keeps their QED."""
         made = molecules.of_run(self.run, self.run.decode(z))
         values = [properties(molecule(each))[QED] if each else 0.0 for each in made]
         self.z, self.values = np.concatenate([self.z, z]), np.append(self.values, values)
@@ -121,6 +123,7 @@ class Evaluations:
 
 
 def prior(run: Trained, num: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws of the run's prior: z [num, L]."""
     return samplers.prior(run).sample(num, int(rng.integers(2**31)))
 
 

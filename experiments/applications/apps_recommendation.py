@@ -67,6 +67,7 @@ def ratio(trials: Sequence[Trial]) -> Value:
 
 
 def study(scale: str) -> Study:
+    """Mult-VAE and Mult-DAE at several settings, and the orders expected against baselines."""
     config = movielens.get_config()
     picture = side_by_side.drawn(NDCG)
     caps = {"full": (0.2,), "cpu": (0.05, 0.1, 0.2, 0.4, 0.8), "quick": (0.1, 0.4)}[scale]
@@ -122,6 +123,7 @@ PUBLISHED = {
 
 
 def names(method: str) -> list[tuple[str, str]]:
+    """Each metric of the table, with what it is called for this method."""
     return [
         (metric, f"{label} of {method}")
         for metric, label in (
@@ -160,6 +162,7 @@ class Task:
 
     @classmethod
     def of(cls, config: ConfigDict) -> "Task":
+        """Reads the config's data and holds back a part of each user's likes."""
         dataset = data.load(config.data)
         likes = {name: csr_matrix(np.asarray(s.x)) for name, s in dataset.splits.items()}
         if not config.data.leave_items:
@@ -175,6 +178,7 @@ class Task:
     def row(
         self, method: str, candidates: Iterable[tuple[str, ranking.Score]], draw: int, leave: bool
     ) -> Trial:
+        """The candidate best by the validation users' NDCG@100, measured on the test users."""
         scored = [
             (ranking.measure(found, *self.validation)[NDCG].mean(), name, found)
             for name, found in candidates

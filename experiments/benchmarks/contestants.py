@@ -252,6 +252,7 @@ def ceiling(library: str) -> Callable[[], None]:
 
 
 def main(name: str, steps: int, path: str, latents: int = 0) -> None:
+    """Times a turn of a contestant for each line of standard input; prints peak memory in MiB."""
     global LATENTS
     LATENTS = latents
     kind, _, model = name.partition("-")

@@ -72,6 +72,7 @@ class Work:
 
 
 def works(originals: Path) -> dict[str, Work]:
+    """The four works by name: a run, two kinds of sweep, and `prepare` from original files."""
     train = ("train", *SMALL, "--config.train.epochs=400")
     steps = (
         (train, TRAINING),
@@ -122,6 +123,7 @@ def of_run(workdir: Path) -> dict[str, Any]:
 
 
 def of_sweep(directory: Path) -> dict[str, Any]:
+    """What a finished sweep is, by name: what `of_run` gives of each trial, and the table."""
     with open(directory / "results.csv") as file:
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
     trials = [
@@ -189,6 +191,7 @@ def seconds_until_gone(folder: Path) -> float:
 
 
 def launch(command: tuple[str, ...], where: str, folder: Path) -> subprocess.Popen:
+    """Starts a command of `vae` that writes to the folder and logs beside it."""
     full = tied([sys.executable, "-P", "-m", "vae", *command, f"{where}={folder}"])
     with open(folder.with_suffix(".log"), "a") as log:
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -196,6 +199,7 @@ def launch(command: tuple[str, ...], where: str, folder: Path) -> subprocess.Pop
 
 
 def finish(process: subprocess.Popen, folder: Path) -> None:
+    """Waits for a command, and exits with the end of its log where it failed."""
     if process.wait() != 0:
         last = folder.with_suffix(".log").read_text().strip().splitlines()[-3:]
         raise SystemExit("\n".join(["error: a command failed:", *last]))
@@ -273,6 +277,7 @@ def rounds(
 
 
 def main(arguments: list[str]) -> int:
+    """Does all works, prints what differs, and writes the result; 1 where something differs."""
     values = flags.FlagValues()
     flags.DEFINE_integer("kills", 100, "in all, at least", flag_values=values)
     flags.DEFINE_integer("seed", 0, "of the moments", flag_values=values)

@@ -87,6 +87,7 @@ class Checkout:
             self.run(command)
 
     def turn(self, verb: str, number: int) -> None:
+        """Runs a command once and keeps its time, unless it is one of the warming rounds."""
         self.torch.unlink(missing_ok=True)
         found = self.run(self.command(verb, number))
         if number >= WARMING:
@@ -94,6 +95,7 @@ class Checkout:
         self.imports[verb] = self.torch.exists()
 
     def medians(self, verb: str) -> dict[str, Any]:
+        """Medians over the timed runs: seconds, CPU seconds, peak MiB; and whether torch came."""
         seconds, cpu, peak = map(statistics.median, zip(*self.timed[verb], strict=True))
         torch = "imported" if self.imports[verb] else "–"
         return {
@@ -139,6 +141,7 @@ def measure(checkouts: dict[str, Checkout], rounds: int) -> list[dict[str, Any]]
 
 
 def main(arguments: list[str]) -> int:
+    """Measures all commands, prints the table and writes the result; returns the exit code."""
     values = flags.FlagValues()
     flags.DEFINE_string("against", "", "revision to compare with", flag_values=values)
     flags.DEFINE_integer("rounds", 9, "timed runs of each command", 1, flag_values=values)

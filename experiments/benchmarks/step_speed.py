@@ -40,6 +40,7 @@ PLAIN = {"objectives": "name=elbo", "models": "prior=normal"}  # the trial that 
 
 
 def images() -> Dataset:
+    """Random grey images [N, 28, 28, 1], the same at every call."""
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (EXAMPLES, 28, 28, 1), dtype=np.uint8)
     labels = np.arange(EXAMPLES, dtype=np.int32) % 10
@@ -78,6 +79,7 @@ def contestant(config: ConfigDict, dataset: Dataset) -> Callable[[int], float]:
 
 
 def main(arguments: list[str]) -> int:
+    """Times every trial's steps in turns, prints the table and writes the result."""
     values = flags.FlagValues()
     flags.DEFINE_integer("rounds", 9, "turns of each objective", flag_values=values)
     try:

@@ -70,11 +70,13 @@ def command(*arguments: str, folder: Path) -> None:
 
 
 def one_program(planned: list[Trial], data_dir: str, epochs: int, folder: Path) -> None:
+    """Trains all trials as one population, in one process."""
     worker = ["-m", "experiments.benchmarks.sweep_time", f"--worker={folder / 'runs'}"]
     command(*worker, f"--data_dir={data_dir}", f"--epochs={epochs}", folder=folder)
 
 
 def one_by_one(planned: list[Trial], data_dir: str, epochs: int, folder: Path) -> None:
+    """Trains each trial by `vae train`, in a process of its own."""
     for trial in planned:
         flags_ = [f"--config.{key}={value}" for key, value in trial.values.items()]
         flags_ += [f"--config.data.dir={data_dir}", f"--config.train.epochs={epochs}"]
@@ -83,6 +85,7 @@ def one_by_one(planned: list[Trial], data_dir: str, epochs: int, folder: Path) -
 
 
 def torch_loop(planned: list[Trial], data_dir: str, epochs: int, folder: Path) -> None:
+    """Trains each trial by the eager PyTorch loop, in a process of its own."""
     raw = images(data_dir)
     np.save(folder / "images.npy", raw)
     steps = str(epochs * (len(raw) // 100))
@@ -121,6 +124,7 @@ def measure(data_dir: str, epochs: int) -> list[dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> int:
+    """Times the contenders, prints the table and writes the result; returns the exit code."""
     values = flags.FlagValues()
     flags.DEFINE_string("data_dir", None, "TFDS directory with MNIST", flag_values=values)
     flags.DEFINE_integer("epochs", 3, "of each trial", flag_values=values)

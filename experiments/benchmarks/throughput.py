@@ -156,6 +156,7 @@ def summarise(measured: dict[str, Any], steps: int) -> tuple[list[dict], dict[st
 
 
 def main(arguments: list[str]) -> int:
+    """Times the contestants in turns, prints the table and writes the result."""
     values = flags.FlagValues()
     flags.DEFINE_integer("rounds", 7, "turns of each contestant", flag_values=values)
     flags.DEFINE_integer("steps", 300, "training steps a turn", flag_values=values)

@@ -19,6 +19,7 @@ SOURCE = "Higgins et al. 2017, section 4.2"
 
 
 def study(scale: str) -> Study:
+    """beta = 1, 4 and 16, and the differences in score and rate expected between them."""
     config = sprites_beta.get_config()
     grid = sprites_beta.get_sweep()
     config.train.epochs = {"full": 20, "cpu": 10, "quick": 5}[scale]

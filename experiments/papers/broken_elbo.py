@@ -38,6 +38,7 @@ class Slope:
         self.beta = beta
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
+        """The slope and its standard error."""
         rate, distortion = (Mean(metric, *self.sides)(trials) for metric in PLANE)
         slope = -self.beta * rate[0] / distortion[0]
         errors = [(e or 0.0) / v for v, e in (rate, distortion)]
@@ -49,6 +50,7 @@ class Beaten:
     where every one is the best of all at its own beta, as on the frontier."""
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
+        """The largest gap over all betas in nats; it has no standard error."""
         betas = sorted({trial["values"]["objective.beta"] for trial in trials})
         reached = {
             beta: [Mean(name, {"objective.beta": beta})(trials)[0] for name in PLANE]
@@ -63,10 +65,12 @@ class Beaten:
 
 
 def neighbours(beta: float) -> tuple[float, float]:
+    """The betas a factor STEP below and above."""
     return round(beta / STEP, 6), round(beta * STEP, 6)
 
 
 def study(scale: str) -> Study:
+    """Every beta with its two neighbours, and the slope of 1 expected at each."""
     grid = [{"objective.beta": b} for beta in BETAS for b in (*neighbours(beta), beta)]
     expected = [
         Expected(f"-beta times the frontier's slope dR/dD, beta = {beta:g}", Slope(beta), 1.0, 0.15,

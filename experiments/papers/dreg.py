@@ -20,10 +20,12 @@ DREG = {5: 84.90, 50: 84.32}
 
 
 def point(objective: str, k: int) -> dict:
+    """The config values of one trial: an objective with k draws."""
     return {"objective.name": objective, "objective.samples": k}
 
 
 def study(scale: str) -> Study:
+    """IWAE and DReG at the same k, ELBO and STL, and the NLLs expected of them."""
     samples = {"full": 5000, "cpu": 1000, "quick": 500}[scale]
     nll = f"nll_iwae_{samples}"
     ks = (5,) if scale == "quick" else (5, 50)

@@ -26,6 +26,7 @@ POINTS = {
 
 
 def study(scale: str) -> Study:
+    """One trial per posterior, and the order of their ELBOs."""
     config = mnist(500)
     config.model.flow_hidden, config.model.flow_columns = (320,), 16
     names = ["diagonal", "planar", "orthogonal"] if scale == "quick" else list(POINTS)

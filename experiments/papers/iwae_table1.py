@@ -32,6 +32,7 @@ def point(layers: int, objective: str, k: int) -> dict:
 
 
 def study(scale: str) -> Study:
+    """The cells of the table that the scale can train, and the values expected in them."""
     samples = 500 if scale == "quick" else 5000
     nll = f"nll_iwae_{samples}"
 

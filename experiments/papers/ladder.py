@@ -18,6 +18,7 @@ SOURCE = "Sonderby et al. 2016, figure 3"
 
 
 def study(scale: str) -> Study:
+    """Chains and ladders with and without a warm-up of beta, and the order of their NLLs."""
     config = mnist(2000)
     config.model.hidden, config.model.layer_hidden = (200, 200), (100,)
     config.model.latent_size, config.model.upper_sizes = 64, (32, 16)

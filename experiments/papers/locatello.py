@@ -39,6 +39,7 @@ def spread(trials: Sequence[Trial]) -> Value:
 
 
 def study(scale: str) -> Study:
+    """Every objective at each of its strengths, several seeds each, and the spread expected."""
     if scale == "full":
         config = base.get_config()
         config.data.name = "dsprites"

@@ -25,6 +25,7 @@ POINTS = {
 
 
 def study(scale: str) -> Study:
+    """sigma = 1, learned and optimal, and the differences in ELBO and rate expected."""
     config = base.get_config() if scale == "quick" else mnist(200)
     config.data.binarization = "none"
     config.eval.iwae_samples, config.eval.checkpoint = (100,), "last"

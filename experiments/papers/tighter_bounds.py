@@ -24,6 +24,7 @@ POINTS = {
 
 
 def study(scale: str) -> Study:
+    """One trial per objective, and the NLLs expected of them."""
     samples = 500 if scale == "quick" else 5000
     nll = f"nll_iwae_{samples}"
     expected = [

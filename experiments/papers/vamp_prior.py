@@ -41,6 +41,7 @@ def faces(split: int, epochs: int, warm_up: float) -> dict[str, Any]:
 
 
 def study(scale: str) -> Study:
+    """Each data set with a standard normal and with a VampPrior, and the gains expected."""
     config = mnist(2000)
     config.model.encoder = config.model.decoder = "gated_mlp"
     config.model.hidden = (300, 300)

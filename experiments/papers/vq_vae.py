@@ -18,6 +18,7 @@ POINTS = [{"model.codebook_update": name} for name in ("ema", "gradient")]
 
 
 def study(scale: str) -> Study:
+    """Both updates of the codebook, and the number of codes that each should use."""
     if scale == "quick":
         config = base.get_config()
         config.model.name, config.objective.name = "vqvae", "vq"

@@ -27,6 +27,7 @@ NAMES = {f"adbench/{file.partition('_')[2]}": f"{file}.npz" for file in _FILES}
 
 
 def url(name: str) -> str:
+    """Where the original .npz of a table is downloaded from."""
     root = "https://raw.githubusercontent.com/Minqi824/ADBench/main/adbench/datasets/Classical"
     return f"{root}/{NAMES[name]}"
 

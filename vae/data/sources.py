@@ -50,6 +50,7 @@ ORIGINALS = {
 
 
 def path(name: str, row: Row, directory: str) -> Path:
+    """The file that holds a prepared data set's arrays."""
     return data_dir(directory) / name / row.version / "arrays.npz"
 
 

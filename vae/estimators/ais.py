@@ -97,6 +97,8 @@ class _Path:
     def move(
         self, z: jax.Array, beta: jax.Array, keys: jax.Array, step: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
+        """One transition of HMC at temperature beta: z [K, B, L] and its acceptance."""
+
         def log_density(z: jax.Array) -> jax.Array:
             return self.model.log_prior(z) + beta * self.log_likelihood(z)
 

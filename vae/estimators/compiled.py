@@ -33,6 +33,7 @@ class Facts(NamedTuple):
 
     @classmethod
     def of(cls, model: "Model") -> "Facts":
+        """Reads the facts off a model."""
         return cls(
             model.latent_size, model.context_size, model.conditional, model.standard, model.layers,
             list(map(int, model.sizes)) if model.layers > 1 else [], model.kl_estimate,
@@ -84,6 +85,7 @@ class Compiled:
 
     @functools.cached_property
     def model(self) -> "Model":
+        """The model without its critic, built when first asked for."""
         return self._build().clone(critic=None)  # which is of training alone
 
     @functools.cached_property

@@ -43,6 +43,7 @@ class Gaussian:
 
     @property
     def log_det(self) -> float:
+        """log |det C|, of the map from u to z."""
         return float(np.log(np.diag(self.factor)).sum())
 
     def log_prob(self, z: np.ndarray) -> np.ndarray:

@@ -45,10 +45,12 @@ class Subject:
 
     @property
     def settings(self) -> Any:
+        """The run's `eval` keys."""
         return self.run.config.eval
 
     @property
     def annealing(self) -> "Annealing":
+        """How AIS goes, from the run's `eval.ais_*` keys."""
         from vae.estimators.ais import Annealing
 
         s = self.settings

@@ -26,6 +26,7 @@ class Model(nn.Module, protocols.Model, kw_only=True):
     critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
 
     def setup(self) -> None:
+        """Declares the likelihood's parameters and the last layers of classifier and regressor."""
         if self.classifier is not None:
             self.classes = nn.Dense(self.context_size)
         if self.regressor is not None:

@@ -37,6 +37,7 @@ class VAE(Model, kw_only=True):
 
     @property
     def chosen_by(self) -> str:
+        """The setting that chooses q(z|x), for messages."""
         return f"model.posterior={type(self.posterior).__name__!r}"
 
     @property
@@ -58,6 +59,7 @@ class VAE(Model, kw_only=True):
         return self.through_decoder(self._seen(z), keys)
 
     def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """theta [..., B, H, W, channels] for z [..., B, L]; a sequential decoder is given x too."""
         if not self.decoder.sequential:
             return self.decode(z, keys)
         return self.through_decoder(
@@ -65,6 +67,7 @@ class VAE(Model, kw_only=True):
         )
 
     def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
+        """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]; ids of a sequence one by one."""
         if not self.decoder.sequential:
             return super().draw(keys, z)
         return self.decoder.sample(keys, self._seen(z))[..., None].astype(jnp.float32)
@@ -93,14 +96,17 @@ class VAE(Model, kw_only=True):
 
     @property
     def distribution(self) -> type[Distribution]:
+        """The type of q(z|x)."""
         return self.posterior.distribution
 
     @property
     def euclidean(self) -> bool:
+        """Whether z is any of R^L and has a density there."""
         return self.prior.euclidean
 
     @property
     def standard(self) -> bool:
+        """Whether the prior's mean and scale of each latent are 0 and 1."""
         return self.prior.standard
 
     @property

@@ -41,6 +41,7 @@ class LayeredPosterior(Distribution):
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
     ) -> tuple[jax.Array, jax.Array]:
+        """Draws z [count, B, L] and their log q(z|x) [count, B] in nats, by one walk."""
         eps = noise.normals(keys, first, count, self.model.latent_size)  # [K, B, L]
         walked = self.model.infer(self.evidence, eps)
         return join(walked.z), log_prob(walked.q, walked.z)
@@ -53,10 +54,12 @@ class LayeredPosterior(Distribution):
 
     @property
     def mean(self) -> jax.Array:
+        """z where every layer's noise is 0: [B, L]."""
         return join([q.mean for q in self._central()])
 
     @property
     def std(self) -> jax.Array:
+        """Of each latent, with the layers before it at their means: [B, L]."""
         return join([q.std for q in self._central()])
 
 
@@ -176,6 +179,7 @@ def flat(values: jax.Array) -> jax.Array:
 
 
 def join(parts: list[jax.Array]) -> jax.Array:
+    """The layers [..., L_i] as one vector [..., L]."""
     return jnp.concatenate(parts, axis=-1)
 
 

@@ -33,6 +33,7 @@ class Conditional(nn.Module):
 
     @nn.compact
     def __call__(self, values: jax.Array) -> Diagonal:
+        """The Gaussian over `size` latents that values [..., D] give."""
         values = Body(self.hidden, self.activation)(values)
         init = nn.initializers.lecun_normal()
         small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
@@ -49,6 +50,7 @@ class Body(nn.Module):
 
     @nn.compact
     def __call__(self, values: jax.Array) -> jax.Array:
+        """[..., D] -> [..., W], W the last width."""
         act, init = activation(self.activation), dense_init(self.activation)
         for width in self.hidden:
             values = act(nn.Dense(width, kernel_init=init)(values))
@@ -65,14 +67,17 @@ class _Layered(Hierarchy, kw_only=True):
     activation: str = "silu"
 
     def setup(self) -> None:
+        """Declares the networks of p(z_i|z_i+1), one for each layer but the top."""
         super().setup()
         self.generative = [self.between(size) for size in self.sizes[:-1]]
 
     def between(self, size: int) -> Conditional:
+        """A network from one layer's z to a Gaussian over `size` latents of the next."""
         return Conditional(size, self.layer_hidden, self.activation)
 
     @property
     def sizes(self) -> tuple[int, ...]:
+        """Latents of each layer, the one next to x first."""
         return self.layer_sizes
 
     def walk(self, pick: Pick, examples: int) -> jax.Array:
@@ -84,6 +89,7 @@ class _Layered(Hierarchy, kw_only=True):
         return z
 
     def emit(self, state: jax.Array, leading: tuple[int, ...], keys: Any) -> jax.Array:
+        """theta [*leading, H, W, channels] from z_1 [N, L_1]."""
         return self.through_decoder(state.reshape(*leading, -1), keys)
 
 
@@ -97,15 +103,18 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
     kl_estimate = "monte carlo"
 
     def setup(self) -> None:
+        """Declares the head of q(z_1|x) and the networks of q(z_i+1|z_i) too."""
         super().setup()
         self.head = Conditional(self.sizes[0], (), self.activation)
         self.inference = [self.between(size) for size in self.sizes[1:]]
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
+        """q(z|x) for x [B, *shape]; its evidence is q(z_1|x)."""
         features = self.encoder(self.encoder_input(x, keys), keys)
         return LayeredPosterior(self, self.head(widened(features)))
 
     def infer(self, evidence: Diagonal, eps: jax.Array) -> Walked:
+        """Draws from the bottom layer up, by noise eps [K, B, L]."""
         repeated = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(eps), *a.shape)), evidence)
         parts = self.split(eps)
         z: list[jax.Array] = []
@@ -126,11 +135,13 @@ class ladder(_Layered, kw_only=True):  # noqa: N801
     kl_estimate = "analytic given the layers above"
 
     def setup(self) -> None:
+        """Declares the dense layers on the way up and a head for each layer too."""
         super().setup()
         self.upward = [Body(self.layer_hidden, self.activation) for _ in self.sizes[1:]]
         self.heads = [Conditional(size, (), self.activation) for size in self.sizes]
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
+        """q(z|x) for x [B, *shape]; its evidence is a Gaussian [B, L_i] for each layer."""
         values = widened(self.encoder(self.encoder_input(x, keys), keys))
         evidence = [self.heads[0](values)]
         for body, head in zip(self.upward, self.heads[1:], strict=True):
@@ -139,6 +150,7 @@ class ladder(_Layered, kw_only=True):  # noqa: N801
         return LayeredPosterior(self, evidence)
 
     def infer(self, evidence: list[Diagonal], eps: jax.Array) -> Walked:
+        """Draws from the top layer down, by noise eps [K, B, L]: evidence merged with priors."""
         repeated = jax.tree.map(lambda a: jnp.tile(a, (eps.shape[0], 1)), evidence)
 
         def posterior(number: int, p: Diagonal, state: Any) -> Diagonal:

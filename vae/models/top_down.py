@@ -49,10 +49,12 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
 
     @property
     def sizes(self) -> tuple[int, ...]:
+        """Latents of each group, those of the finest level first."""
         maps = self.map_sizes(self.shape, len(self.filters))
         return tuple(maps[n][0] * maps[n][1] * self.latent_channels for n in self.level_of)
 
     def setup(self) -> None:
+        """Declares the bottom-up network, the groups, the upsampling and the last layer."""
         super().setup()
         maps, dtype = self.map_sizes(self.shape, len(self.filters)), self.dtype
         self.encoder = bodies.BottomUp(self.filters, self.blocks, self.activation, dtype)
@@ -86,13 +88,16 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
         return state
 
     def emit(self, state: jax.Array, leading: tuple[int, ...], keys: Any) -> jax.Array:
+        """theta [*leading, H, W, channels] from the finest map [N, H / 2, W / 2, filters[0]]."""
         theta = widened(self.last(activation(self.activation)(state)))
         return self.with_scalars(theta.reshape(*leading, *theta.shape[1:]))
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> LayeredPosterior:
+        """q(z|x) for x [B, H, W, C]; its evidence is a feature map a level."""
         return LayeredPosterior(self, self.encoder(self.encoder_input(x, keys)))
 
     def infer(self, evidence: list[jax.Array], eps: jax.Array) -> Walked:
+        """Draws from the coarsest group to the finest, by noise eps [K, B, L]."""
         maps = [jnp.tile(a, (eps.shape[0], 1, 1, 1)) for a in evidence]
 
         def posterior(number: int, p: Diagonal, state: jax.Array) -> Diagonal:

@@ -34,10 +34,12 @@ class Codes(Distribution):
 
     @property
     def mean(self) -> jax.Array:
+        """The codes as one vector: [B, L]."""
         return self.quantised.reshape(len(self.quantised), -1)
 
     @property
     def std(self) -> jax.Array:
+        """Zeros [B, L], as q is a point."""
         return jnp.zeros_like(self.mean)
 
 
@@ -62,6 +64,7 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
     euclidean = False
 
     def setup(self) -> None:
+        """Declares the head, the codebook and the prior over codes."""
         super().setup()
         self.head = nn.Dense(self.code_size * (1 if self.spatial else self.positions))
         if self.codebook_update == "ema":
@@ -76,13 +79,16 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
 
     @property
     def spatial(self) -> bool:
+        """Whether there is a code at each position of the encoder's feature map."""
         return len(self.grid) == 2
 
     @property
     def positions(self) -> int:
+        """P, the codes of an example."""
         return self.latent_size // self.code_size
 
     def encode(self, x: jax.Array, keys: jax.Array | None = None) -> Codes:
+        """The codes nearest to what the encoder makes of x [B, *shape]."""
         features = widened(self.encoder(self.encoder_input(x, keys), keys))
         if self.spatial:
             features = features.reshape(len(x), self.positions, -1)
@@ -169,6 +175,7 @@ class averages(nn.Module):  # noqa: N801  (the same)
     size: int
 
     def setup(self) -> None:
+        """Declares sums at normal draws and counts of 1, so that these draws are the codes."""
         init = nn.initializers.normal(1.0)
         self.sums = self.param("sums", init, (self.codes, self.size))
         self.counts = self.param("counts", nn.initializers.ones, (self.codes,))

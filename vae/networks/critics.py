@@ -16,6 +16,7 @@ class mlp(nn.Module):  # noqa: N801  (as the encoders and decoders of that name)
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
+        """Logits [...] of z [..., L]."""
         for width in self.hidden:
             z = nn.leaky_relu(nn.Dense(width)(z), 0.2)
         return nn.Dense(1)(z)[..., 0]

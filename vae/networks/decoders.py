@@ -46,6 +46,7 @@ class mlp(Network):  # noqa: N801  (the name is the config value)
 
     @nn.compact
     def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """theta [B, H, W, channels], or [B, D, channels] of vectors, for z [B, L]."""
         act, init = activation(self.activation), dense_init(self.activation)
         for layer, width in enumerate(reversed(self.hidden)):
             z = nn.Dense((1 + self.is_gated) * width, dtype=self.dtype, kernel_init=init)(z)
@@ -91,6 +92,7 @@ class conv(Network):  # noqa: N801
 
     @nn.compact
     def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
+        """theta [B, H, W, channels] for z [B, L], or for a map of it where `maps`."""
         check_image(type(self).__name__, self.shape)
         layer = 0  # counts the places where values are dropped
         act, init = activation(self.activation), dense_init(self.activation)

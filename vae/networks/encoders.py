@@ -48,6 +48,7 @@ class mlp(Network):  # noqa: N801  (the name is the config value)
     def __call__(
         self, x: jax.Array, keys: jax.Array | None = None, context: jax.Array | None = None
     ) -> jax.Array:
+        """Features [B, F] of x [B, *shape] and its context [B, C]."""
         act, init = activation(self.activation), dense_init(self.activation)
         x = x.reshape(x.shape[0], -1)
         if not self.hidden and context is not None:
@@ -84,6 +85,7 @@ class conv(Network):  # noqa: N801
     def __call__(
         self, x: jax.Array, keys: jax.Array | None = None, context: jax.Array | None = None
     ) -> jax.Array:
+        """Features [B, F] of x [B, H, W, channels] and its context [B, C]."""
         check_image(type(self).__name__, x.shape[1:])
         act = activation(self.activation)
         layer = 0  # counts the places where values are dropped

@@ -96,6 +96,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, H, W, C] -> [B, H / stride, W / stride, F], sizes rounded up."""
         fan_in = self.size**2 * x.shape[-1]
         shape = (self.size, self.size, x.shape[-1], self.features)
         init = nn.initializers.normal((self.gain / fan_in) ** 0.5)
@@ -121,6 +122,7 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
+        """y [B, H / stride, W / stride, C], sizes rounded up -> [B, H, W, features]."""
         fan_in = (self.size // self.stride) ** 2 * y.shape[-1]  # taps that meet in one pixel
         shape = (self.size, self.size, self.features, y.shape[-1])
         init = nn.initializers.normal((self.gain / fan_in) ** 0.5)
@@ -139,6 +141,7 @@ class Residual(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, keys: jax.Array | None, layer: int) -> jax.Array:
+        """x [B, H, W, C] -> the same shape; `layer` numbers its dropout's noise."""
         act, width = activation(self.activation), x.shape[-1]
         inner = Conv(width, size=3, stride=1, gain=gain(self.activation), dtype=self.dtype)(act(x))
         inner = dropout(act(inner), keys, self.dropout, layer)

@@ -25,6 +25,8 @@ class Cell(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
+        """Declares the kernel [W, 3 W], orthogonal for each gate, and the candidate's bias [W]."""
+
         def blocks(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
             square = nn.initializers.orthogonal()
             return jnp.concatenate(
@@ -71,6 +73,7 @@ class gru_encoder(Network):  # noqa: N801
     def __call__(
         self, x: jax.Array, keys: jax.Array | None = None, context: jax.Array | None = None
     ) -> jax.Array:
+        """The last states [B, 2 W] of one-hot ids [B, T, V] and their context [B, C]."""
         ends = x[..., END] > 0.5
         there = jnp.cumsum(ends, axis=1) - ends == 0  # the first end counts
         last = []
@@ -105,6 +108,7 @@ class gru_decoder(Network):  # noqa: N801
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
+        """Declares the first state's layer, the table of ids, the cell and the logits' layer."""
         width, ids = self.hidden[0], self.channels
         self.begin = nn.Dense(width, dtype=self.dtype)
         self.seen = nn.Dense(3 * width, dtype=self.dtype)

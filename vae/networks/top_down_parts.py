@@ -23,6 +23,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, H, W, C] -> [B, H, W, outputs]."""
         act, init = activation(self.activation), dense_init(self.activation)
         x = nn.Dense(self.middle, dtype=self.dtype, kernel_init=init)(act(x))
         size = 1 if 1 in x.shape[1:3] else 3
@@ -44,6 +45,7 @@ class BottomUp(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> list[jax.Array]:
+        """One map [B, h, w, F] for each of `filters`."""
         check_image("top_down", x.shape[1:])
         maps = []
         for width in self.filters:
@@ -64,6 +66,7 @@ class Group(nn.Module):
     dtype: DTypeLike
 
     def setup(self) -> None:
+        """Declares the networks of prior and posterior, and those that add z to the state."""
         middle, share = -(-self.width // 2), self.depth**-0.5
 
         def block(outputs: int, scale: float = 1.0) -> Block:
@@ -103,6 +106,7 @@ class Upsample(nn.Module):
 
     @nn.compact
     def __call__(self, state: jax.Array) -> jax.Array:
+        """state [N, h, w, C] -> [N, *shape, width]."""
         height, width = self.shape
         state = state.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
         if state.shape[-1] != self.width:

@@ -57,6 +57,7 @@ def log_weights(
 
 
 def log_mean_exp(log_w: jax.Array, axis: int = 0) -> jax.Array:
+    """log of the mean of w over `axis`, from log w."""
     return jax.nn.logsumexp(log_w, axis=axis) - jnp.log(float(log_w.shape[axis]))
 
 

@@ -18,6 +18,7 @@ class bernoulli(Likelihood):  # noqa: N801  (the name is the config value)
     discrete = True
 
     def channels(self, data_channels: int) -> int:
+        """One logit for each data channel."""
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -26,13 +27,16 @@ class bernoulli(Likelihood):  # noqa: N801  (the name is the config value)
         return np.log(mean / (1.0 - mean))
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z): [..., B] nats."""
         theta, x = flat(theta, x), flat(x, x)
         return (x * theta - softplus(theta)).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The probability of a 1: [..., H, W, C]."""
         return jax.nn.sigmoid(theta)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """Zeros and ones [..., H, W, C]."""
         return jax.random.bernoulli(key, self.mean(theta)).astype(jnp.float32)
 
 
@@ -58,6 +62,7 @@ class categorical(Likelihood):  # noqa: N801
     levels: int = 256
 
     def channels(self, data_channels: int) -> int:
+        """`levels` logits for each data channel."""
         return data_channels * self.levels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -78,14 +83,17 @@ class categorical(Likelihood):  # noqa: N801
         return logits.reshape(*mean.shape[:-1], -1)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z) of the levels nearest to x: [..., B] nats."""
         level = jnp.round(x * (self.levels - 1))
         return flat(_log_probability(self._logits(theta), level), x).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The expected grey value in [0, 1]: [..., H, W, C]."""
         values = jnp.arange(self.levels, dtype=jnp.float32) / (self.levels - 1)
         return (jax.nn.softmax(self._logits(theta), axis=-1) * values).sum(-1)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """Grey values in [0, 1]: [..., H, W, C]."""
         level = jax.random.categorical(key, self._logits(theta))
         return level.astype(jnp.float32) / (self.levels - 1)
 
@@ -110,6 +118,7 @@ class categorical_tokens(Likelihood):  # noqa: N801
         return jax.nn.one_hot(x.astype(jnp.int32), self.levels, dtype=jnp.float32)
 
     def channels(self, data_channels: int) -> int:
+        """One logit for each id."""
         return self.levels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -117,10 +126,13 @@ class categorical_tokens(Likelihood):  # noqa: N801
         return np.zeros((*mean.shape[:-1], self.levels))
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z) of ids x [B, D, 1]: [..., B] nats."""
         return _log_probability(theta, x[..., 0]).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The most probable id at each place: [..., D, 1]."""
         return jnp.argmax(theta, axis=-1, keepdims=True).astype(jnp.float32)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """An id for each place: [..., D, 1]."""
         return jax.random.categorical(key, theta)[..., None].astype(jnp.float32)

@@ -37,10 +37,12 @@ class multinomial(Likelihood):  # noqa: N801  (the name is the config value)
     shares = True
 
     def encoder_input(self, x: jax.Array) -> jax.Array:
+        """x [B, D], each row scaled to length 1; rows of zeros stay zeros."""
         length = jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
         return x / jnp.where(length > 0, length, 1.0)
 
     def channels(self, data_channels: int) -> int:
+        """One logit for each item."""
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -61,9 +63,11 @@ class multinomial(Likelihood):  # noqa: N801  (the name is the config value)
         return terms.sum(-1) + jnp.where(n > 0, total, 0.0)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """Each item's share, [..., D, 1]: they sum to 1."""
         return jax.nn.softmax(theta, axis=-2)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """One item, one-hot: [..., D, 1]."""
         chosen = jax.random.categorical(key, theta[..., 0])
         return jax.nn.one_hot(chosen, theta.shape[-2], dtype=jnp.float32)[..., None]
 
@@ -116,19 +120,24 @@ class negative_binomial(Likelihood):  # noqa: N801
     encoder_input = staticmethod(_log1p)
 
     def channels(self, data_channels: int) -> int:
+        """A log mean and a log inverse dispersion for each count."""
         return 2 * data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """Raw outputs [D, 2] that give the data's mean [D, 1] and inverse dispersion 1."""
         return np.concatenate(_start(mean), axis=-1)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z): [..., B] nats."""
         log_mean, log_r = (bounded(flat(part, x)) for part in jnp.split(theta, 2, axis=-1))
         return log_negative_binomial(flat(x, x), log_mean, log_r).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The expected count: [..., D, 1]."""
         return jnp.exp(bounded(jnp.split(theta, 2, axis=-1)[0]))
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """Counts [..., D, 1]."""
         return draw_negative_binomial(key, *map(bounded, jnp.split(theta, 2, axis=-1)))
 
 
@@ -144,6 +153,7 @@ class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
     encoder_input = staticmethod(_log1p)
 
     def channels(self, data_channels: int) -> int:
+        """A log mean, a log inverse dispersion and a gate for each count."""
         return 3 * data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -152,6 +162,7 @@ class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
         return np.concatenate([log_mean, log_r, np.full_like(log_r, -np.log(9.0))], axis=-1)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z): [..., B] nats."""
         log_mean, log_r, gate = (flat(part, x) for part in jnp.split(theta, 3, axis=-1))
         x = flat(x, x)
         counted = log_negative_binomial(x, bounded(log_mean), bounded(log_r))
@@ -159,10 +170,12 @@ class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
         return log_p.sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The expected count, with the gate's zeros: [..., D, 1]."""
         log_mean, _, gate = jnp.split(theta, 3, axis=-1)
         return jax.nn.sigmoid(-gate) * jnp.exp(bounded(log_mean))
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """Counts [..., D, 1]."""
         log_mean, log_r, gate = jnp.split(theta, 3, axis=-1)
         gate_key, count_key = jax.random.split(key)
         counted = draw_negative_binomial(count_key, bounded(log_mean), bounded(log_r))

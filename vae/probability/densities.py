@@ -19,18 +19,22 @@ class _Gaussian(Likelihood):
     sigma: float = 1.0
 
     def split(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and log variance [..., H, W, C]: the two halves of theta."""
         mu, logvar = jnp.split(theta, 2, axis=-1)
         return mu, logvar
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z): [..., B] nats."""
         mu, logvar = self.split(theta)
         logvar = jnp.broadcast_to(logvar, mu.shape)
         return gaussian.log_prob(flat(x, x), flat(mu, x), flat(logvar, x)).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The Gaussians' means: [..., H, W, C]."""
         return self.split(theta)[0]
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """A Gaussian draw of every pixel: [..., H, W, C]."""
         mu, logvar = self.split(theta)
         return gaussian.sample(jax.random.normal(key, mu.shape), mu, logvar)
 
@@ -39,12 +43,15 @@ class gaussian_fixed(_Gaussian):  # noqa: N801  (the name is the config value)
     """Gaussian pixels of one fixed standard deviation, `model.sigma`."""
 
     def channels(self, data_channels: int) -> int:
+        """One mean for each data channel."""
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """The data's mean [H, W, C] itself."""
         return mean
 
     def split(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """theta as the mean [..., H, W, C], and the one log variance."""
         return theta, jnp.asarray(2.0 * np.log(self.sigma), theta.dtype)
 
 
@@ -59,12 +66,15 @@ class gaussian_learned(_Gaussian):  # noqa: N801
     learned_sigma = True
 
     def channels(self, data_channels: int) -> int:
+        """One mean for each data channel."""
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """The data's mean [H, W, C] itself."""
         return mean
 
     def initial_scalars(self) -> np.ndarray:
+        """The log variance of `sigma`: [1]."""
         return np.full(1, 2.0 * np.log(self.sigma), np.float32)
 
 
@@ -72,9 +82,11 @@ class gaussian_per_pixel(_Gaussian):  # noqa: N801
     """Gaussian pixels whose means and log variances are both decoder outputs."""
 
     def channels(self, data_channels: int) -> int:
+        """A mean and a log variance for each data channel."""
         return 2 * data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """The data's mean [H, W, C], then the log variance of `sigma`: [H, W, 2 C]."""
         logvar = np.full_like(mean, 2.0 * np.log(self.sigma))
         return np.concatenate([mean, logvar], axis=-1)
 
@@ -93,22 +105,28 @@ class laplace(Likelihood):  # noqa: N801
     sigma: float = 1.0
 
     def channels(self, data_channels: int) -> int:
+        """One centre for each data channel."""
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """The data's mean [H, W, C] itself."""
         return mean
 
     def initial_scalars(self) -> np.ndarray:
+        """log b for a standard deviation of `sigma`: [1]."""
         return np.full(1, np.log(self.sigma) - 0.5 * np.log(2.0), np.float32)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z): [..., B] nats."""
         mu, log_b = (flat(part, x) for part in jnp.split(theta, 2, axis=-1))
         return -(jnp.abs(flat(x, x) - mu) * jnp.exp(-log_b) + log_b + np.log(2.0)).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The centres: [..., H, W, C]."""
         return jnp.split(theta, 2, axis=-1)[0]
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """A Laplace draw of every pixel: [..., H, W, C]."""
         mu, log_b = jnp.split(theta, 2, axis=-1)
         return mu + jnp.exp(log_b) * jax.random.laplace(key, mu.shape)
 
@@ -124,6 +142,7 @@ class continuous_bernoulli(Likelihood):  # noqa: N801
     kinds = ("grey",)
 
     def channels(self, data_channels: int) -> int:
+        """One theta for each data channel."""
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
@@ -131,6 +150,7 @@ class continuous_bernoulli(Likelihood):  # noqa: N801
         return solve(tilted_mean, np.clip(np.asarray(mean, np.float64), 0.02, 0.98), 60.0)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z), a density: [..., B] nats."""
         theta, x = flat(theta, x), flat(x, x)
         return (theta * (x - 0.5) - _log_sinhc(theta)).sum(-1)
 

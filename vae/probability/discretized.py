@@ -75,22 +75,28 @@ class discretized_logistic(Likelihood):  # noqa: N801  (the name is the config v
 
     @property
     def top(self) -> int:
+        """The highest grey level."""
         return self.levels - 1
 
     def channels(self, data_channels: int) -> int:
+        """A centre and a log scale for each data channel."""
         return 2 * data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
+        """Outputs [H, W, 2 C] whose mean is about the data's [H, W, C]."""
         return np.concatenate(_start(mean, self.levels), axis=-1)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z) of the levels nearest to x: [..., B] nats."""
         loc, log_scale = (flat(part, x) for part in self._split(theta))
         return log_bin(jnp.round(flat(x, x) * self.top), loc, log_scale, self.top).sum(-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
+        """The expected grey value in [0, 1]: [..., H, W, C]."""
         return bin_mean(*self._split(theta), self.top)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """Grey values in [0, 1]: [..., H, W, C]."""
         loc, log_scale = self._split(theta)
         return draw_level(jax.random.logistic(key, loc.shape), loc, log_scale, self.top)
 
@@ -116,9 +122,11 @@ class discretized_logistic_mixture(Likelihood):  # noqa: N801
 
     @property
     def top(self) -> int:
+        """The highest grey level."""
         return self.levels - 1
 
     def channels(self, data_channels: int) -> int:
+        """K (1 + 2 C + C (C - 1) / 2), for C data channels."""
         pairs = data_channels * (data_channels - 1) // 2
         return self.mixtures * (1 + 2 * data_channels + pairs)
 
@@ -131,6 +139,7 @@ class discretized_logistic_mixture(Likelihood):  # noqa: N801
         return np.concatenate([logits, *parts, coupling], axis=-1)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
+        """log p(x|z) of the levels nearest to x: [..., B] nats."""
         logits, loc, log_scale, coupling = self._split(theta)
         seen = jnp.round(x * self.top)[..., None]  # [B, H, W, C, 1]
         total = jax.nn.log_softmax(logits)
@@ -152,6 +161,7 @@ class discretized_logistic_mixture(Likelihood):  # noqa: N801
         return (jnp.stack(means, -2) * jax.nn.softmax(logits)[..., None, :]).sum(-1)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
+        """Grey values in [0, 1], channel by channel: [..., H, W, C]."""
         logits, loc, log_scale, coupling = self._split(theta)
         component, noise = jax.random.split(key)
         chosen = jax.random.categorical(component, logits)[..., None, None]

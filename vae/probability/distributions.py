@@ -19,10 +19,12 @@ class Diagonal(Distribution):
 
     @property
     def mean(self) -> jax.Array:
+        """Of z: [B, L]."""
         return self.mu
 
     @property
     def std(self) -> jax.Array:
+        """Of each latent: [B, L]."""
         return jnp.exp(0.5 * self.logvar)
 
     def masked(self, mask: jax.Array) -> "Diagonal":
@@ -37,6 +39,7 @@ class Diagonal(Distribution):
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
     ) -> tuple[jax.Array, jax.Array]:
+        """Draws z [count, B, L] and their log density [count, B] in nats."""
         z = self.sample(keys, first, count)
         return z, self.log_prob(z)
 
@@ -45,6 +48,7 @@ class Diagonal(Distribution):
         return gaussian.log_prob(z, self.mu, self.logvar).sum(-1)
 
     def log_prob_each(self, z: jax.Array) -> jax.Array:
+        """log density of each of the B Gaussians at every z [..., L]: [..., B] nats."""
         return gaussian.log_prob_each(z, self.mu, self.logvar)
 
     def kl_standard_normal(self) -> jax.Array:
@@ -69,6 +73,7 @@ class FullCovariance(Distribution):
 
     @property
     def mean(self) -> jax.Array:
+        """Of z: [B, L]."""
         return self.mu
 
     @property
@@ -79,6 +84,7 @@ class FullCovariance(Distribution):
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
     ) -> tuple[jax.Array, jax.Array]:
+        """Draws z [count, B, L] and their log density [count, B] in nats."""
         eps = noise.normals(keys, first, count, self.mu.shape[-1])
         z = self.mu + times(self.factor, eps)
         return z, gaussian.log_prob(eps, 0.0, jnp.zeros(())).sum(-1) - self.log_diagonal.sum(-1)

@@ -43,6 +43,7 @@ class Flow(Distribution):
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
     ) -> tuple[jax.Array, jax.Array]:
+        """Draws z [count, B, L] and their log q(z|x) [count, B] in nats."""
         return self.push(noise.normals(keys, first, count, self.base.mu.shape[-1]))
 
     @property
@@ -52,6 +53,7 @@ class Flow(Distribution):
 
     @property
     def std(self) -> jax.Array:
+        """Of each latent, by the same draws as `mean`: [B, L]."""
         return self._fixed().std(0)
 
     def _fixed(self) -> jax.Array:
@@ -81,6 +83,7 @@ class planar(FlowPosterior):  # noqa: N801  (the name is the config value)
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
+        """q(z|x) for features [B, F]."""
         base, size = self.base(features), self.latent_size
         steps = self.amortised(features, size, size, 1)
         return Flow(base, tuple(flow_steps.Planar(u, w, b[..., 0]) for u, w, b in steps))
@@ -91,6 +94,7 @@ class radial(FlowPosterior):  # noqa: N801
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
+        """q(z|x) for features [B, F]."""
         base = self.base(features)
         steps = self.amortised(features, self.latent_size, 1, 1)
         return Flow(
@@ -103,6 +107,7 @@ class _Sylvester(FlowPosterior):
     outputs of each."""
 
     def assemble(self, features: jax.Array, columns: int, numbers: int) -> Flow:
+        """q(z|x) for features [B, F]; each Q has `columns` columns, made from `numbers` outputs."""
         base, square = self.base(features), columns * columns
         sizes = (square, square, columns, columns, columns, *([numbers] if numbers else []))
         amortised, steps = self.amortised(features, *sizes), []
@@ -124,14 +129,17 @@ class sylvester_orthogonal(_Sylvester):  # noqa: N801
 
     @property
     def columns(self) -> int:
+        """M, at most L."""
         return min(self.flow_columns or self.latent_size, self.latent_size)
 
     def orthogonal(self, raw: list[jax.Array]) -> list[jax.Array]:
+        """Each step's Q [B, L, M], from its outputs [B, L M]."""
         at_once = jnp.concatenate(raw).reshape(-1, self.latent_size, self.columns)
         return jnp.split(flow_steps.orthonormal(at_once), len(raw))
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
+        """q(z|x) for features [B, F]."""
         return self.assemble(features, self.columns, self.latent_size * self.columns)
 
 
@@ -142,11 +150,13 @@ class sylvester_householder(_Sylvester):  # noqa: N801
     flow_reflections: int = 4
 
     def orthogonal(self, raw: list[jax.Array]) -> list[jax.Array]:
+        """Each step's Q [B, L, L], from its outputs [B, reflections * L]."""
         shape = (-1, self.flow_reflections, self.latent_size)
         return [flow_steps.reflections(part.reshape(shape)) for part in raw]
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
+        """q(z|x) for features [B, F]."""
         return self.assemble(features, self.latent_size, self.flow_reflections * self.latent_size)
 
 
@@ -155,11 +165,13 @@ class sylvester_triangular(_Sylvester):  # noqa: N801
     2018, section 4.3, T-SNF)."""
 
     def orthogonal(self, raw: None) -> list[jax.Array]:
+        """Each step's Q [1, L, L], which takes no outputs."""
         eye = jnp.eye(self.latent_size)[None]
         return [eye[:, ::-1] if number % 2 else eye for number in range(self.flow_layers)]
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
+        """q(z|x) for features [B, F]."""
         return self.assemble(features, self.latent_size, 0)
 
 
@@ -174,6 +186,7 @@ class iaf(Posterior):  # noqa: N801
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Flow:
+        """q(z|x) for features [B, F]."""
         base, width = self.base(features), self.flow_hidden[0]
         context = nn.Dense(width, name="context")(features)
         steps = [

@@ -18,6 +18,7 @@ class _Conditioner(nn.Module):
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
+        """z [..., L] -> [..., L, outputs]."""
         values = z
         for width in self.hidden:
             values = jax.nn.elu(nn.Dense(width)(values))
@@ -37,6 +38,7 @@ class _Coupling(Prior):
     flow_hidden: tuple[int, ...] = (64,)
 
     def setup(self) -> None:
+        """Declares a network for each coupling layer."""
         self.layers = [
             _Conditioner(self.flow_hidden, self.outputs) for _ in range(self.flow_layers)
         ]
@@ -72,6 +74,7 @@ class realnvp(_Coupling):  # noqa: N801  (the name is the config value)
     def transform(
         self, z: jax.Array, raw: jax.Array, inverse: bool
     ) -> tuple[jax.Array, jax.Array]:
+        """Each latent's image and log slope, [..., L] both, by raw [..., L, 2]."""
         s, t = MOST * jnp.tanh(raw[..., 0] / MOST), raw[..., 1]
         return (z * jnp.exp(s) + t, s) if inverse else ((z - t) * jnp.exp(-s), -s)
 
@@ -84,11 +87,13 @@ class spline(_Coupling):  # noqa: N801
 
     @property
     def outputs(self) -> int:
+        """Numbers that make one latent's spline."""
         return splines.numbers(self.flow_bins)
 
     def transform(
         self, z: jax.Array, raw: jax.Array, inverse: bool
     ) -> tuple[jax.Array, jax.Array]:
+        """Each latent's image and log slope, [..., L] both, by raw [..., L, outputs]."""
         return splines.transform(z, raw, inverse)
 
 
@@ -100,6 +105,7 @@ class autoregressive(Prior):  # noqa: N801
     flow_hidden: tuple[int, ...] = (64,)
 
     def setup(self) -> None:
+        """Declares the masked network of means and log scales."""
         self.weights = made.declare(
             self, "network", self.latent_size, self.flow_hidden, 2
         )
@@ -110,9 +116,11 @@ class autoregressive(Prior):  # noqa: N801
         return m, 2.0 * s
 
     def log_prob(self, z: jax.Array) -> jax.Array:
+        """log p(z) for z [..., L]: [...] nats."""
         return gaussian.log_prob(z, *self.conditionals(z)).sum(-1)
 
     def sample(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
+        """One draw a key: z [B, L]."""
         eps = temperature * noise.normal(keys, (self.latent_size,))
 
         def settle(number: jax.Array, z: jax.Array) -> jax.Array:  # one more latent is right

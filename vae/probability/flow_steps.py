@@ -14,6 +14,7 @@ LOG_E_MINUS_1 = 0.541324854612918
 
 
 def dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The inner product over the last axis: [..., L] -> [...]."""
     return (a * b).sum(-1)
 
 
@@ -31,6 +32,7 @@ class Planar:
     b: jax.Array  # [B]
 
     def forward(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """z' [..., B, L] and log |det dz'/dz| [..., B]."""
         along = dot(self.w, self.u)
         missing = jax.nn.softplus(along + LOG_E_MINUS_1) - 1.0 - along
         u = self.u + self.w * (missing / (dot(self.w, self.w) + TINY))[..., None]
@@ -52,6 +54,7 @@ class Radial:
     raw_beta: jax.Array  # [B]
 
     def forward(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """z' [..., B, L] and log |det dz'/dz| [..., B]."""
         alpha = jax.nn.softplus(self.raw_alpha)
         beta = jax.nn.softplus(self.raw_beta) - alpha
         away = z - self.z0
@@ -75,6 +78,7 @@ class Sylvester:
     b: jax.Array  # [B, M]
 
     def forward(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """z' [..., B, L] and log |det dz'/dz| [..., B]."""
         inner = times(self.r2, times(self.q.swapaxes(-1, -2), z)) + self.b
         h = jnp.tanh(inner)
         diagonals = jnp.diagonal(self.r, axis1=-2, axis2=-1) * jnp.diagonal(

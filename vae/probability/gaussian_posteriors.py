@@ -36,6 +36,7 @@ class diagonal(Posterior):  # noqa: N801  (the name is the config value)
 
     @nn.compact
     def __call__(self, features: jax.Array) -> Diagonal:
+        """q(z|x) for features [B, F]."""
         return self.base(features)
 
 
@@ -50,6 +51,7 @@ class full_covariance(Posterior):  # noqa: N801
 
     @nn.compact
     def __call__(self, features: jax.Array) -> FullCovariance:
+        """q(z|x) for features [B, F]."""
         size = self.latent_size
         rows, columns = np.tril_indices(size, -1)
         mu, log_diagonal = jnp.split(self.head(features, 2 * size), 2, axis=-1)

@@ -47,6 +47,7 @@ class conditional(Prior):  # noqa: N801
     takes_context = True
 
     def setup(self) -> None:
+        """Declares the hidden layers, and the last, which starts at 0."""
         self.bodies = [nn.Dense(width) for width in self.flow_hidden]
         self.last = nn.Dense(2 * self.latent_size, kernel_init=nn.initializers.zeros)
 
@@ -59,12 +60,14 @@ class conditional(Prior):  # noqa: N801
     def sample(
         self, keys: jax.Array, context: jax.Array, temperature: jax.Array | float = 1.0
     ) -> jax.Array:
+        """One draw of p(z|c) a key, for contexts [B, C]: z [B, L]."""
         p = self.given(context)
         return gaussian.sample(
             temperature * noise.normal(keys, (self.latent_size,)), p.mu, p.logvar
         )
 
     def log_prob(self, z: jax.Array, context: jax.Array) -> jax.Array:
+        """log p(z|c) for z [..., B, L] and contexts [B, C]: [..., B] nats."""
         return self.given(context).log_prob(z)
 
     def kl(self, q: Diagonal, context: jax.Array) -> jax.Array:
@@ -84,18 +87,21 @@ class mixture(Prior):  # noqa: N801
     prior_components: int = 50
 
     def setup(self) -> None:
+        """Declares the components' logits [C], means and log variances [C, L]."""
         shape = (self.prior_components, self.latent_size)
         self.logits = self.param("logits", nn.initializers.zeros, shape[:1])
         self.mu = self.param("mu", nn.initializers.normal(1.0), shape)
         self.logvar = self.param("logvar", nn.initializers.zeros, shape)
 
     def sample(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
+        """One draw a key: z [B, L]."""
         chosen = jax.vmap(jax.random.categorical, (0, None))(noise.fold(keys, 0), self.logits)
         eps = temperature * noise.normal(noise.fold(keys, 1), (self.latent_size,))
         mu, logvar = (jnp.take(values, chosen, axis=0) for values in (self.mu, self.logvar))
         return gaussian.sample(eps, mu, logvar)
 
     def log_prob(self, z: jax.Array) -> jax.Array:
+        """log p(z) for z [..., L]: [...] nats."""
         each = gaussian.log_prob_each(z, self.mu, self.logvar)  # [..., C]
         return jax.nn.logsumexp(each + jax.nn.log_softmax(self.logits), axis=-1)
 
@@ -131,6 +137,7 @@ class vamp(Prior):  # noqa: N801
     takes_posterior = True
 
     def setup(self) -> None:
+        """Declares the pseudo-inputs [C, *shape] as they are before the smooth bound."""
         self.raw = self.param("inputs", self._initial)
 
     def _initial(self, key: jax.Array) -> jax.Array:
@@ -159,5 +166,6 @@ class vamp(Prior):  # noqa: N801
         return q.mean + temperature * (q.sample(noise.fold(keys, 1))[0] - q.mean)
 
     def log_prob(self, z: jax.Array, q: Any) -> jax.Array:
+        """log p(z) for z [..., L], given the q of the pseudo-inputs: [...] nats."""
         each = q.log_prob_each(z)  # [..., C]
         return jax.nn.logsumexp(each, axis=-1) - jnp.log(float(self.prior_components))

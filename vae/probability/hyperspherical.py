@@ -125,6 +125,7 @@ class VonMisesFisher(Distribution):
 
     @property
     def mean(self) -> jax.Array:
+        """Of z, inside the sphere: [B, L]."""
         return self._bessel[1][:, None] * self.mu
 
     @property
@@ -170,6 +171,7 @@ class von_mises_fisher(Posterior):  # noqa: N801  (the name is the config value)
 
     @nn.compact
     def __call__(self, features: jax.Array) -> VonMisesFisher:
+        """q(z|x) for features [B, F]."""
         outputs = self.head(features, self.latent_size + 1)
         raw = outputs[:, :-1]
         mu = raw / jnp.sqrt(jnp.square(raw).sum(-1, keepdims=True) + 1e-12)

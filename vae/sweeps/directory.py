@@ -73,6 +73,7 @@ class SweepDirectory:
         self.trials = list(trials)
 
     def workdir(self, trial: Trial) -> Path:
+        """The trial's run directory."""
         return self.path / "trials" / trial.name
 
     def claim(self, trial: Trial) -> Path:
@@ -124,6 +125,7 @@ class SweepDirectory:
         self._notes[trial.name] = (state, reason)
 
     def pending(self) -> list[Trial]:
+        """Trials that are still to be run."""
         return [trial for trial in self.trials if self.state(trial)[0] == "pending"]
 
     def failed(self) -> dict[str, str]:

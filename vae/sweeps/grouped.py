@@ -90,6 +90,7 @@ class Populations:
                     self._evaluate(run)
 
     def compiled(self, trial: Trial) -> Group:
+        """The group whose program trains this trial."""
         return self._group([trial])
 
     def _group(self, members: Sequence[Trial]) -> Group:

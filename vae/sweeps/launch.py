@@ -244,6 +244,7 @@ def on_slurm(
 
 
 def default_path(config: ConfigDict, trials: Sequence[Trial]) -> Path:
+    """A directory under runs/ that is named after the config and the trials."""
     text = json.dumps([trial.values for trial in trials], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return Path("runs") / f"sweep-{configs.run_name(config)}-{digest}"

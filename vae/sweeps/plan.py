@@ -68,6 +68,7 @@ def apply(config: ConfigDict, point: Point) -> ConfigDict:
 
 
 def value_of(config: ConfigDict, key: str) -> Any:
+    """The value of a dotted key."""
     return dict(configs.flatten(config))[key]
 
 

@@ -88,6 +88,7 @@ def failure(workdir: Path) -> str:
 
 
 def last_line(path: Path) -> str:
+    """The last line of a log that is not blank, without "error: "; "" where there is none."""
     if not path.exists():
         return ""
     with open(path, "rb") as file:

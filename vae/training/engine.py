@@ -79,12 +79,15 @@ class Single:
             self.examples = jax.device_put(examples)
 
     def can_halve(self, runs: int) -> bool:
+        """Never: there is one slot."""
         return False
 
     def halved(self) -> "Single":
+        """Itself."""
         return self
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:
+        """Places a run's state and hyperparameters in the slot."""
         self.state, self.hyper = state, hyper
 
     def run(self, fed: Mapping[int, np.ndarray]) -> None:
@@ -106,6 +109,7 @@ class Single:
         return self.state.book()
 
     def edit(self, slot: int, **book: Any) -> None:
+        """Sets numbers of `State.book`."""
         self.state = self.state.replace(**book)
 
 
@@ -175,6 +179,7 @@ class Population:
         return self._template
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:
+        """Places a run in a slot; its arrays go to the device before the next step."""
         self._own[slot] = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
         self._new[slot] = (fit(state, self._shapes(hyper)), hyper)
 
@@ -217,10 +222,12 @@ class Population:
         return fit(jax.tree.map(lambda a: _pick(a, place), self.state), self._own[slot])
 
     def book(self, slot: int) -> dict[str, Any]:
+        """The slot's `State.book`, on the host."""
         place = divmod(slot, self.per_device)
         return jax.tree.map(lambda a: a[place], needed(self.state, "state").book())
 
     def edit(self, slot: int, **book: Any) -> None:
+        """Sets numbers of the slot's `State.book`."""
         place = divmod(slot, self.per_device)
         held = {name: getattr(self.state, name) for name in book}
         for array, value in zip(jax.tree.leaves(held), jax.tree.leaves(book), strict=True):

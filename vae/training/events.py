@@ -93,4 +93,5 @@ class Events:
         self._file.write(framed(event(time.time(), step, values)))
 
     def close(self) -> None:
+        """Closes the file."""
         self._file.close()

@@ -41,14 +41,17 @@ class Program:
 
     @property
     def model(self) -> "Model":
+        """The model, built when first asked for."""
         return self.parts().model
 
     @property
     def objective(self) -> Objective:
+        """The objective, built when first asked for."""
         return self.parts().objective
 
     @property
     def optimizer(self) -> Callable[[Hyper], Any]:
+        """Makes the optimiser of given hyperparameters; built when first asked for."""
         return self.parts().optimizer
 
 

@@ -12,7 +12,8 @@ class Shown(Protocol):
     """What is seen of a `training.trial.Trial`."""
 
     @property
-    def workdir(self) -> Path: ...
+    def workdir(self) -> Path:
+        """Its run directory."""
 
     @property
     def total(self) -> int:
@@ -65,6 +66,7 @@ class Progress:
         """The run has ended."""
 
     def close(self) -> None:
+        """Takes the bar off the terminal."""
         if self.bar:
             self.bar.stop()
 
@@ -73,10 +75,10 @@ class Silent(Progress):
     """Of a process that leaves the talking to another."""
 
     def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
-        pass
+        """Says nothing."""
 
     def update(self, trial: Shown, record: dict[str, Any]) -> None:
-        pass
+        """Says nothing."""
 
 
 class Tally(Progress):
@@ -98,6 +100,7 @@ class Tally(Progress):
             self.bar.start()
 
     def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
+        """Counts the run among those under way, or among those that have ended."""
         self.steps[trial.workdir.name] = here
         if self.bar:  # all runs are about as long
             self.bar.update(self.task, total=self.total * trial.until)
@@ -105,6 +108,7 @@ class Tally(Progress):
             self.ended += 1
 
     def update(self, trial: Shown, record: dict[str, Any]) -> None:
+        """Moves the bar to the steps that all runs have done."""
         name = trial.workdir.name
         self.steps[name] = record["step"]
         if record["split"] == "validation":
@@ -118,6 +122,7 @@ class Tally(Progress):
             )
 
     def end(self, trial: Shown) -> None:
+        """Prints how the run ended: its best validation ELBO in nats, or why it failed."""
         self.ended += 1
         name = trial.workdir.name
         said = f"best validation elbo {self.best[name]:.2f}" if name in self.best else "no elbo"

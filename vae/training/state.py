@@ -47,6 +47,7 @@ class State:
 
 
 def zero_sums(program: Program) -> dict[str, Any]:
+    """Zeros for every term of the program, and for the count of steps."""
     return {name: np.zeros((), np.float32) for name in (*program.terms, "steps")}
 
 
@@ -89,6 +90,7 @@ class Creator:
         self._shapes: State | None = None
 
     def __call__(self, hyper: Hyper) -> State:
+        """The state on the host."""
         return jax.device_get(self._first(hyper))
 
     def shapes(self, hyper: Hyper) -> State:

@@ -146,12 +146,15 @@ class Trial:
         self._clock.add(steps, seconds)
 
     def halted(self, book: dict[str, Any]) -> bool:
+        """Whether more bad steps came in a row than may be skipped."""
         return int(book["bad_in_row"]) > self.program.skip_steps
 
     def log_due(self, here: int) -> bool:
+        """Whether a log line is due at step `here`."""
         return here % self.log_steps == 0 or here == self.total
 
     def validation_due(self, here: int) -> bool:
+        """Whether a validation is due at step `here`."""
         return here % self.eval_steps == 0 or here == self.total
 
     def log(self, book: dict[str, Any]) -> None:
@@ -233,7 +236,9 @@ class Clock:
         self.reset()
 
     def reset(self) -> None:
+        """Starts again from 0."""
         self.steps, self.seconds = 0, 0.0
 
     def add(self, steps: int, seconds: float) -> None:
+        """Counts more steps, and the seconds that they took."""
         self.steps, self.seconds = self.steps + steps, self.seconds + seconds

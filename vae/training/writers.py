@@ -21,6 +21,7 @@ class Writers:
         self._board = Events(workdir / "tensorboard")
 
     def write(self, record: dict[str, Any]) -> None:
+        """Writes one record to every place."""
         self._lines.write(json.dumps(record) + "\n")
         step, split = record["step"], record["split"]
         numbers = {f"{split}/{k}": v for k, v in record.items() if k not in ("step", "split")}

@@ -71,32 +71,38 @@ class Sets:
 
     @property
     def of(self) -> str:
+        """The features, in words, for a unit."""
         ours, _ = self.features
         return f"features: {self.extractor.name} ({ours.shape[1]:,} numbers)"
 
     @property
     def counts(self) -> str:
+        """How many samples and examples are compared, in words."""
         return f"{len(self.samples):,} samples and {len(self.data):,} of the data"
 
     @property
     def beside(self) -> str:
+        """Both, and the number of training examples."""
         examples = len(needed(self.train, "train"))
         return f"{self.of}; {self.counts}, {examples:,} training examples"
 
 
 def frechet(sets: Sets) -> Metrics:
+    """The Fréchet distance between the features of samples and data."""
     value = distances.frechet_distance(*sets.features)
     unit = f"squared distance between Gaussian fits; {sets.of}; {sets.counts}"
     return by_name(FRECHET.of(value, unit=unit))
 
 
 def kernel(sets: Sets) -> Metrics:
+    """The kernel distance between the features of samples and data."""
     value, stderr = distances.kernel_distance(*sets.features, seed=sets.seed)
     unit = f"unbiased squared MMD of a cubic kernel; {sets.of}; {sets.counts}, seed {sets.seed}"
     return by_name(KERNEL.of(value, stderr, unit))
 
 
 def manifold(sets: Sets) -> Metrics:
+    """Precision, recall, density and coverage."""
     each = neighbours.manifold(*sets.features, k=sets.k)
     about = f"k={sets.k}; {sets.of}; {sets.counts}"
     counts = len(sets.samples), len(sets.data)
@@ -111,6 +117,7 @@ def manifold(sets: Sets) -> Metrics:
 
 
 def two_samples(sets: Sets) -> Metrics:
+    """How well a classifier tells samples from data, and the p-value of that."""
     told = two_sample.two_sample_test(*sets.features, seed=sets.seed)
     about = (
         f"{sets.of}; {told.trained:,} samples and as many of the data to learn from, "
@@ -125,6 +132,7 @@ def two_samples(sets: Sets) -> Metrics:
 
 
 def memory(sets: Sets) -> Metrics:
+    """Distances to the nearest training example, and the share of memorised samples."""
     ours, theirs = sets.nearest
     share = f"{memorisation.SHARE:.0%}"
     unit = (
@@ -139,6 +147,7 @@ def memory(sets: Sets) -> Metrics:
 
 
 def copying(sets: Sets) -> Metrics:
+    """The test of Meehan et al. for data copying."""
     least = min(len(sets.samples), len(sets.data))
     count = int(np.clip(least // (2 * memorisation.LEAST), 1, CELLS))
     places = memorisation.cells(sets.trained, *sets.features, count=count, seed=sets.seed)
@@ -151,6 +160,7 @@ def copying(sets: Sets) -> Metrics:
 
 
 def sharpness(sets: Sets) -> Metrics:
+    """The sharpness of samples and of data."""
     return by_name(*(
         kind(
             picture_scores.sharpness(images),
@@ -161,6 +171,7 @@ def sharpness(sets: Sets) -> Metrics:
 
 
 def diversity(sets: Sets) -> Metrics:
+    """The diversity of samples and of data."""
     return by_name(*(
         kind.of(
             *picture_scores.diversity(features),
@@ -171,6 +182,7 @@ def diversity(sets: Sets) -> Metrics:
 
 
 def classes(sets: Sets) -> Metrics:
+    """The entropy of the classes seen in samples and in data, in nats."""
     return by_name(*(
         kind.of(
             *picture_scores.class_entropy(sets.extractor.labels(x)),

@@ -25,6 +25,7 @@ class Network(nn.Module):
     width: int
 
     def setup(self) -> None:
+        """Declares the body and the head."""
         act, width = "relu", self.width
         if len(self.shape) == 3:
             self.body: nn.Module = encoders.conv(filters=(16, 32), dense=width, activation=act)
@@ -33,6 +34,7 @@ class Network(nn.Module):
         self.head = nn.Dense(self.classes)
 
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Features [B, width] and logits [B, classes] of x [B, *shape]."""
         features = self.body(x)
         return features, self.head(features)
 
