@@ -1,5 +1,5 @@
-"""The tables of what there is to choose from, made of what is declared where it is defined: keys in
-`vae.keys`, and all else in docstrings, the first paragraph of each."""
+"""The tables of what there is to choose from, made from the definitions: keys in `vae.keys`, all
+else by the first paragraph of its docstring."""
 
 import functools
 import importlib

@@ -31,9 +31,9 @@ SCALES = ("full", "cpu", "quick")
 class Mean:
     """The mean over seeds of a metric of some trials, less that of others.
 
-    Its standard error is over seeds where there are several (of the differences seed by seed, where
-    both have the same seeds), else over test examples (of the differences example by example, where
-    both were measured on the same).
+    Its standard error is over seeds where there are several, else over test examples. Differences
+    are taken seed by seed where both have the same seeds, and example by example where both were
+    measured on the same examples.
     """
 
     metric: str
@@ -70,8 +70,8 @@ class Mean:
 
 
 def _paired_error(one: Trial, other: Trial, metric: str) -> float | None:
-    """The standard error of a mean difference over test examples; None where they are not known to
-    be the same ones: nothing is kept of each, or the trials differ in their data."""
+    """The standard error of a mean difference over test examples; None where they may not be the
+    same ones: no values are kept of each, or the trials differ in their data."""
     data = [{k: v for k, v in t["values"].items() if k.startswith("data.")} for t in (one, other)]
     kept = [_per_example(trial, metric) for trial in (one, other)]
     if data[0] != data[1] or kept[0] is None or kept[1] is None or len(kept[0]) != len(kept[1]):

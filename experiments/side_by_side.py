@@ -17,8 +17,8 @@ Row = dict[str, Any]  # as `Study.beside` gives them: values, metrics, stderr
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Means over seeds with their standard errors, in Markdown: a line a method, or, where the rows
-    have another key, a line a value of it and a column a method, of the first metric."""
+    """Means over seeds with their standard errors, in Markdown: one line per method. Where the rows
+    have another key: one line per value of it and one column per method, of the first metric."""
     found = over_seeds(rows)
     across = _across(found)
     if across:
@@ -31,8 +31,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def overview(rows: Sequence[Row]) -> str:
-    """As `table`; where there are several data sets a line a method, its means over them, and on
-    how many it has the highest first metric."""
+    """As `table`. Where there are several data sets: one line per method, its means over them, and
+    on how many of them its first metric is the highest."""
     found = over_seeds(rows)
     if _across(found) != "data":
         return table(rows)

@@ -26,8 +26,8 @@ __all__ = ["evaluate", "load", "sweep", "train"]
 def train(config: "ConfigDict", workdir: str | None = None, extend: bool = False) -> str:
     """Trains the config, resuming what `workdir` already holds; returns the run directory.
 
-    `train.epochs` may have grown since; where the result depends on the length, `extend` must say
-    so."""
+    A run may go on with more `train.epochs`; where its result depends on the length, only with
+    `extend`."""
     from vae.training.train import train
 
     return train(config, workdir, extend)

@@ -1,8 +1,8 @@
 """A command line, read by absl's rules: a verb's own flags, those of absl and JAX, config keys.
 
-Flags may stand anywhere, before the verb too, as `--flag=value`, `--flag value`, with one dash or
-two, `--flag` and `--noflag` where it is true or false; `--flagfile=F` reads some from a file, `--`
-ends them, `--undefok=a,b` names some that may be unknown.
+Flags may stand anywhere, also before the verb: `--flag=value` or `--flag value`, with one dash or
+two; `--flag` and `--noflag` for true and false. `--flagfile=F` reads flags from a file, `--` ends
+them, and `--undefok=a,b` names flags that may be unknown.
 """
 
 import enum
@@ -43,7 +43,7 @@ class Help(Exception):
 
 
 class _HelpFlag(flags.BooleanFlag):
-    """Ends the reading at once, as absl's own: what follows it may be wrong."""
+    """Stops the reading at once, as absl's own help flags do, because what follows may be wrong."""
 
     def parse(self, argument: Any) -> None:
         """Raises Help where the flag is set."""
@@ -64,7 +64,7 @@ def common() -> flags.FlagValues:
 
 
 def _adopt(values: flags.FlagValues, modules: str) -> None:
-    """Takes over what modules have defined in absl's own FLAGS, where they go on reading it."""
+    """Adds the flags that modules have defined in absl's own FLAGS, where they still read them."""
     for module, defined in flags.FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith(modules) else ():
             if flag.name not in values:
@@ -147,8 +147,8 @@ def help_text(form: str, text: str, shared: flags.FlagValues) -> str:
 
 
 def called(work: Any, shared: flags.FlagValues) -> None:
-    """Does the work, unless the command line was only to be checked; under absl's debugger or
-    profiler where they were asked for."""
+    """Does the work, under absl's debugger or profiler if asked for; nothing if the command line
+    was only to be checked."""
     if shared["only_check_args"].value:
         return
     if not any(shared[name].value for name in DEBUGGERS):
@@ -200,7 +200,7 @@ def _read(
 def _check_unknown(
     name: str, values: flags.FlagValues, arguments: Sequence[str], config: bool
 ) -> list[str]:
-    """Adds JAX's flags where one may be meant; the overrides of config keys among arguments.
+    """Adds JAX's flags where one may be meant; returns the arguments that override config keys.
 
     Raises:
       UserError: a flag, or a key of the config, that does not exist.

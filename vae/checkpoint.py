@@ -1,11 +1,11 @@
 """Checkpoints of a whole state, through Orbax: asynchronous, checksummed, latest two and best.
 
-A state is saved as a flat mapping from path ("params/encoder/Dense_0/kernel") to numpy array with
-no trace of devices, so what many devices wrote one restores, and the other way round.
+A state is saved as a flat mapping from path ("params/encoder/Dense_0/kernel") to numpy array. It
+holds no trace of devices: one device restores what many wrote, and the other way round.
 
-Orbax writes and cleans up. What is on disk is listed and read here, one step at a time, with
-TensorStore: in Orbax one damaged file stops the listing of all steps, and one that cannot be read
-leaves pages of other tasks' tracebacks. Its checkpointer is made when something is saved.
+Orbax writes and cleans up. This module lists and reads what is on disk, one step at a time, with
+TensorStore: in Orbax one damaged file stops the listing of all steps, and an unreadable one prints
+pages of other tasks' tracebacks. The checkpointer is made at the first save.
 """
 
 import functools
@@ -79,7 +79,7 @@ def _library() -> Any:
 class Checkpoints:
     """The checkpoints of one run directory; a context manager that waits for pending saves.
 
-    Orbax is imported beside what else a training has to do, and waited for at the first save.
+    A thread imports Orbax while a training starts; the first save waits for it.
     """
 
     def __init__(self, workdir: Path | str, read_only: bool = False):
@@ -94,7 +94,8 @@ class Checkpoints:
 
     @functools.cached_property
     def _orbax(self) -> Any:
-        """What saves. It reads the ELBO of every step: those that cannot be read go first."""
+        """The checkpointer. It reads the ELBO of every step, so unreadable steps are deleted
+        first."""
         for step in self.steps():
             try:
                 self._elbo(step)
@@ -214,7 +215,8 @@ class Checkpoints:
         return arrays
 
     def restore(self, template: Any, step: int | None = None) -> tuple[int, Any] | None:
-        """Restores the checkpoint at `step`, or the latest, or the newest one before that is whole.
+        """Restores the checkpoint at `step` (by default the latest), or else the newest whole one
+        before it.
 
         A damaged one is reported with a warning and, unless read-only, deleted.
 

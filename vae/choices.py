@@ -13,8 +13,8 @@ from vae.errors import UserError
 
 
 def shown(value: Any) -> str:
-    """`repr(value)` for a message, also where there is none: of a number of 10,000 digits, or of an
-    object that fails."""
+    """`repr(value)` for a message; also for a number of 10,000 digits, or an object whose repr
+    fails."""
     try:
         return repr(value)
     except Exception:
@@ -36,7 +36,7 @@ def names(place: str) -> list[str]:
 
 
 def collect(package: str, names: dict[str, Any]) -> list[str]:
-    """What the modules of a package export by `__all__`, put among its names; returns theirs.
+    """Puts what the modules of a package export by `__all__` among its names; returns these names.
 
     Args:
       names: the package's `globals()`.

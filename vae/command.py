@@ -1,4 +1,4 @@
-"""A command: what a verb takes, its help, and how what goes wrong is said."""
+"""A command: what a verb takes, its help, and how its errors are printed."""
 
 import dataclasses
 import os
@@ -24,7 +24,7 @@ class Flag:
     help: str
     default: Any = None
     required: bool = False
-    kind: type | None = None  # where the default, being None, does not tell: else text
+    kind: type | None = None  # of the flag, if the default is None; else text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def guarded(work: Callable[[], None], debug: Callable[[], bool] = lambda: False)
     """Does the work with compilations kept; prints an error in a line or two.
 
     Args:
-      debug: whether to raise it instead, asked once there is one.
+      debug: called once there is an error; says whether to raise it instead.
 
     Returns:
       The exit code: 0 done, 1 failed, 2 the command or the config is wrong; 128 and the number of

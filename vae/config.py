@@ -140,7 +140,7 @@ def unknown(config: ConfigDict) -> str | None:
 
 
 def completed(config: ConfigDict) -> ConfigDict:
-    """The config of a run that may be older than some keys, which get their default.
+    """The config of a run, with the default of each key that is younger than the run.
 
     Raises:
       UserError: it lacks a whole group of keys: it is no config.

@@ -1,7 +1,7 @@
 """What `--config` names: a shipped config, a Python file with a get_config(), or a run.
 
-A Python file is the user's program. Whatever it does, what comes of it here is a config, a sweep
-or a UserError of one line that names the file and its line.
+A Python file is the user's program. Whatever it does, this module returns a config or a sweep, or
+raises a UserError of one line that names the file and its line.
 """
 
 import importlib
@@ -32,7 +32,7 @@ def load(text: str, parts: Mapping[str, Any] | None = None) -> ConfigDict:
         a part from outside brings keys of its own.
 
     Returns:
-      The config, locked: every key is there and has no other beside it. Values are not yet checked.
+      The config, locked: all keys are there and no others. Values are not yet checked.
 
     Raises:
       UserError: it cannot be read, or is no config.
@@ -84,7 +84,7 @@ def _value(config: ConfigDict, key: str) -> Any:
 
 
 def readable(config: ConfigDict, text: str) -> None:
-    """Raises UserError where a value cannot be had: a reference to others may fail."""
+    """Raises UserError where reading a value fails, as a reference to other keys may."""
     try:
         dict(configs.flatten(config))
     except Exception as error:
@@ -173,7 +173,7 @@ def where(path: Path, error: BaseException) -> str:
 
 
 def said(error: BaseException) -> str:
-    """An exception in one line, also where its own text cannot be had."""
+    """An exception in one line, even where its own text raises."""
     if isinstance(error, UserError):
         return str(error)
     lines = traceback.format_exception_only(error)[-1].strip().splitlines()

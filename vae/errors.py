@@ -42,7 +42,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def needed(value: T | None, what: str) -> T:
-    """A value that may be None, and is not where this is called: raises ValueError if it is."""
+    """A value whose type allows None; raises ValueError where it is None."""
     if value is None:
         raise ValueError(f"there is no {what}")
     return value

@@ -37,11 +37,11 @@ class Key:
     """What a config may say under one name.
 
     Args:
-      default: what it is where nothing else is said, and in a run that is older than the key: with
-        it a run is what it was without the key.
+      default: its value where none is given, and in a run older than the key: with it a run is what
+        it was without the key.
       rule: what a value should have been, or None where it is right.
       doc: one line; empty where the name says it.
-      names: of a key that takes a part by its name, the module that exports them.
+      names: the module that exports the choices, if the key takes a part by its name.
       part: whether a part may be one from outside, `package.module:name` (`vae.parts`).
     """
 
@@ -270,7 +270,7 @@ NEUTRAL = ("eval.", *PLACE)
 # Read by the host alone: no compiled program depends on them.
 HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
 
-# Lengths of what goes up to its end over some epochs.
+# Lengths of ramps, in epochs.
 RAMPS = tuple(
     key for key in KEYS if key.endswith("_epochs") and key.startswith(("objective.", "optimizer."))
 )
@@ -310,5 +310,5 @@ def traced(declared: Mapping[str, Key]) -> tuple[str, ...]:
 
 
 def choices(key: Key) -> list[str]:
-    """The names that a key takes, of a key that takes a part by its name."""
+    """The names that a key may take; none if it takes no part by its name."""
     return names(key.names) if key.names else []

@@ -1,5 +1,5 @@
-"""A run that goes on for longer than it was begun for: what of it may change, and what depends on
-its length."""
+"""A run that goes on for longer than it was begun for: what may change, and what depends on its
+length."""
 
 from ml_collections import ConfigDict
 

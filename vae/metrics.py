@@ -7,8 +7,8 @@
     NLL_IWAE[50](values)             # of a family
     SAP.of(value, unit="gap of ...") # what is no mean over examples
 
-`evaluation.json` holds all of it beside the number, and whoever shows or compares metrics reads it
-there. Imports no JAX.
+`evaluation.json` holds all of it beside the number; pages, tables and searches read it there.
+Imports no JAX.
 """
 
 import copy
@@ -38,7 +38,7 @@ class Metric:
     Attributes:
       name: its key in `evaluation.json`.
       value, stderr: the number and its standard error (None: there is none).
-      unit: in words, and what went into the number; unit and standard error are of the value.
+      unit: of value and standard error, in words, with what went into the number.
       better, label, shown: as `Kind` has them.
       estimate: "analytic" or "monte carlo", where that is told.
     """
@@ -143,7 +143,7 @@ def _find(name: str, within: str | tuple[str, ...] = "") -> Kind | None:
 def declared(name: str) -> Kind | None:
     """The kind of a metric that `evaluate` may write, by its name; None: there is none.
 
-    Modules of ROOMS that have not been imported are, where the name is not known yet.
+    Imports the other modules of ROOMS where the name is not known yet.
     """
     found = _find(name, ROOMS)
     for room in ROOMS if found is None else ():
@@ -175,8 +175,8 @@ def checked(found: Mapping[str, Metric], place: str) -> Mapping[str, Metric]:
 
 
 def filled(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A metric of `evaluation.json` with all keys. Older files have no label, and say nothing of
-    what is better, so that nothing is."""
+    """A metric of `evaluation.json` with all keys: in older files the label is its name, and
+    neither more nor less is better."""
     told = {key: value for key, value in entry.items() if value is not None}
     return {**entry, **DEFAULTS, "label": name, **told}
 
@@ -192,7 +192,7 @@ def sign(facts: Mapping[str, Any]) -> int:
 
 
 def counted_in(facts: Mapping[str, Any]) -> str:
-    """The unit of a metric in a file where it begins with one word: "nats", "chains"; else ""."""
+    """The unit of a metric in a file if it is one word up to a comma, such as "nats"; else ""."""
     match = re.match(r"\w+(?=[,;]|$)", facts["unit"])
     return match[0] if match else ""
 
@@ -201,7 +201,7 @@ def mean_and_stderr(values: Any, name: str) -> tuple[float, float]:
     """Mean over examples and its standard error, in float64.
 
     Raises:
-      RunError: a value is not finite. None is ever left out.
+      RunError: a value is not finite; no value is ever left out.
     """
     values = np.asarray(values, np.float64)
     wrong = np.flatnonzero(~np.isfinite(values))

@@ -26,11 +26,11 @@ NOT_ARRAYS = (
 def opened(path: Path) -> Mapping[str, np.ndarray]:
     """The arrays of an .npz by name, or of an .npy as "x"; read when they are asked for.
 
-    A header says how large an array is, and NumPy makes room for it before it reads: here it is
-    held against the file first. Pickles are refused: they could run anything.
+    NumPy makes room for as much as a header says before it reads. Here the header is first compared
+    with the file's size. Pickles are refused, because they can run any code.
 
     Raises:
-      NOT_ARRAYS: no such file, or not what it says it is; also when an array is asked for.
+      NOT_ARRAYS: no such file, or a damaged one; also raised when an array is read.
     """
     if path.suffix == ".npy":
         with open(path, "rb") as file:
@@ -76,7 +76,7 @@ def _check(file: IO[bytes], size: int, name: str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A neighbour of `path` to write to, renamed into its place once it is whole.
+    """A temporary file beside `path` to write to; it takes the place of `path` once it is whole.
 
     Raises:
       UserError: a directory stands in its place.
@@ -93,7 +93,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sweep_up(folder: Path, name: str) -> None:
-    """Deletes what processes that were killed left in a folder: `.PID.name`, of no living one."""
+    """Deletes what killed processes left in a folder: files `.PID.name` whose process is gone."""
     for left in folder.glob(f".*.{glob.escape(name)}"):
         pid = left.name.split(".")[1]
         if not pid.isdecimal() or _lives(int(pid)):
@@ -120,7 +120,7 @@ def write(path: Path, arrays: Mapping[str, Any]) -> None:
 def write_in_parts(
     path: Path, name: str, shape: tuple[int, ...], parts: Iterator[np.ndarray], **rest: Any
 ) -> None:
-    """Writes an .npz of which one array, float32, is larger than memory need be.
+    """Writes an .npz with one float32 array that need not fit in memory.
 
     Args:
       shape: of the whole array.

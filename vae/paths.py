@@ -20,8 +20,8 @@ def data_dir(directory: str) -> Path:
 def located(config: ConfigDict) -> ConfigDict:
     """A copy of a config whose `data.path` and `data.dir` are absolute.
 
-    A run keeps this one: its verbs then read the same data wherever they are called from, and
-    whatever $TFDS_DATA_DIR says there.
+    A run keeps this copy, so its verbs read the same data from any directory and under any
+    $TFDS_DATA_DIR.
     """
     copy = ConfigDict(config.to_dict())
     copy.data.path = absolute(copy.data.path)
@@ -30,7 +30,7 @@ def located(config: ConfigDict) -> ConfigDict:
 
 
 def moved(config: ConfigDict, to: ConfigDict) -> ConfigDict:
-    """A copy of a config whose data have moved to where those of another are."""
+    """A copy of a config whose data have moved: its path is that of another config."""
     copy = ConfigDict(config.to_dict())
     copy.data.path = to.data.path
     return copy.lock()

@@ -1,15 +1,15 @@
 """Compiled programs that outlast their process: traced, lowered and compiled once on a machine.
 
-JAX's cache spares a process what XLA compiles, not the tracing and lowering before it, nor the
-imports that these need; for a small model that is most of a start. So a program that was compiled
-once is kept whole beside that cache, under a hash of what it lowers to; and that hash is kept under
-one of everything that decides it: this package's source, versions, devices, JAX's settings, the
-shapes of its arguments, and the key that its owner gives. What is missing, damaged or of something
-else is traced as ever, and written anew.
+JAX's cache saves the work of XLA, but not the tracing and lowering before it, nor the imports that
+these need. For a small model they are most of a start. So each compiled program is kept whole
+beside that cache, under a hash of its lowered code. That hash is kept under a second one, of
+everything that decides it: this package's source, versions, devices, JAX's settings, the shapes of
+its arguments, and the key that its owner gives. A program that is missing, damaged or of something
+else is traced as usual and written anew.
 
-Programs are kept where JAX keeps its own, for one device of one process, and not while JAX is asked
-to check what it runs (`jax_debug_nans` and its like): everywhere else a `Kept` is the jitted
-function itself.
+Programs are kept where JAX keeps its own, for one device of one process, and only while JAX does
+not check what it runs (`jax_debug_nans` and its like). Otherwise a `Kept` is the jitted function
+itself.
 """
 
 import functools
@@ -81,7 +81,8 @@ class Kept:
     def _compile(
         self, folder: Path, name: str, of: tuple[Any, ...], args: tuple[Any, ...]
     ) -> Any:
-        """Traces and lowers; compiles unless that was done before, by another source perhaps."""
+        """Traces and lowers; compiles only if the same code was not compiled before, even from
+        another source."""
         lowered = self.jitted().lower(*args)
         # What it lowers to leaves out arguments that are not used, and how the results are packed.
         content = _digest(of, lowered.as_text(), str(lowered.out_tree))
@@ -105,7 +106,8 @@ def _known(folder: Path, name: str) -> Any:
 
 @contextmanager
 def _without_cache() -> Iterator[None]:
-    """Compiles without JAX's own cache: what comes out of it cannot be written again on CPUs."""
+    """Compiles without JAX's own cache: on CPUs a program from that cache cannot be written
+    again."""
     from jax.experimental.compilation_cache import compilation_cache
 
     compilation_cache.reset_cache()
@@ -118,7 +120,7 @@ def _without_cache() -> Iterator[None]:
 
 
 def value(name: str, key: str | None, find: Callable[[], Any]) -> Any:
-    """What `find` gives, kept as JSON as programs are: a fact that takes tracing to be found."""
+    """What `find` returns, a fact that takes tracing to find; kept as programs are, in JSON."""
     folder = None if key is None else _folder()
     if folder is None:
         return find()
@@ -187,7 +189,7 @@ def _digest(*parts: Any) -> str:
 
 
 def _loaded(data: bytes | None) -> Any:
-    """The program that `_dumped` made `data` of; None where it cannot be used."""
+    """The program in `data`, which `_dumped` made; None where it cannot be used."""
     if not data:
         return None
     from jax.experimental import serialize_executable
@@ -202,7 +204,7 @@ def _loaded(data: bytes | None) -> Any:
 
 
 def _dumped(program: Any) -> bytes:
-    """A program to be written; nothing where this backend cannot give it."""
+    """A program as bytes; empty where this backend cannot give them."""
     from jax.experimental import serialize_executable
 
     try:

@@ -7,10 +7,10 @@ a module of your own, and name it `package.module:name` in the config. Fields ar
 config keys of the same names: `model.*`, and for objectives `objective.*`; a part from outside
 declares further ones in an attribute `keys`, a mapping from names to `vae.keys.Key`.
 
-Whatever is asked of one of these beside calling it is an attribute declared here, and is asked for
-by reading it. B examples, L latents, K draws; densities and divergences are in nats. `x` is
-[B, *shape] in the likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images, whole
-numbers for counts and tokens. Keys [B] are one an example.
+Everything else that the code needs to know of one of these is an attribute declared here. B
+examples, L latents, K draws; densities and divergences are in nats. `x` is [B, *shape] in the
+likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images, whole numbers for counts and
+tokens. Keys [B] are one an example.
 """
 
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -26,7 +26,7 @@ Hyper = dict[str, Any]  # traced scalars, by name: NumPy's on the host, JAX's in
 class Distribution(Protocol):
     """q(z|x) of each of B examples, as a pytree of arrays."""
 
-    has_density: ClassVar[bool] = False  # at any z, not at own draws alone: `log_prob` is there
+    has_density: ClassVar[bool] = False  # `log_prob` gives it at any z, not only at own draws
 
     @property
     def mean(self) -> jax.Array:
@@ -39,9 +39,9 @@ class Distribution(Protocol):
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
     ) -> tuple[jax.Array, jax.Array]:
-        """Draws number first .. first + count - 1 of each of the B keys, z [count, B, L], and their
-        own log q(z|x) [count, B], differentiable in every way in which they depend on q. A draw is
-        a function of its key and its number alone."""
+        """For each of the B keys the draws number first .. first + count - 1, z [count, B, L], and
+        their log q(z|x) [count, B], both differentiable by all parameters of q. A draw depends on
+        its key and number alone."""
 
     def sample(self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1) -> jax.Array:
         """Those draws: z [count, B, L]."""
@@ -73,8 +73,8 @@ class Posterior(Protocol):
 
 
 class Prior(Protocol):
-    """p(z); a Flax module. The methods are given the context where it `takes_context`, the
-    posterior of `inputs` where it `takes_posterior`, and otherwise nothing more."""
+    """p(z); a Flax module. Its methods also get the context where it `takes_context`, and the
+    posterior of its `inputs` where it `takes_posterior`."""
 
     latent_size: int
     analytic: ClassVar[tuple[type, ...]] = ()  # the types of q for which there is `kl`
@@ -85,31 +85,32 @@ class Prior(Protocol):
     takes_context: ClassVar[bool] = False  # [B, C]
 
     def sample(self, keys: jax.Array, *given: Any, **options: Any) -> jax.Array:
-        """One draw a key: z [B, L]. The one option is `temperature`, a number or one an example
-        [B, 1], by default 1: it scales the Gaussian noise that the draw is made of."""
+        """One draw a key: z [B, L]. The one option, `temperature`, scales the Gaussian noise of the
+        draw: a number or [B, 1], by default 1."""
 
     def log_prob(self, z: jax.Array, *given: Any) -> jax.Array:
         """log p(z) for z [..., L]: [...]."""
 
     def kl(self, q: Any, *given: Any) -> jax.Array:
-        """KL(q(z|x) || p(z)) in closed form: [B, G], of G independent parts, the latents where it
-        can be said of each. Only for q of a type in `analytic`."""
+        """KL(q(z|x) || p(z)) in closed form, [B, G]: G independent parts, one per latent where that
+        is possible. Only for q of a type in `analytic`."""
         raise TypeError(f"{type(self).__name__} has no analytic KL")
 
     def inputs(self) -> jax.Array:
-        """Examples [C, *shape] of its own. Only where it `takes_posterior`: that of these."""
+        """Its own examples [C, *shape]; only where it `takes_posterior`, which is the posterior of
+        these."""
         raise TypeError(f"{type(self).__name__} has no inputs")
 
 
 class Likelihood(Protocol):
-    """p(x|z), where the decoder's outputs theta [..., H, W, channels] are its parameters, in blocks
-    one after the other; a small frozen dataclass. x is [B, H, W, C], and [B, D, 1] for vectors. The
-    field `levels` is the data set's."""
+    """p(x|z), a small frozen dataclass. Its parameters are the decoder's outputs theta [..., H, W,
+    channels], block after block. x is [B, H, W, C], or [B, D, 1] for vectors. The field `levels` is
+    the data set's."""
 
     kinds: ClassVar[tuple[str, ...]]  # the data it is for: binary, grey, real, counts, tokens
     vectors: ClassVar[bool] = False  # of those only [B, D]
-    # x is one of a fixed number of values and log_prob a log probability, so that bits per
-    # dimension are legal. Not of densities; nor of counts, which no number of levels bounds.
+    # x takes one of a fixed number of values and log_prob is a log probability, so bits per
+    # dimension are legal. Not so for densities, nor for counts, which have no upper bound.
     discrete: ClassVar[bool] = False
     shares: ClassVar[bool] = False  # `mean` is of one draw: numbers that sum to 1, as of likes
     num_scalars: ClassVar[int] = 0  # learned numbers, appended to theta as further blocks
@@ -132,9 +133,9 @@ class Likelihood(Protocol):
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """log p(x|z): [..., B], constants included, computed in float32.
 
-        Finite with its gradient for any outputs, but where a Gaussian's or a Laplace's own log
-        scale, which nothing bounds, leaves float32. The others' log scales pass
-        `elementwise.bounded`, and only there.
+        It and its gradient are finite for any outputs, unless the log scale of a Gaussian or
+        Laplace, which has no bound, leaves float32. The only bound on the others' log scales is
+        `elementwise.bounded`.
         """
 
     def split(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -167,7 +168,7 @@ class Joint(NamedTuple):
 
 class Model(Protocol):
     """p(z) p(x|z) and q(z|x); a Flax module. All latents of an example are one vector z [L],
-    whatever they are to the model, so that everything outside sees one kind of model."""
+    whatever their layout, so everything outside sees one kind of model."""
 
     latent_size: int  # L, of all latents
     context_size: int  # C, numbers that the model is given or predicts beside x; 0: none
@@ -187,7 +188,8 @@ class Model(Protocol):
 
     @property
     def layers(self) -> int:
-        """Of latents, each with a KL of its own in `Joint.kl` where there are several."""
+        """Number of layers of latents; where there are several, each has its own KL in
+        `Joint.kl`."""
         return len(self.sizes)
 
     @property
@@ -196,7 +198,7 @@ class Model(Protocol):
 
     @property
     def kl_estimate(self) -> str:
-        """How the KL in `joint` comes about, whatever the weights: "analytic", "monte carlo", or
+        """How `joint` computes the KL, whatever the weights: "analytic", "monte carlo", or
         "analytic given the layers above"."""
 
     @property
@@ -236,7 +238,7 @@ class Model(Protocol):
         """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
 
     def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
-        """Those of p(x|z) at x [B, *shape], which a decoder along a sequence is given."""
+        """theta of p(x|z) for z [..., B, L]; a decoder along a sequence also sees x [B, *shape]."""
 
     def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
         """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]."""
@@ -261,9 +263,9 @@ class Model(Protocol):
 
 
 class Objective(Protocol):
-    """What is minimised: a pure function. Keyword-only arguments that it has besides are read from
-    the keys of `config.objective`, and fixed when a step is compiled. What else is true of it, it
-    states by `objectives.facts.states`; one that states nothing needs nothing but a batch."""
+    """What is minimised: a pure function. Its other keyword-only arguments are read from the keys
+    of `config.objective` and fixed when a step is compiled. `objectives.facts.states` states what
+    else is true of it; an objective that states nothing needs only a batch."""
 
     def __call__(
         self,

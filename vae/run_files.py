@@ -1,7 +1,7 @@
 """What the JSON files of a run and of a sweep hold, read and checked: a reader a file.
 
-A damaged file is one UserError that names the file, what is wrong with it and what mends it; so
-nobody who reads one has to doubt it again.
+A damaged file raises one UserError that names the file, what is wrong with it and how to mend it.
+So callers need no checks of their own.
 """
 
 import math
@@ -38,7 +38,8 @@ def _mapping_to(rule: Rule) -> Rule:
 
 
 def _object(needs: Mapping[str, Rule], may: Mapping[str, Rule] | None = None) -> Rule:
-    """Of a JSON object with the keys `needs`, and perhaps those of `may`, each by its rule."""
+    """The rule of a JSON object that has the keys `needs` and may have those of `may`, each by its
+    own rule."""
 
     def rule(value: Any) -> bool:
         return isinstance(value, dict) and not wrong(value, needs, may or {})

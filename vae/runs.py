@@ -58,7 +58,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """The config that a run directory holds; a path of an older run is read against here.
+    """The config that a run directory holds; relative paths of an older run start at the current
+    directory.
 
     Raises:
       UserError: `workdir` is no run directory, or its config is damaged.
@@ -87,13 +88,12 @@ def read_config(workdir: Path) -> ConfigDict:
 def claim(workdir: Path, config: ConfigDict, extend: bool = False, contents: str = "") -> None:
     """Writes `config` into a new run directory, or checks it against the one that is there.
 
-    A run may go on for longer: that is noted in environment.json, and what was measured of it is
-    put aside.
+    A run may go on for longer: environment.json notes it, and earlier measurements are put aside.
 
     Args:
       extend: see `lengths.goes_on`.
-      contents: the checksum of the data at hand; "" where nobody has read them yet. Where the run
-        knows that of its own, `data.path` may be another: the data have moved.
+      contents: the checksum of the data at hand; "" if they have not been read. If the run knows
+        its own checksum, `data.path` may differ: the data have moved.
 
     Raises:
       UserError: the directory holds another config (the difference is shown), a run trained on
@@ -114,7 +114,8 @@ def claim(workdir: Path, config: ConfigDict, extend: bool = False, contents: str
 
 
 def _extend(workdir: Path, epochs: int, longer: str) -> None:
-    """Before the longer config is there: whatever is cut short here is done again, and no more."""
+    """Runs before the longer config is written, so that an interruption here is made good by the
+    next call."""
     found = _environment_of(workdir)
     if longer not in found.get("extended", []):
         found["extended"] = [*found.get("extended", []), longer]
@@ -135,8 +136,8 @@ def _environment_of(workdir: Path) -> dict[str, Any]:
 
 
 def write_environment(workdir: Path, config: ConfigDict) -> None:
-    """Writes environment.json of this launch: where parts from outside came from, and of earlier
-    launches how the run was made longer."""
+    """Writes environment.json: this launch, where parts from outside came from, and how earlier
+    launches made the run longer."""
     kept = {key: v for key, v in _environment_of(workdir).items() if key == "extended"}
     if origins := parts.origins(_outside(config)):
         kept["parts"] = origins
@@ -174,7 +175,7 @@ def _known_contents(workdir: Path) -> str:
 
 @contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Holds the run directory for this process; the system lets go of it when the process ends.
+    """Holds the run directory for this process; the system releases it when the process ends.
 
     Raises:
       UserError: another process holds it, or it cannot be made.
@@ -298,7 +299,7 @@ def rewind_metrics(workdir: Path, step: int) -> None:
 
 
 def training_seconds(workdir: Path) -> float:
-    """Seconds that the steps so far took, compilation left out, by the speeds in metrics.jsonl."""
+    """Seconds of training so far, without compilation, from the speeds in metrics.jsonl."""
     batch_size = read_config(workdir).train.batch_size
     seconds, before = 0.0, 0
     for record in read_metrics(workdir):

@@ -1,4 +1,4 @@
-"""SIGTERM as Ctrl-C: whatever a command holds is let go of, and it says how it ended."""
+"""SIGTERM acts as Ctrl-C: a command releases what it holds and says how it ended."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from vae.errors import Interrupted
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Raises Interrupted where SIGTERM comes; in a thread other than the main one it cannot."""
+    """Raises Interrupted on SIGTERM; has no effect in a thread other than the main one."""
 
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted(number)

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also where that one is killed.
+"""Processes that end with the one that started them, even if it is killed.
 
 `tied` puts this file in front of a command, as a program of its own: it asks Linux for a SIGTERM at
 the parent's death (PR_SET_PDEATHSIG, which exec keeps) and becomes the command. So a trial saves

@@ -133,8 +133,8 @@ def random(found: Evaluations, seed: int, budget: int) -> None:
 
 
 def gradient(found: Evaluations, seed: int, budget: int) -> None:
-    """Ascent of the head's QED from around each of the best so far, along paths of many lengths; of
-    where they end the one that the head thinks highest."""
+    """Ascent of the head's QED from around each of the best so far, along paths of many lengths.
+    Among their ends the one with the highest predicted QED is taken."""
     rng = np.random.default_rng(seed)
     found.add(prior(found.run, FIRST, rng))
     climb = ascent(found.run)

@@ -1,11 +1,11 @@
 """Recommendation: Mult-VAE and Mult-DAE (Liang et al. 2018) on MovieLens, beside strong baselines.
 
 Data: MovieLens-100K, ratings above 3.5 as likes, users with 5 of them at least; 200 users to test
-and 100 to validate, in five draws. 80% of a held-out user's likes are shown, the rest is ranked
-among all items not shown. Every method's settings, the cap of the KL's weight among them, are those
-of the best NDCG@100 on the validation users of the same draw: EASE (Steck 2019), item kNN, weighted
-matrix factorisation (Hu et al. 2008), popularity. No published number is of these splits, so
-nothing is put beside one. A sixth part leaves items out and no users: 20% of everyone's likes.
+and 100 to validate, in five draws. 80% of a held-out user's likes are shown; the rest is ranked
+among all items not shown. Every method's settings, including the cap of the KL's weight, have the
+best NDCG@100 on the validation users of the same draw: EASE (Steck 2019), item kNN, weighted matrix
+factorisation (Hu et al. 2008), popularity. No published number uses these splits, so none is
+compared. A sixth part leaves items out and no users: 20% of everyone's likes.
 
 Full: MovieLens-20M at the paper's settings, a GPU. cpu: MovieLens-100K, five draws, 20 minutes of
 2 cores. quick: one draw, two caps, 2 minutes.

@@ -4,14 +4,15 @@
         [--works=run,population,...]
 
 Works (a run that is trained, evaluated and reported; a sweep as a population; a sweep of processes;
-`prepare` from original files) are each done once undisturbed. Then each is done again in rounds: at
+`prepare` from original files) are each done once undisturbed. Then each is done again in rounds. At
 every moment of its list (starting, training, while a checkpoint is being saved, between the files
 of an evaluation, among the figures of a report, while a data set is written) it is killed and
-launched again, every other time at once, while what it had started may still be ending. At the end
-of a round everything is compared: the arrays of the last checkpoints bit for bit, metrics.jsonl but
-for the speeds, what was evaluated, the files of the data set; and nothing may be left over, no
-process and no temporary file. Writes experiments/results/kill_resume.json; exit 1 where something
-differs. 100 kills take a quarter of an hour on two cores.
+launched again. Every other time it is launched at once, while processes of the killed command may
+still be ending. At the end of a round everything is compared: the arrays of the last checkpoints
+bit for bit, metrics.jsonl but for the speeds, what was evaluated, the files of the data set; and
+nothing may be left over, no process and no temporary file. Writes
+experiments/results/kill_resume.json; exit 1 where something differs. 100 kills take a quarter of an
+hour on two cores.
 """
 
 import csv
@@ -135,8 +136,8 @@ def of_sweep(directory: Path) -> dict[str, Any]:
 
 
 def of_data(folder: Path) -> dict[str, Any]:
-    """The examples, and every file but those that hold them: the features of an example are in the
-    order of a hash that is another in each process, so that no two preparations agree to the byte.
+    """The examples, and a hash of every file but those that hold them. These never agree to the
+    byte: the features of an example are ordered by a hash that differs between processes.
     """
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "lock"]
     found = {

@@ -6,7 +6,7 @@ One epoch of `configs/digits.py`, where everything that a machine keeps between 
 each is run twice before it is timed. This checkout and, with --against, another revision of it (a
 git worktree in a temporary folder) take turns, each with a cache of its own, so that whatever else
 the machine does falls on both alike; the medians count. Seconds are of the clock, CPU seconds of
-all threads. A package called torch stands on the path that says when it is imported: the real one
+all threads. A stand-in package called torch on the path tells when it is imported; the real one
 takes seconds and hundreds of MiB. Writes results/start_time.json.
 """
 

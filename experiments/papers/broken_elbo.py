@@ -6,9 +6,10 @@ of the paper's figure, rate against distortion, dR/dD = -1/beta. Protocol: beta 
 difference of rates over that of distortions of its two neighbours, on test examples. One model, 50
 latents, trained to the end at every beta from the same seed, on MNIST with a short warm-up of beta.
 A slope other than 1 says that the two neighbours are not equally far from their optimum. Without a
-warm-up latents are given up early and for good, more of them the larger beta, and slopes are below
-1 at both ends; after a longer one too many stay in use, and slopes are above 1 in the middle. The
-last number measures what is left: how far a model is beaten at its own beta by another's.
+warm-up, latents are given up early and for good, more of them the larger beta, and slopes are below
+1 at both ends. After a longer warm-up too many latents stay in use, and slopes are above 1 in the
+middle. The last number measures the remaining error: how far a model is beaten at its own beta by
+another's.
 
 Full: MNIST, 200 epochs. cpu: MNIST, 60 epochs, an hour. quick: the digits that come with the
 package, 200 epochs, 3 seeds, 3 minutes.

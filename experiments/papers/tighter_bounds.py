@@ -1,8 +1,8 @@
 """Rainforth et al. 2018 (arXiv 1802.04537): MIWAE, CIWAE, PIWAE beside IWAE, 64 draws of z each.
 
 Protocol: `shared.burda`, one layer. IWAE and CIWAE (mix 0.5) take 64 draws in one bound; MIWAE and
-PIWAE 8 bounds of 8 draws. The values are pythae's table (K = M = 8), whose network and schedule are
-others; what is held to them is loose, and the order is what is looked at.
+PIWAE 8 bounds of 8 draws. The values are from pythae's table (K = M = 8), which has another network
+and schedule, so the tolerances are wide and the order is what counts.
 
 Full: 3,280 epochs. cpu: 20 epochs, batches of 100. quick: 10,000 images, 10 epochs, 6 minutes.
 

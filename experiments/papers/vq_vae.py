@@ -3,7 +3,7 @@
 Protocol here: the convolutional VQ-VAE of configs/vq_mnist.py, codebooks by running means and by
 gradients, on MNIST. The published numbers (CIFAR-10, normalised squared error 0.056 and perplexity
 327 of 512 after 10,000 steps, in the authors' notebook) need that data set, which `prepare cifar10`
-downloads; without it what is held is use: more than half of the codes, by both kinds of codebook.
+downloads. Here both kinds of codebook are expected to use more than half of their codes.
 
 Full and cpu: 20 epochs, half an hour. quick: the digits that come with the package, 2 minutes.
 

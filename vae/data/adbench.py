@@ -2,8 +2,8 @@
 
 The split is that of the semi-supervised comparisons (Livernoche et al. 2024): the first half of the
 ordinary rows, in the order of the file, trains; the rest and all anomalies test, with label 1. Of
-more than 50,000 rows a fixed draw of so many is kept. Unlike theirs, tables of fewer than 1,000
-rows are not drawn up to 1,000 with repetition, which puts copies of training rows into the test.
+more than 50,000 rows a fixed draw of so many is kept. Unlike there, small tables are not drawn up
+to 1,000 rows with repetition, because that puts copies of training rows into the test.
 """
 
 from pathlib import Path

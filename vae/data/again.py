@@ -1,4 +1,4 @@
-"""The data of a run, read again by what comes after its training."""
+"""Reads the data of a run again, for what comes after its training."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def never_first(described: dict[str, Any]) -> tuple[int, ...]:
     """Ids that no sequence of the run's data begins with.
 
     Args:
-      described: what its `data.json` holds; that of an older run leaves them to its vocabulary.
+      described: what its `data.json` holds; for an older run they follow from its vocabulary.
     """
     found = described.get("never_first")
     return qm9.never_first(described.get("vocabulary", ())) if found is None else tuple(found)

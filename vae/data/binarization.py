@@ -30,8 +30,8 @@ def static(
       raw: uint8 [N, ...], values 0..levels-1.
       levels: number of grey levels.
       seed: fixes the noise.
-      rows: int [N], which noise each example gets (0..N-1 if not given): with its number in the
-        whole data set, an example of a part is binarised as it is in the whole.
+      rows: int [N], which noise each example gets (0..N-1 if not given). With the numbers that they
+        have in the whole data set, a part's examples are binarised as in the whole.
 
     Returns:
       uint8 0/1, shaped like `raw`.

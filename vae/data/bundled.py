@@ -43,10 +43,8 @@ def _breast_cancer() -> Arrays:
 
 
 def _read(file: str, heads: int, by_sklearn: Callable[[], Arrays]) -> Arrays:
-    """A file of scikit-learn's, labels last, after so many lines of head; or what it loads itself.
-
-    The file itself: importing scikit-learn takes seconds, and no more than this is needed of it.
-    """
+    """The numbers of a file of scikit-learn's, labels last, after `heads` lines; or what
+    `by_sklearn` loads. Read directly, because importing scikit-learn takes seconds."""
     package = importlib.util.find_spec("sklearn")
     path = Path(package and package.origin or "").parent / "datasets" / "data" / file
     if not path.is_file():

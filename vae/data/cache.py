@@ -21,7 +21,7 @@ def arrays(folder: Path, build: Callable[[Path], None]) -> dict[str, np.ndarray]
 
     Args:
       folder: where they are, or will be.
-      build: writes them into the folder it is given, when there are none or they are damaged.
+      build: called to write them into a folder where they are missing or damaged.
 
     Raises:
       RunError: the folder cannot be written.

@@ -15,10 +15,10 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
 
     Args:
       source: "labels" or "factors", one-hot; "array", the user's own `context` as it is; or
-        "scaled", that less the training set's mean and over its standard deviation.
-      labelled: if not 0, the training set becomes all of its examples without context (zeros), and
-        this many of them, as many of each class as can be, with it: a fixed draw, repeated so that
-        they are `share` of the whole.
+        "scaled", the same standardised by the training set.
+      labelled: if not 0, the training set becomes all its examples without context (zeros), plus
+        this many with it: a fixed draw, as even over the classes as can be, repeated so that it is
+        `share` of the whole.
 
     Raises:
       UserError: the data have no such thing, or not so many of it.
@@ -70,10 +70,10 @@ def _single(
 
 
 def _classes(dataset: Dataset) -> int:
-    """How many classes labels 0, 1, ... are of.
+    """The number of classes of labels 0, 1, ...
 
     Raises:
-      UserError: they are numbers of something else.
+      UserError: the numbers are not those of classes.
     """
     columns = [split.known("labels")[:] for split in dataset.splits.values()]
     labels = np.concatenate(list(map(np.asarray, columns)))

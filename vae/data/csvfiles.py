@@ -82,7 +82,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What of a table is examples, and what their labels."""
+    """A table divided into examples and their labels."""
 
     x: np.ndarray  # float64 [N, D]
     columns: tuple[str, ...]  # names of the D
@@ -91,13 +91,13 @@ class Features:
 
 
 def read(path: Path, text: bool = False) -> Table:
-    """Reads a table whose columns commas separate, or, which is then said, semicolons or tabs.
+    """Reads a table with columns separated by commas, or by semicolons or tabs, which is then said.
 
-    Columns are called as the first row says; "0", "1", ... where it is an example itself.
+    The first row names the columns; where it is an example itself they are "0", "1", ...
 
     Args:
-      text: keep all cells as they are written; else columns are numbers as soon as they are read,
-        which takes half of the memory, if all that begin with one hold nothing else.
+      text: keep all cells as they are written. Otherwise, if all columns that begin with a number
+        hold nothing else, they become numbers as they are read, which takes half the memory.
 
     Raises:
       UserError: no such file, no rows, rows of different lengths, comments, or two columns of one
@@ -135,8 +135,8 @@ def read(path: Path, text: bool = False) -> Table:
 
 
 def features(table: Table, label: str) -> Features:
-    """Divides a table into examples and labels; a nameless column that numbers the rows is left
-    out, which is said.
+    """Divides a table into examples and labels; leaves out, and says so, a nameless column that
+    numbers the rows.
 
     Args:
       label: `config.data.label`.

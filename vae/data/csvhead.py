@@ -22,7 +22,8 @@ def rows(path: Path, separator: str) -> Iterator[list[str]]:
 
 
 def separator(path: Path) -> str:
-    """A comma, unless the first rows are cells by another, and are one cell or no numbers by it."""
+    """A comma, unless another separator gives cells in the first rows where the comma gives one
+    cell or no numbers."""
     whole = len(next(rows(path, ","))) == 1
     for other, called in _OTHERS.items():
         found = list(islice(rows(path, other), 2))
@@ -35,10 +36,10 @@ def separator(path: Path) -> str:
 
 
 def names(path: Path, first: list[str], second: list[str]) -> tuple[str, ...] | None:
-    """The names of columns that the first row holds, "" for none; None where it is an example.
+    """The column names in the first row, "" for a missing one; None where the row is an example.
 
-    A row of numbers is names where it counts from 0 on, as pandas calls columns that have no name,
-    or where pandas' column of row numbers stands before it. What may be either is said.
+    A row of numbers holds names if it counts from 0 on, as pandas names columns that have no name,
+    or if pandas' column of row numbers stands before it. A message says where it may be either.
 
     Raises:
       UserError: it is neither.
@@ -73,7 +74,7 @@ def _counted(start: int, cells: list[str]) -> list[str]:
 
 
 def uneven(path: Path, separator: str, width: int) -> UserError:
-    """Names the first row that has not so many cells."""
+    """Names the first row with another number of cells."""
     found = list(rows(path, separator))
     number, row = next((n, row) for n, row in enumerate(found) if len(row) != width)
     if names(path, found[0], found[1]) is not None:

@@ -39,9 +39,9 @@ Rows = np.ndarray | Lazy
 class Split:
     """Examples that are used for one purpose. With `data.stream` the arrays are `Lazy`."""
 
-    # uint8 [N, H, W, C] or [N, D]; for kind 'real' float32, as a source gives it until all
-    # arithmetic on it is done any type of numbers; for counts and tokens [N, D] of the
-    # smallest of uint8, uint16 and int32 that holds them
+    # uint8 [N, H, W, C] or [N, D]; for kind 'real' the source's type until all arithmetic is done,
+    # then float32; for counts and tokens [N, D] of the smallest of uint8, uint16 and int32 that
+    # holds them
     x: Rows
     labels: Rows | None = None  # int32 [N]
     factors: Rows | None = None  # int32 [N, F]

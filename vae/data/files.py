@@ -46,8 +46,8 @@ _MOST = {  # the largest value of each kind: what float32 counts to, and what on
 
 
 def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset:
-    """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers stay of the
-    type they have there: what is done with them decides what of it is left.
+    """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers keep their
+    type, because later arithmetic decides how much of it is needed.
 
     Args:
       path: `config.data.path`.
@@ -167,7 +167,7 @@ def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
-    """Looks at every number once: what they are, `kind` if it is given, and the largest."""
+    """The kind of the numbers (`kind` if it is given) and the largest of them, in one pass."""
     binary, whole, low, high = True, True, np.inf, -np.inf
     for array in arrays:
         if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or not array.size:
@@ -235,7 +235,7 @@ def _storage(most: float) -> type:
 
 
 def _examples(array: np.ndarray, dtype: DTypeLike) -> Lazy:
-    """Returns numbers of that type, with a channel axis for images, read as it is indexed."""
+    """Returns numbers of that type, with a channel axis for images; read when they are indexed."""
     shape = (*array.shape, 1) if array.ndim == 3 else array.shape
 
     def read(rows: np.ndarray) -> np.ndarray:

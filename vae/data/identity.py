@@ -17,9 +17,9 @@ ROWS = 256  # of a split of a prepared data set that are looked at
 def contents(source: str, path: str, dataset: Dataset) -> str:
     """SHA-256 of what was read; "" for data that the code itself makes.
 
-    The user's own files count byte by byte, a folder with the names of its pictures. Of a prepared
-    data set, whose files may differ between two machines where their contents do not, it is the
-    examples themselves, ROWS of each split.
+    The user's own files count byte by byte, and a folder's pictures with their names. A prepared
+    data set may have other files on another machine with the same contents, so the examples
+    themselves count, ROWS of each split.
 
     Args:
       source: of the data set's row in the table.

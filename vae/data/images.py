@@ -22,7 +22,7 @@ def fit(image: np.ndarray, size: int, levels: int = 256) -> np.ndarray:
     Args:
       image: uint8 [H, W, C] with values 0..levels-1, or float32 (`levels` 0).
       size: side of the result; 0 leaves the image alone.
-      levels: 2 makes zeros and ones again of the averages, split at one half.
+      levels: with 2, averages become zeros and ones again, split at one half.
 
     Returns:
       [size, size, C], of the same type.
@@ -69,8 +69,8 @@ def header(path: Path) -> Header:
     """Reads what a picture says of itself, without decoding it.
 
     Raises:
-      UserError: the file is no picture that `read` takes, one of more than 8 bits a channel, or
-        one of more pixels than Pillow takes for sound (89 million).
+      UserError: the file is no picture that `read` takes, has more than 8 bits a channel, or more
+        pixels than Pillow accepts (89 million).
     """
     from PIL import Image
 
@@ -87,8 +87,8 @@ def header(path: Path) -> Header:
 
 
 def read(path: Path, channels: int) -> np.ndarray:
-    """Reads a picture as uint8 [H, W, channels], 1 (grey) or 3 (colour), the way up that its EXIF
-    says, and white where it is transparent.
+    """Reads a picture as uint8 [H, W, channels], 1 (grey) or 3 (colour), turned as its EXIF says,
+    and white where it is transparent.
 
     Raises:
       UserError: the file is not a picture, or is damaged.
@@ -150,5 +150,5 @@ def _turned(image: Any) -> int:
 
 
 def _transparent(image: Any) -> bool:
-    """Whether a picture has an alpha channel, or a colour that stands for nothing."""
+    """Whether a picture has an alpha channel or a transparent colour."""
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info

@@ -19,11 +19,11 @@ def column(names: Sequence[str], wanted: str, path: Path) -> str:
     """The name of a table's column of labels; "" where it has none.
 
     Args:
-      wanted: `config.data.label`: a name, "none", or "" for the well-known ones. Of those `y`
-        beside a column `x` is a coordinate.
+      wanted: `config.data.label`: a name, "none", or "" for the well-known ones. A `y` beside a
+        column `x` is a coordinate and not labels.
 
     Raises:
-      UserError: there is no such column, or it cannot be told which it is.
+      UserError: there is no such column, or several may be meant.
     """
     if wanted == NONE:
         return ""
@@ -54,8 +54,8 @@ def column(names: Sequence[str], wanted: str, path: Path) -> str:
 def numbered(
     splits: Mapping[str, Any], where: str
 ) -> tuple[dict[str, np.ndarray | None], tuple[str, ...]]:
-    """Labels of each split as int32 [N], and the names of classes, where they are text: those are
-    numbered in sorted order.
+    """Labels of each split as int32 [N], and class names where labels are text, numbered in sorted
+    order.
 
     Args:
       splits: arrays [N] or [N, 1] of whole numbers or of text; None where a split has none.

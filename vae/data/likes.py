@@ -17,8 +17,8 @@ SHARE = 0.2  # of a user's likes that are held back
 def hold_back(
     likes: "csr_matrix | np.ndarray", share: float = SHARE, seed: int = 0
 ) -> "tuple[csr_matrix, csr_matrix]":
-    """Likes [U, I] that are shown, and those held back: a draw of every user's, int(share * n) of
-    n as Liang et al. 2018, but one at least.
+    """Likes [U, I] that are shown, and those held back: a random int(share * n) of each user's n,
+    as Liang et al. 2018, but at least one.
 
     Raises:
       UserError: not zeros and ones, or a user has fewer than two likes.
@@ -47,8 +47,8 @@ def _some(likes: "csr_matrix", kept: np.ndarray) -> "csr_matrix":
 
 
 def leave_items(dataset: Dataset, number: int) -> Dataset:
-    """All users in every split: the training set has what is shown of them by the draw of that
-    number, validation and test all that they like.
+    """All users in every split: the training set has the likes shown by the draw of that number,
+    validation and test have all likes.
 
     Raises:
       UserError: the data are no likes.

@@ -13,8 +13,8 @@ Array = TypeVar("Array", jax.Array, np.ndarray)
 
 
 def observed_kind(kind: str, binarize: str) -> str:
-    """What the model sees, 'binary' or `kind` itself, of data of `kind` under
-    `data.binarization`."""
+    """The kind that the model sees: 'binary' where `data.binarization` makes zeros and ones of data
+    of `kind`, else `kind`."""
     return "binary" if kind == "grey" and binarize != "none" else kind
 
 
@@ -27,8 +27,8 @@ def observed(dataset: Dataset, split: str, kind: str | None = None) -> Lazy:
     """A split as the model sees it, float32 [N, *shape], converted when it is indexed.
 
     Args:
-      kind: what the model sees. Grey examples that it sees as "binary" are binarised at every step
-        of training; here they are once, by a fixed seed.
+      kind: what the model sees. Training binarises grey examples seen as "binary" at every step;
+        here they are binarised once, by a fixed seed.
     """
     part = dataset.splits[split]
     levels = 2 if part.binarized else dataset.grey_levels

@@ -2,7 +2,7 @@
 
 Every PNG, JPEG, WebP, BMP and TIFF in the folder and below it, through links too, is an example;
 sub-folders train, validation and test make the splits. Hidden files and folders, and those named
-__MACOSX, are no one's pictures. What else looks like one and is not read is counted in a warning.
+__MACOSX, are skipped. A warning counts other files that look like pictures and are not read.
 """
 
 import os

@@ -1,7 +1,7 @@
 """From the user's numbers to the single precision that models compute in.
 
-Arithmetic on them is done in double precision before that, and a column whose values would become
-equal to each other is refused.
+Arithmetic comes first, in double precision. A column is refused if its different values would
+become equal.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def standardized(whole: Dataset) -> Dataset:
-    """Less the training set's mean and over its standard deviation, column by column.
+    """Standardised by the training set's mean and standard deviation, column by column.
 
     Raises:
       UserError: these are no vectors of real numbers, or a column would lose values.
@@ -60,7 +60,7 @@ def standardized(whole: Dataset) -> Dataset:
 
 
 def single(whole: Dataset) -> Dataset:
-    """Real numbers as float32; those that are read when they are indexed still are.
+    """Real numbers as float32; `Lazy` ones stay so.
 
     Raises:
       UserError: a column would lose values.
@@ -91,7 +91,7 @@ def check(
     columns: tuple[str, ...],
     remedy: str,
 ) -> None:
-    """Raises UserError where values of a column that differ are the same to the model.
+    """Raises UserError where different values of a column are equal to the model.
 
     Args:
       train: the user's numbers [N, ...], as they are.

@@ -15,14 +15,14 @@ from vae.paths import data_dir
 def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Path:
     """Makes `directory/NAME/VERSION` and returns it; does nothing where it is there already.
 
-    TFDS writes into a folder of another name and renames it at the end: what an interruption leaves
-    is never taken for the data set, and deleted by the next call.
+    TFDS writes into a folder of another name and renames it at the end. So what an interruption
+    leaves is never taken for the data set, and the next call deletes it.
 
     Args:
       name: of a row whose source is TFDS or files of arrays; "adbench": all of its tables.
       directory: TFDS's data_dir; '' for $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      source_dir: folder of the original files, read without TensorFlow; of what TFDS has, of the
-        MNIST family's IDX files alone.
+      source_dir: folder of the original files, read without TensorFlow; among TFDS's data sets only
+        for the MNIST family's IDX files.
 
     Raises:
       UserError: nothing to prepare, TensorFlow is missing, or the original files are wrong.

@@ -21,7 +21,7 @@ def partition(
       sizes: examples in each split of the source; 'train' at least.
       validation: examples for validation where the source has no such split.
       test: the same for the test.
-      shuffle: draw those from the training set by a fixed seed, not from its end.
+      shuffle: draw those from the training set by a fixed seed, instead of taking its end.
       exact: if not -1, the number of validation examples, whatever the rest says.
       size: if not 0, the number of examples in all: a fixed draw, in proportion.
       number: of the draw; another gives other sets.

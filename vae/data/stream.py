@@ -1,7 +1,7 @@
 """Training batches of data that stays on the disk, read ahead by Grain's threads.
 
-The batches are those of `vae.data.order`: which examples, and in which order, is a function of
-(seed, step), so that the state of the stream is one integer.
+The batches are those of `vae.data.order`. Their examples and order depend on (seed, step) alone, so
+the state of the stream is one integer.
 """
 
 import os

@@ -27,7 +27,7 @@ def changed(whole: Dataset, data: Any) -> Dataset:
 
 
 def few(whole: Dataset, count: int, number: int) -> Dataset:
-    """With so many training examples of each class, by the draw of that number.
+    """The data set with `count` training examples of each class, by the draw of that number.
 
     Raises:
       UserError: the data have no labels, or too few of a class.
@@ -51,7 +51,7 @@ def few(whole: Dataset, count: int, number: int) -> Dataset:
 
 
 def without(whole: Dataset, label: int) -> Dataset:
-    """Without a class, but for the test; labels say whether an example is of it.
+    """The data set without a class, except in the test set; labels say whether an example is of it.
 
     Raises:
       UserError: the data have no labels, or none is of that class, or all are.

@@ -1,7 +1,7 @@
 """The aggregate posterior q(z) = 1/N sum_n q(z|x_n) and how it stands to the prior.
 
-The rate splits into the two (Hoffman & Johnson 2016, section 2): E_n KL(q(z|x_n) || p(z)) =
-I(n; z) + KL(q(z) || p(z)), where n numbers the N examples: the mutual information is at most log N.
+The rate splits in two (Hoffman & Johnson 2016, section 2): E_n KL(q(z|x_n) || p(z)) = I(n; z) +
+KL(q(z) || p(z)). Here n numbers the N examples, so the mutual information is at most log N.
 """
 
 from typing import Any

@@ -86,8 +86,8 @@ class _Path:
 
     def __init__(self, model: "Model", annealing: Annealing, x: jax.Array):
         self.model, self.annealing, self.x = model, annealing, x
-        # Where the posterior of x is narrow, steps become short with b as fast as it does. This
-        # says how far to move, and any number in its place would be as right.
+        # Where the posterior of x is narrow, steps shorten with b as fast as it narrows. This only
+        # says how far to move: any other number would be as right.
         self.precision = 1.0 / jnp.maximum(jnp.square(model.encode(x).std), 1e-8)
 
     def log_likelihood(self, z: jax.Array) -> jax.Array:
@@ -202,12 +202,12 @@ def ais(model: "Model", annealing: Annealing) -> PerExample:
 
 
 def bidirectional(model: "Model", annealing: Annealing) -> PerExample:
-    """Bounds on log p(x) from both sides, of examples that the model itself draws (BDMC: Grosse et
-    al. 2015): there an exact draw of p(z|x) is known, the one that x was made from.
+    """Bounds on log p(x) from both sides, for examples that the model draws (BDMC: Grosse et al.
+    2015): the z that x was made from is an exact draw of p(z|x).
 
     Returns:
-      An evaluator that looks at the length of its x alone, and gives `lower`, `upper`, `acceptance`
-      [N]: the first two are below and above log p(x) in expectation, in nats.
+      An evaluator that uses only the length of its x and gives `lower`, `upper`, `acceptance` [N].
+      The first two are below and above log p(x) in expectation, in nats.
 
     Raises:
       UserError: z of this model cannot be moved by gradients.

@@ -66,7 +66,7 @@ class PerExample:
         return jax.tree.map(lambda *leaves: self._join(leaves)[: len(x)], *parts)
 
     def _place(self, variables: Any) -> Any:
-        """On every device before the first batch, not anew with each."""
+        """Places the variables on every device once, before the first batch."""
         if self.devices == 1:
             return jax.device_put(variables)
         mesh = jax.sharding.Mesh(np.array(jax.local_devices()), ("device",))
@@ -83,8 +83,8 @@ class PerExample:
 
 
 def _rows(array: Rows, start: int, count: int) -> np.ndarray:
-    """`count` rows from `start`; the last is repeated where there are fewer: finite, and cut off in
-    the end."""
+    """`count` rows from `start`; where there are fewer the last is repeated, and cut off at the
+    end."""
     batch = np.asarray(array[start : start + count])
     if len(batch) < count:
         batch = np.concatenate([batch, np.repeat(batch[-1:], count - len(batch), 0)])

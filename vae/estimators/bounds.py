@@ -1,8 +1,8 @@
 """Bounds on log p(x), per example, in nats.
 
-Each function here builds an evaluator: call it with (variables, x, key, batch_size, context), where
-`vae.models.variables` gives the first, x is [N, *shape] in the likelihood's space, and the last is
-of conditional models alone. It is compiled on its first call only.
+Each function here builds an evaluator, which is called with (variables, x, key, batch_size,
+context). `vae.models.variables` gives the first, x is [N, *shape] in the likelihood's space, and
+only conditional models take a context. An evaluator is compiled at its first call.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -72,8 +72,8 @@ class Compiled:
         self._evaluators: dict[Any, PerExample] = {}
 
     def __call__(self, build: Callable[..., PerExample], *settings: Any) -> PerExample:
-        """The evaluator `build(model, *settings)`: one for the same function and settings, which
-        needs the model only where it is traced. `made` gives what is built itself."""
+        """The evaluator `build(model, *settings)`, made once for the same function and settings; it
+        needs the model only to be traced. `made` gives what is built itself."""
         asked = build, settings
         if asked not in self._evaluators:
             name = f"{build.__module__}.{build.__qualname__}"
@@ -90,7 +90,7 @@ class Compiled:
 
     @functools.cached_property
     def facts(self) -> Facts:
-        """What is known of the model without it, where that is kept."""
+        """The model's facts; where they are kept from before, the model is not built."""
         return Facts(*programs.value("facts", self._key, lambda: Facts.of(self.model)))
 
     @functools.cached_property
@@ -114,7 +114,7 @@ class Compiled:
         return PerExample(getattr(self, name), self._key and f"{name} {self._key}")
 
     def variables(self, params: Any, latent_size: int) -> Any:
-        """What the functions take first, from the weights of a model of `latent_size` latents."""
+        """The functions' first argument, from the weights of a model of `latent_size` latents."""
         params = {name: branch for name, branch in params.items() if name != "critic"}
         if not self.masked:
             return {"params": params}

@@ -14,8 +14,9 @@ LOG_2PI = 1.8378770664093453
 @dataclasses.dataclass(frozen=True)
 class Sampler:
     """A density of z: `sample(num, seed)` gives z [num, L], each a function of the seed and its
-    number; `log_prob(z)` the log density [N] in nats of z [N, L], None of `prior`, whose codes may
-    have none, and of `second_stage`, whose has no closed form."""
+    number; `log_prob(z)` gives the log density [N] in nats of z [N, L]. `log_prob` is None for
+    `prior`, whose codes may have no density, and for `second_stage`, whose density has no closed
+    form."""
 
     sample: Callable[..., np.ndarray]
     log_prob: Callable[[np.ndarray], np.ndarray] | None = None

@@ -1,7 +1,7 @@
 """Where a bound loses: the family of q, the encoder, the importance sampling (Cremer et al. 2018).
 
-log p(x) - ELBO is the inference gap; it is the approximation gap, what the best q of the family
-for this x loses, and the amortisation gap, what the encoder loses against that q (section 3).
+The inference gap, log p(x) - ELBO, is the sum of two: the approximation gap, which the best q of
+the family for this x leaves, and the amortisation gap, which the encoder adds to it (section 3).
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ LEARNING_RATE = 0.05  # of Adam, falling to 0
 
 
 def check(model: Model) -> None:
-    """Raises UserError where q is no Gaussian of its own for every example."""
+    """Raises UserError where q is not one Gaussian per example."""
     if model.distribution not in (Diagonal, FullCovariance):
         raise UserError(
             "the gaps are of posteriors that are Gaussians (diagonal, full_covariance), whose "
@@ -36,15 +36,15 @@ def local_elbo(model: Model, steps: int, draws: int, judged: int = 1000) -> PerE
     Args:
       steps: of Adam.
       draws: of z an example and step.
-      judged: draws for the ELBO before and after, of keys that the optimisation has not seen; the
-        same for both.
+      judged: draws for the ELBO before and after, the same for both, from keys that the
+        optimisation has not seen.
 
     Returns:
       An evaluator that gives `amortised` and `local` [N]: the ELBO at the encoder's q and at the
       optimised one, in nats.
 
     Raises:
-      UserError: q is no Gaussian of its own for every example.
+      UserError: q is not one Gaussian per example.
     """
     check(model)
     adam = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))

@@ -72,9 +72,9 @@ def fit_second_stage(
     hidden: tuple[int, ...] = (128, 128),
 ) -> Sampler:
     """A VAE of z [N, L] in a random order (see `minimised`), with as many latents, a standard
-    normal prior and Gaussian noise of one learned scale, of which a draw has its share.
+    normal prior and Gaussian noise of one learned scale, which draws include.
 
-    z is whitened by its mean and covariance, so that a decoder that says nothing gives theirs.
+    z is whitened by its mean and covariance, so even a constant decoder reproduces these two.
     """
     import jax
 
@@ -122,8 +122,8 @@ def minimised(
     """`params` after at most `steps` steps of Adam, whose learning rate falls from `rate` to 0 by a
     cosine, on random batches of z [N, L].
 
-    The last tenth of z is held out, and looked at CHECKS times: what is returned has the least loss
-    there, and PATIENCE times without a lesser one are the end.
+    The last tenth of z is held out and looked at CHECKS times. The parameters with the least loss
+    there are returned; PATIENCE looks without a lesser loss end the fit.
 
     Args:
       loss: (params, z [B, L], keys [B]) -> [B].

@@ -34,8 +34,8 @@ def scores(
     - `reconstruction`: -E_q[log p(x|z)], nats (An & Cho 2015, "reconstruction probability");
     - `rate`: KL(q(z|x) || p(z)), nats;
     - `mahalanobis`: distance of the posterior mean from those of the training set;
-    - `residual`: distance of x - E[x|z], z being the posterior mean, from the training set's: what
-      `reconstruction` is where columns err together, which p(x|z) does not know.
+    - `residual`: distance of x - E[x|z], z being the posterior mean, from the training set's
+      residuals. Unlike `reconstruction` it knows which columns err together.
 
     Args:
       x: [N, *shape].
@@ -72,8 +72,8 @@ def scores(
 
 
 def kept(workdir: Path) -> dict[str, np.ndarray]:
-    """What evaluation keeps of a run: `labels`, and each score [N], with `validation_` before it
-    those of validation examples."""
+    """What evaluation keeps of a run: `labels` and each score [N]; `validation_` before a name is
+    for validation examples."""
     arrays = runs.read_arrays(workdir / "anomaly.npz")
     older = {f"{prefix}{was}": f"{prefix}{name}"
              for was, name in EARLIER.items() for prefix in ("", "validation_")}  # fmt: skip

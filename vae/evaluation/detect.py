@@ -27,15 +27,15 @@ def detect(
     """Scores every example of a file, and marks those above a threshold.
 
     Args:
-      workdirs: runs; of several of one data set the scores are an ensemble's.
+      workdirs: one run, or several of one data set, whose scores are then an ensemble's.
       source: a .csv with the columns of the training table, in any order, or an .npz or .npy with
         an array of examples, both as they were before the run standardised them.
-      output: the CSV to write: `example`, the columns of a .csv that the run does not take as they
-        are written (`input_` before a name that the output has itself), a column a score, `anomaly`
-        (0 or 1). A score is infinite where a number is too large for the model.
-      score: that decides what is an anomaly: one of `anomaly_scores.names`.
-      share: of ordinary examples, that may be marked: the rate of false alarms. The threshold is
-        found on validation examples; what few of them cannot tell is said.
+      output: the CSV to write: `example`, the unchanged columns of a .csv that the run does not
+        take (`input_` before a name that the output has itself), a column for each score, and
+        `anomaly` (0 or 1). A score is infinite where a number is too large for the model.
+      score: decides what is an anomaly: one of `anomaly_scores.names`.
+      share: how many ordinary examples may be marked: the rate of false alarms. Validation examples
+        give the threshold; a message says where they are too few for it.
 
     Returns:
       How many `examples` there are and `marked`, the `threshold`, and the `share` it stands for.

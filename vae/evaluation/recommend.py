@@ -20,8 +20,8 @@ def recommend(workdir: str | Path, user: Sequence[str], num: int = 10) -> list[t
     """The items that the model expects most beside those that a user likes.
 
     Args:
-      user: items, each by its title, part of it that no other has, or, where no title is a number,
-        its own in the data.
+      user: items, each by its title or a part of it that no other title has; where no title is a
+        number, also by its number in the data.
 
     Returns:
       Titles and their shares of what the model expects, best first.

@@ -38,7 +38,8 @@ def fit(
       settings: keyword arguments of the function that fits, `fit_mixture` and so on.
 
     Raises:
-      UserError: no such name, or the run's latents have no density that knows nothing else.
+      UserError: no such name, or a run for which only `prior` makes sense: conditional, or with a
+        codebook.
     """
     chosen = choose(SAMPLERS, name, "sampler")
     if chosen is prior:
@@ -56,9 +57,9 @@ def latents(run: "Trained", num: int = 10_000, seed: int = 0) -> np.ndarray:
     """Draws of q(z|x) for training examples in a random order, z [n, L], n <= num.
 
     Examples that are binarised at every step of training are binarised once, by a fixed seed. Where
-    there are fewer than `num`, each has several draws, next to each other and as many as the
-    others. The runs of deterministic objectives have one an example, the posterior's mean: their
-    variance is not learnt.
+    there are fewer than `num`, each has the same number of draws, next to each other. Runs of
+    deterministic objectives give one per example, the posterior's mean, because their variance is
+    not learnt.
     """
     from vae import objectives
     from vae.data.dataset import Lazy

@@ -144,8 +144,8 @@ class Trained:
         return needed(self.dataset.splits[split].context, "context")[:num]
 
     def contexts(self, num: int, first: int = 0) -> np.ndarray | None:
-        """What `num` samples to look at are given, from number `first` on: every class by turns, or
-        the contexts of the test examples; None where there is no context."""
+        """The contexts of `num` samples to look at, from number `first` on: every class in turn, or
+        those of the test examples; None where the model takes none."""
         numbers = np.arange(first, first + num)
         if self.facts.conditional and self.config.data.context == "labels":
             return numbers % self.facts.context_size
@@ -177,7 +177,8 @@ class Trained:
         return self._images(drawn)
 
     def within(self, x: np.ndarray) -> np.ndarray:
-        """Means of p(x|z) where pixels can be: a Gaussian's of grey levels may leave [0, 1]."""
+        """Means of p(x|z) kept where pixels can be: a Gaussian's mean of grey levels may leave [0,
+        1]."""
         return np.clip(x, 0.0, 1.0) if self.described["observed"] == "grey" else x
 
     def classify(self, x: np.ndarray) -> np.ndarray:
@@ -215,8 +216,8 @@ class Trained:
         Args:
           temperature: scales the Gaussian noise that the prior's draws are made of.
           draw: draw x from p(x|z) rather than give its mean.
-          first: number of the first: each is a function of the seed and its own number, so many can
-            be drawn in parts.
+          first: number of the first example. Each depends on the seed and its own number alone, so
+            many can be drawn in parts.
         """
         z = self._prior_draws(num, seed, temperature, context, first)
         function = self.compiled.draw if draw else self.compiled.decode
@@ -225,8 +226,8 @@ class Trained:
 
     @functools.cached_property
     def prior_moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each latent under the prior, [latent_size] each: by 2000
-        fixed draws, but for the standard normal."""
+        """Mean and standard deviation of each latent under the prior, [latent_size] each: from 2000
+        fixed draws, unless the prior is standard normal."""
         if self.facts.standard:
             return np.zeros(self.latent_size, np.float32), np.ones(self.latent_size, np.float32)
         context = self.context("test")
@@ -332,7 +333,7 @@ class Trained:
 
 
 def check_draws(num: int, seed: int, first: int = 0) -> None:
-    """Raises UserError where draws cannot be counted, or no key has that seed."""
+    """Raises UserError where the number of draws or the seed is out of range."""
     if num < 1 or first + num > MOST_DRAWS:
         raise UserError(f"num={num:,}: give a whole number from 1 to {MOST_DRAWS:,}")
     _key(seed)

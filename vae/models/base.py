@@ -54,7 +54,7 @@ class Model(nn.Module, protocols.Model, kw_only=True):
         return jax.nn.log_softmax(self.classes(widened(features)))
 
     def predict(self, z: jax.Array) -> jax.Array:
-        """The context [B, C] that z [B, L] tells of, by the regressor."""
+        """The regressor's prediction of the context [B, C] from z [B, L]."""
         z = z if self.mask is None else z * self.mask
         return self.predicted(widened(needed(self.regressor, "regressor")(z)))
 
@@ -70,7 +70,7 @@ class Model(nn.Module, protocols.Model, kw_only=True):
     ) -> jax.Array:
         """theta [..., H, W, channels] by the module `decoder` at its inputs z [..., D].
 
-        `given` [..., T] is what such a decoder is given that goes along a sequence.
+        `given` [..., T] is the second input of a decoder along a sequence.
 
         Dropout's keys are those of the B examples; each of several draws z [K, B, D] has its own.
         """

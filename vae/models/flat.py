@@ -22,8 +22,8 @@ class VAE(Model, kw_only=True):
     Posterior and prior may have weights of their own; a prior of pseudo-inputs meets the encoder's
     posterior of them here, in `log_prior` and `sample_prior`.
 
-    Bound with a mask of latents (see `variables`) it is exactly the model of so many latents: those
-    that are masked out have q(z|x) = N(0, 1), a KL of 0 and no way to the decoder.
+    Bound with a mask of latents (see `variables`), it is exactly a model of the latents that are
+    left. Those masked out have q(z|x) = N(0, 1), a KL of 0 and no way to the decoder.
     """
 
     encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]
@@ -73,7 +73,8 @@ class VAE(Model, kw_only=True):
         return self.decoder.sample(keys, self._seen(z))[..., None].astype(jnp.float32)
 
     def _seen(self, z: jax.Array) -> jax.Array:
-        """What the decoder sees [..., D] of z [..., L]: its part that counts, and the context."""
+        """What the decoder sees [..., D] of z [..., L]: the latents that are not masked, and the
+        context."""
         z = z if self.mask is None else z * self.mask
         if self.conditional:
             c = jnp.broadcast_to(self.context, (*z.shape[:-1], self.context_size))

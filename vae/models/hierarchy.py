@@ -32,7 +32,8 @@ class Walked(NamedTuple):
 class LayeredPosterior(Distribution):
     """q(z|x) of a hierarchy: what the encoder says, and the walk that draws from it.
 
-    Mean and standard deviation are each layer's with the layers that it depends on at their means.
+    A layer's mean and standard deviation are those it has with the layers it depends on at their
+    means.
     """
 
     def __init__(self, model: "Hierarchy", evidence: Any):

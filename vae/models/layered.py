@@ -23,8 +23,8 @@ from vae.probability.distributions import Diagonal
 class Conditional(nn.Module):
     """Dense layers of widths `hidden`, then mu and logvar: [..., D] -> a Gaussian [..., size].
 
-    With hidden layers its variance starts near 1. Its mean does not start near 0: a layer that says
-    nothing of the one below at first is soon left unused.
+    With hidden layers its variance starts near 1. Its mean does not start near 0, because a layer
+    that says nothing of the one below at first is soon left unused.
     """
 
     size: int
@@ -97,7 +97,8 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
     """q(z|x) = q(z_1|x) prod_i q(z_i+1|z_i), from the bottom up (Burda et al. 2015, section 2: two
     layers of it are their "2 stochastic layers"; Rezende et al. 2014 for the model).
 
-    Every layer's KL is by the draws: neither side of it is given what the other is.
+    Every layer's KL is estimated from draws, because its two sides are conditioned on different
+    layers.
     """
 
     kl_estimate = "monte carlo"
@@ -127,9 +128,9 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
 
 
 class ladder(_Layered, kw_only=True):  # noqa: N801
-    """Ladder VAE of any depth (Sonderby et al. 2016): x is carried up through dense layers, and on
-    the way down each layer's posterior weighs what came up against its prior by their precisions
-    (eq. 17 to 19). Without the paper's batch normalisation, which would couple the examples.
+    """Ladder VAE of any depth (Sonderby et al. 2016): dense layers carry x up, and on the way down
+    each layer's posterior combines what came up with its prior, weighted by their precisions (eq.
+    17 to 19). There is no batch normalisation, which would couple the examples.
     """
 
     kl_estimate = "analytic given the layers above"

@@ -46,8 +46,8 @@ class Codes(Distribution):
 class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
     """P codes of a codebook of K, each D numbers (van den Oord et al. 2017); L = P D.
 
-    p(z) is autoregressive over the codes' positions and is learnt with the rest, from codes that it
-    cannot change: -log p(z) - log p(x|z) is a bound on -log p(x), as q(z|x) is a point.
+    p(z) is autoregressive over the codes' positions. It is learnt with the rest but cannot change
+    the codes. As q(z|x) is a point, -log p(z) - log p(x|z) is a bound on -log p(x).
     """
 
     encoder: nn.Module  # what the likelihood makes of x for it -> features [B, F]

@@ -45,8 +45,8 @@ def given(variables: Any, context: jax.Array) -> Any:
 def fit(tree: Any, like: Any) -> Any:
     """Cuts every array, or fills it up with zeros, at the end of each axis to the shape in `like`.
 
-    What a model of L latents has learnt becomes the masked part of a larger one's, and back: the
-    axes that grow with L are counted in latents, first to last.
+    So the weights of a model of L latents become the masked part of a larger model's, and back: the
+    axes that grow with L count latents from first to last.
     """
 
     def to(array: Any, shaped: jax.Array) -> Any:

@@ -9,8 +9,8 @@ than outside. So there a convolution is slices and matrix products:
   - Its two derivatives are products of the same kind, written out below: left to autodiff, they
     would be the transposes of slices, which XLA computes a pixel at a time.
 
-Elsewhere `lax` does it. Kernels have the same shape and meaning on both, and results agree to
-rounding, so that a checkpoint of one trains on the other.
+On other platforms `lax` does it. Kernels have the same shape and meaning on both, and results agree
+to rounding, so that a checkpoint of one trains on the other.
 """
 
 import jax

@@ -33,7 +33,7 @@ gru = gru_decoder
 
 
 class mlp(Network):  # noqa: N801  (the name is the config value)
-    """Dense layers of widths `hidden`, last to first, then one onto every output."""
+    """Dense layers of widths `hidden`, from last to first, then one onto every output."""
 
     is_gated = False
     shape: tuple[int, ...]  # one example's: (H, W, C) or (D,)
@@ -67,13 +67,14 @@ class mlp(Network):  # noqa: N801  (the name is the config value)
 
 
 class gated_mlp(mlp):  # noqa: N801
-    """As `mlp`, every layer a @ z + a0 times sigmoid(b @ z + b0) (Dauphin et al. 2017)."""
+    """As `mlp`, but every layer is (a @ z + a0) * sigmoid(b @ z + b0) (Dauphin et al. 2017)."""
 
     is_gated = True
 
 
 class conv(Network):  # noqa: N801
-    """A dense layer, one onto the coarsest grid, and transposed convolutions 4x4 of stride 2.
+    """A dense layer, a second one onto the coarsest grid, and transposed convolutions 4x4 of stride
+    2.
 
     Sizes are those of the encoder: where one is odd, the doubled grid is cropped.
     """

@@ -62,7 +62,7 @@ class mlp(Network):  # noqa: N801  (the name is the config value)
 
 
 class gated_mlp(mlp):  # noqa: N801
-    """As `mlp`, every layer a @ x + a0 times sigmoid(b @ x + b0) (Dauphin et al. 2017)."""
+    """As `mlp`, but every layer is (a @ x + a0) * sigmoid(b @ x + b0) (Dauphin et al. 2017)."""
 
     is_gated = True
 

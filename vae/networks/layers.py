@@ -72,7 +72,7 @@ def dropout(x: jax.Array, keys: jax.Array | None, rate: float, layer: int) -> ja
 
 
 def widened(x: jax.Array) -> jax.Array:
-    """What leaves a network: float32 whatever it computes in, float64 where that is wider."""
+    """A network's output: float32 whatever it computes in, but float64 stays."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 

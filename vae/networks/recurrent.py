@@ -1,7 +1,7 @@
 """Recurrent encoder and decoder of sequences of ids [B, T]; id 0 ends a sequence and fills it up.
 
-Gated recurrent units (Cho et al. 2014) whose reset gate acts after the product with the state. All
-that does not depend on the state is one product for all places, before the walk along them.
+Gated recurrent units (Cho et al. 2014) whose reset gate acts after the product with the state.
+Everything that does not depend on the state is one product for all places, before the walk.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,8 @@ class Cell(nn.Module):
 
 
 class gru_encoder(Network):  # noqa: N801
-    """Both ways along one-hot ids [B, T, V], up to the end: the last states, [B, 2 W]."""
+    """One cell forwards and one backwards along one-hot ids [B, T, V], up to the end; gives their
+    last states [B, 2 W]."""
 
     sequential = True
     hidden: tuple[int, ...] = (256,)  # W
@@ -94,9 +95,9 @@ class gru_encoder(Network):  # noqa: N801
 class gru_decoder(Network):  # noqa: N801
     """Logits of each id given z and the ids before it: [B, T, V].
 
-    z sets the first state and is seen at every place. After an end there are ends alone, and none
-    costs anything. In training each id before is hidden with probability `word_dropout` (Bowman et
-    al. 2016), so that z has to tell.
+    z sets the first state and is seen at every place. After an end come only ends, with probability
+    1. In training each earlier id is hidden with probability `word_dropout` (Bowman et al. 2016),
+    so that z has to carry it.
     """
 
     sequential = True

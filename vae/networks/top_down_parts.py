@@ -98,7 +98,8 @@ class Group(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Every pixel twice along each side, cut to `shape`, in `width` channels, and a learned map."""
+    """Repeats every pixel along each side, cuts to `shape`, maps to `width` channels, adds a
+    learned map."""
 
     shape: tuple[int, int]
     width: int

@@ -43,8 +43,8 @@ def factor_vae(
     tc = log D(z) / (1 - D(z)) is the logit of the critic D, which the same step trains on
     critic_loss = -1/2 [log D(z) + log(1 - D(z'))], z' a second draw of the batch, permuted (the
     paper takes it from a second batch, algorithm 2). The model learns from the loss and the critic
-    from critic_loss alone; the loss has the former's value. tc is the total correlation only as far
-    as the critic is optimal. Couples the batch: latents are permuted over the global batch.
+    from critic_loss alone; the value of `loss` is the model's. tc is the total correlation only as
+    far as the critic is optimal. Couples the batch: latents are permuted over the global batch.
     """
     q, z, terms = infer(model, x, keys)
     other = permuted(q.sample(noise.fold(keys, 1), 1)[0], noise.fold(keys, 2), axis)

@@ -20,9 +20,9 @@ def sigma_vae(
 ) -> Terms:
     """distortion at the optimal sigma + `beta` * rate (Rybkin et al. 2021, eq. 6: sigma-VAE).
 
-    The optimal sigma^2 is the mean squared error over the pixels of the global batch, which it
-    couples. As it depends on x it gives no density to report: the model's own learned sigma follows
-    it by its own gradient, at the optimiser's pace, and elbo and distortion are by that one.
+    The optimal sigma^2 is the mean squared error over the pixels of the global batch, so it couples
+    the batch. It depends on x, so it gives no density to report. The model's own learned sigma
+    follows it by gradient steps, and elbo and distortion use that one.
 
     Raises:
       UserError: the likelihood has no learned sigma.

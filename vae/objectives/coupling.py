@@ -12,8 +12,9 @@ BATCH = 2**31 - 1  # the use of an example's key that belongs to the whole batch
 
 
 def batch_key(keys: jax.Array, axis: str | None) -> jax.Array:
-    """One key for what the global batch draws once, the same on every device, from the examples'
-    keys [B / devices]: that of the first example with a number folded in that no example uses."""
+    """One key for what the global batch draws once, the same on every device: that of the batch's
+    first example, with a number folded in that no example uses. `keys` [B / devices] are this
+    device's."""
     data = gather(jax.random.key_data(noise.fold(keys, BATCH)), axis)
     return jax.random.wrap_key_data(data[0], impl=jax.random.key_impl(keys))
 

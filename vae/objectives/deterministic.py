@@ -1,7 +1,7 @@
 """Autoencoders: z is the posterior's mean, and its variance is not learnt.
 
 What they minimise is no bound. `elbo`, `distortion` and `rate` are those of the VAE that has the
-same weights, by one draw of z, so that every objective's numbers can be laid side by side.
+same weights, by one draw of z, so the numbers of all objectives can be compared.
 """
 
 import jax
@@ -29,7 +29,7 @@ def mean_terms(model: Model, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, 
 def autoencoder(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """reconstruction = -log p(x|z) at z = E_q[z]: the baseline with nothing on z."""
+    """reconstruction = -log p(x|z) at z = E_q[z]: the baseline without a penalty on z."""
     _, terms = mean_terms(model, x, keys)
     return {"loss": terms["reconstruction"], **terms}
 

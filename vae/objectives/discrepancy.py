@@ -43,8 +43,8 @@ def mmd(
     """Each example's share [B] of the squared maximum mean discrepancy of z and prior draws [B, L].
 
     Their mean over the global batch is the unbiased U-statistic (Tolstikhin et al. 2018, alg. 2),
-    which may be negative. A kernel's unit of squared distance is what two draws of the standard
-    normal have on average, 2 * latents.
+    which may be negative. A kernel's unit of squared distance is 2 * latents, the mean between two
+    standard normal draws.
     """
     k, spread = choose(KERNELS, kernel, "objective.kernel"), 2.0 * latents
     all_z, all_prior = coupling.gather(z, axis), coupling.gather(prior, axis)

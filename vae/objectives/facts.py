@@ -31,9 +31,9 @@ class Facts:
       critic: builds a network z [..., L] -> logits [...] that is trained beside the model, as
         `model.critic`; its keyword-only arguments are keys of `config.objective`, as an
         objective's own are. It learns by Adam at objective.critic_learning_rate.
-      codebook, classifier, regressor: a part of the model that it trains and needs. Codebook and
-        regressor are trained by no objective that does not say so.
-      points: that z is the posterior's mean in what it minimises: its variance is not learnt.
+      codebook, classifier, regressor: whether it trains, and so needs, that part of the model. A
+        codebook and a regressor are trained only by objectives that say so.
+      points: whether it takes z as the posterior's mean, so that the variance is not learnt.
       terms: numbers that a run of it logs beside the SHARED ones, by name.
       keys: of `config.objective` that an objective from outside the package declares, by name.
     """

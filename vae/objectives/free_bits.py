@@ -43,10 +43,9 @@ def free_bits(
     """distortion + sum over groups of max(`free_bits`, E_batch[KL of the group]) (Kingma et al.
     2016, eq. 15, negated).
 
-    A group is `group_size` consecutive latents, or layers
-    of latents where there are several. Couples the batch: a group's KL is averaged over the global
-    batch before it meets the floor. Where the KL cannot be told latent by latent, all latents are
-    one group.
+    A group is `group_size` consecutive latents, or layers where there are several. Couples the
+    batch: a group's KL is averaged over the global batch before it meets the floor. Where the KL
+    cannot be told latent by latent, all latents are one group.
     """
     kl, floor, terms = parts(model, x, keys, hyper, group_size)
     floored = jnp.maximum(floor, coupling.mean(kl, axis)).sum()

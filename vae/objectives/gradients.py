@@ -1,4 +1,5 @@
-"""Whose weights a term teaches: values as they are, gradients held back, alone or weighed."""
+"""Which weights a term teaches: functions that keep a value and stop, isolate or scale its
+gradient."""
 
 import jax
 
@@ -6,7 +7,7 @@ from vae.models import Model
 
 
 def gradient_only(a: jax.Array) -> jax.Array:
-    """0, with the gradient of `a`: added to a loss, it teaches and leaves the value alone."""
+    """0, with the gradient of `a`: added to a loss, it changes the gradient and not the value."""
     return a - jax.lax.stop_gradient(a)
 
 

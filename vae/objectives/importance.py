@@ -25,8 +25,8 @@ __all__ = ["ciwae", "dreg", "iwae", "miwae", "piwae", "renyi", "stl"]
 def sampled_weights(
     model: Model, x: jax.Array, keys: jax.Array, samples: int
 ) -> tuple[jax.Array, Terms]:
-    """log w [K, B] of fresh draws, differentiated in every way in which they depend on q, and the
-    ELBO and its parts, averaged over the K draws."""
+    """log w [K, B] of fresh draws, differentiable by all parameters of q, and the ELBO and its
+    parts, averaged over the K draws."""
     joint = draw(model, x, keys, samples)
     return _weights(joint.log_likelihood, joint.log_prior, joint.log_q)
 
@@ -127,8 +127,7 @@ def piwae(
     """IWAE of M K draws for the generative model, MIWAE(M, K) for the inference network, M =
     `batches`, K = `samples` (Rainforth et al. 2018, section 6: PIWAE).
 
-    The value is that of
-    IWAE; the gradient is that of no single function.
+    The value is that of IWAE. The gradient is that of no single function.
     """
     _, z, log_q = given_draws(model, x, keys, batches * samples)
     # The generative model's part: as if the draws and the density that they came from were given.
@@ -153,10 +152,10 @@ def stl(
     """IWAE's value, K = `samples`, with the path derivative alone: sticking the landing (Roeder et
     al. 2017); `samples=1` for the plain bound.
 
-    Of the derivative of log w by the inference network's weights only the path
-    derivative, through z, is kept. The score, through q's parameters in log q(z|x), has mean 0 for
-    K = 1, the ELBO: the gradient is unbiased, and free of noise where q(z|x) = p(z|x). For K > 1
-    the inference network's gradient is biased (Tucker et al. 2019); `dreg` has one that is not.
+    Only the path derivative of log w, through z, reaches the inference network. The score, through
+    q's parameters in log q(z|x), is left out. For K = 1, the ELBO, its mean is 0, so the gradient
+    is unbiased, and free of noise where q(z|x) = p(z|x). For K > 1 the inference network's gradient
+    is biased (Tucker et al. 2019); `dreg` has one that is not.
     """
     q, z, _ = given_draws(model, x, keys, samples)
     require.density("stl", model, q)
@@ -223,8 +222,7 @@ def renyi(
     """-1/(1 - `alpha`) log 1/K sum_k w_k^(1 - `alpha`), K = `samples` (Li & Turner 2016, section
     4.1: the variational Renyi bound, negated).
 
-    By Monte Carlo. alpha = 0
-    is IWAE, alpha = 1 the ELBO; the bound falls as alpha grows.
+    By Monte Carlo: alpha = 0 is IWAE, alpha = 1 the ELBO. The bound falls as alpha grows.
     """
     log_w, terms = sampled_weights(model, x, keys, samples)
     return {"loss": -renyi_bound(log_w, hyper["alpha"]), **terms}

@@ -15,8 +15,8 @@ __all__ = ["property_vae"]
 def property_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """distortion + `beta` * rate + `regression` * |c - f(z)|^2 / 2, for a context c that is not
-    given but predicted (Gomez-Bombarelli et al. 2018, "Property prediction").
+    """distortion + `beta` * rate + `regression` * |c - f(z)|^2 / 2, for a context c that the model
+    predicts from z (Gomez-Bombarelli et al. 2018, "Property prediction").
 
     """
     require.parts(property_vae, model)

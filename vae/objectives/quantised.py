@@ -25,12 +25,12 @@ def vq(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
     """distortion + rate + `commitment` |z_e - sg[e]|^2 + |sg[z_e] - e|^2 (van den Oord et al. 2017,
-    eq. 3, with -log p(codes), the rate, whose gradient goes to the prior alone).
+    eq. 3); the rate, -log p(codes), trains the prior alone.
 
-    z_e is what the encoder gives and e the code next to it. Where the codes are running means, the
-    last term is not there: every code goes to the mean of what was quantised to it (appendix A.1),
-    with codebook_decay, and a code that has fewer than `revive` vectors a batch is put on a random
-    one of the batch. Couples the batch then: those means are over the global batch.
+    z_e is what the encoder gives and e the code next to it. With codes as running means the last
+    term is absent. Every code moves to the mean of what was quantised to it (appendix A.1), with
+    codebook_decay; a code with fewer than `revive` vectors a batch is put on a random vector of the
+    batch. These means are over the global batch, so they couple it.
 
     Raises:
       UserError: the model has no codebook.
@@ -83,7 +83,7 @@ def averaged(
 
 
 def distance(now: averages, counts: jax.Array, sums: jax.Array) -> jax.Array:
-    """Half the squared distance of the averages from where they are to go, whose gradient by them
-    is the whole way."""
+    """Half the squared distance of the averages from their targets; its gradient is the whole way
+    there."""
     to_counts, to_sums = jax.lax.stop_gradient((counts, sums))
     return 0.5 * (jnp.square(now.counts - to_counts).sum() + jnp.square(now.sums - to_sums).sum())

@@ -16,12 +16,12 @@ PARTS = {  # of a model, as in `Facts.parts`: what to do where it is not there
 
 
 def missing(name: str, part: str) -> UserError:
-    """What says that the part which objective `name` trains is not there."""
+    """The message that the model lacks the part which objective `name` trains."""
     return UserError(f"objective.name={name!r} trains {PARTS[part]}")
 
 
 def parts(objective: Callable[..., Any], model: Model) -> None:
-    """Raises UserError where the model lacks a part that the objective states that it trains."""
+    """Raises UserError where the model lacks a part that the objective trains."""
     there = {
         "codebook": model.codes > 0,
         "classifier": model.classifier is not None,
@@ -33,7 +33,7 @@ def parts(objective: Callable[..., Any], model: Model) -> None:
 
 
 def density(name: str, model: Model, q: Any) -> None:
-    """Raises UserError where log q(z|x) is known of q's own draws alone."""
+    """Raises UserError where log q(z|x) is known only at q's own draws."""
     if not q.has_density:
         raise UserError(
             f"objective.name={name!r} holds q's parameters in log q(z|x) at its own draws, which "
@@ -42,7 +42,7 @@ def density(name: str, model: Model, q: Any) -> None:
 
 
 def diagonal(name: str, model: Model, q: Any) -> None:
-    """Raises UserError where q has no mean and variance of each latent that say all of it."""
+    """Raises UserError where a mean and a variance of each latent do not determine q."""
     if not isinstance(q, Diagonal):
         raise UserError(
             f"objective.name={name!r} takes each latent's mean and variance for all of q(z|x), and "

@@ -66,7 +66,8 @@ def m2(
 def supervised(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:
-    """-log q(y|x) of the examples whose class is known: the baseline of `m2`, by its classifier.
+    """-log q(y|x) of the examples whose class is known: the baseline of `m2`, with the same
+    classifier.
 
     elbo, distortion and rate are of the rest of the model, which is not trained.
     """

@@ -66,9 +66,9 @@ class categorical(Likelihood):  # noqa: N801
         return data_channels * self.levels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
-        """Logits of the data mean, clipped to [.001, .999]: p(level) proportional to
-        exp(tilt level), which is the flattest, with a tenth or less of the uniform, so that no
-        level starts as good as impossible."""
+        """Logits with the data's mean, clipped to [.001, .999]: p(level) proportional to exp(tilt
+        level), which is the flattest, mixed with up to a tenth of the uniform, so that no level
+        starts almost impossible."""
         mean = np.clip(np.asarray(mean, np.float64), 0.001, 0.999)
         share = np.minimum(np.minimum(mean, 1.0 - mean), 0.1)
         target = (mean - 0.5 * share) / (1.0 - share) * (self.levels - 1)

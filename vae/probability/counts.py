@@ -26,10 +26,9 @@ from vae.protocols import Likelihood
 class multinomial(Likelihood):  # noqa: N801  (the name is the config value)
     """x [B, D] as n = sum(x) draws from softmax(theta): Liang et al. 2018, section 2.1.
 
-    n is taken as given: log p(x | n, z), with the coefficient n! / prod(x!), which they leave out:
-    so it sums to 1 over the x of one n. As nothing models n, `mean` and `sample` are those of a
-    single draw: shares that sum to 1, and a one among zeros. The encoder sees x / |x|_2 as theirs
-    does.
+    n is taken as given: log p(x | n, z) has the coefficient n! / prod(x!), which they leave out, so
+    it sums to 1 over the x of one n. Nothing models n, so `mean` and `sample` are those of a single
+    draw: shares that sum to 1, and a one among zeros. The encoder sees x / |x|_2, as theirs does.
     """
 
     kinds = ("counts", "binary")
@@ -111,7 +110,7 @@ def _log1p(x: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class negative_binomial(Likelihood):  # noqa: N801
-    """Independent counts, a Poisson of Gamma-distributed rate each.
+    """Independent counts, each Poisson with a Gamma-distributed rate.
 
     theta [..., D, 2]: log mean and log inverse dispersion, both `bounded`.
     """
@@ -143,7 +142,7 @@ class negative_binomial(Likelihood):  # noqa: N801
 
 @dataclasses.dataclass(frozen=True)
 class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
-    """Counts that are 0 with the probability of a gate and else negative binomial (scVI: Lopez et
+    """Counts that are 0 with a gate's probability, and otherwise negative binomial (scVI: Lopez et
     al. 2018, eq. 3).
 
     theta [..., D, 3]: log mean and log inverse dispersion, both `bounded`, and the gate's logit.

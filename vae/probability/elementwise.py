@@ -70,9 +70,9 @@ def log_ratio(above: jax.Array, below: jax.Array, difference: jax.Array) -> jax.
 def stirling_error(z: jax.Array) -> jax.Array:
     """log Gamma(z + 1) less Stirling's (z + 1/2) log z - z + log(2 pi) / 2, for z > 0.
 
-    At most 0.082 from z = 1 on. What is left of probabilities of counts beside logarithms of
-    ratios, whereas differences of log Gamma lose all digits at large counts in float32 (Loader
-    2000, "Fast and accurate computation of binomial probabilities").
+    At most 0.082 from z = 1 on. Probabilities of counts are made of this and of logarithms of
+    ratios. Differences of log Gamma would lose all digits at large counts in float32 (Loader 2000,
+    "Fast and accurate computation of binomial probabilities").
     """
     small = z < 8.0
     low, high = jnp.where(small, z, 1.0), jnp.where(small, 8.0, z)

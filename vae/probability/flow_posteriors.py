@@ -63,8 +63,8 @@ class Flow(Distribution):
 
 
 class FlowPosterior(Posterior):
-    """What flows of amortised parameters share. At the start the parameters are small, and the
-    steps near the identity or, where that is no choice of theirs, gentle."""
+    """What flows of amortised parameters share. At the start the parameters are small, so steps are
+    near the identity, or gentle where they cannot be it."""
 
     flow_layers: int = 4
     distribution = Flow

@@ -27,11 +27,11 @@ class _Conditioner(nn.Module):
 
 
 class _Coupling(Prior):
-    """Layers that hold every other latent and transform the rest by what those say, one by one
+    """Layers that hold every other latent and transform each of the rest by a function of those
     (Dinh et al. 2017, section 3.4). With one latent nothing is held: it has a flow of its own.
 
-    A kind has `outputs`, how many numbers transform one latent, and `transform(z, raw, inverse)`:
-    of each latent [..., L], by raw [..., L, outputs], its image and the log slope.
+    A subclass has `outputs`, how many numbers transform one latent, and `transform(z, raw,
+    inverse)`, which gives each latent's image and log slope [..., L] by raw [..., L, outputs].
     """
 
     flow_layers: int = 4

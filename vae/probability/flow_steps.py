@@ -89,7 +89,7 @@ class Sylvester:
 
 
 def upper(entries: jax.Array, diagonal: jax.Array) -> jax.Array:
-    """[..., M, M]: tanh(diagonal) and, above it, what is there in `entries` [..., M, M]."""
+    """[..., M, M] with tanh(diagonal), and above it the values of `entries` [..., M, M]."""
     eye = jnp.eye(diagonal.shape[-1])
     return jnp.triu(entries, 1) + jnp.tanh(diagonal)[..., None] * eye
 
@@ -97,8 +97,8 @@ def upper(entries: jax.Array, diagonal: jax.Array) -> jax.Array:
 def orthonormal(raw: jax.Array) -> jax.Array:
     """Q [B, L, M] of the QR decomposition of I + raw: it has its full rank for any small raw.
 
-    By the modified Gram-Schmidt process. jnp.linalg.qr of a batch, in a loop, can wait for itself
-    for ever on CPUs. The paper's iteration goes to an orthonormal matrix too; this one is there.
+    By the modified Gram-Schmidt process. jnp.linalg.qr of a batch, in a loop, can deadlock on CPUs.
+    The paper's iteration converges to an orthonormal matrix; this one is exact.
     """
 
     def settle(rest: jax.Array, place: jax.Array) -> tuple[jax.Array, jax.Array]:

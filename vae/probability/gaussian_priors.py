@@ -123,11 +123,11 @@ OUTSIDE: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 class vamp(Prior):  # noqa: N801
     """1/C sum_c q(z|u_c), C = `prior_components` learned pseudo-inputs u_c (Tomczak & Welling 2018,
-    eq. 9); with posteriors whose density is known everywhere.
+    eq. 9); needs a posterior whose density is known everywhere.
 
-    They start at N(data mean, 0.01^2), an hundredth inside of what the data's kind allows: the
-    paper's, which clips them. Here the bound is a smooth map of the parameter, so that none is
-    ever without a gradient.
+    They start at N(data mean, 0.01^2), at least a hundredth inside what the data's kind allows. The
+    paper clips them to that range; here a smooth map of the parameter keeps them in it, so each
+    always has a gradient.
     """
 
     prior_components: int = 50

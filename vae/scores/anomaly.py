@@ -41,7 +41,8 @@ class Gaussian:
 def ensemble(
     members: Sequence[Mapping[str, np.ndarray]], ordinary: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """The mean over models of each score, in standard deviations from its mean where all is well.
+    """The mean over models of each score, standardised by the same model's scores of ordinary
+    examples.
 
     Args:
       members: the scores of the same examples by each model.
@@ -58,15 +59,14 @@ def ensemble(
 
 
 def threshold(ordinary: np.ndarray, share: float) -> tuple[float, float]:
-    """A score that at most a share of ordinary examples is above, whatever their distribution.
+    """A score that at most a share of ordinary examples exceeds, whatever their distribution.
 
-    It is one of the scores [N] of examples that were not trained on: of N + 1 ordinary ones, each
-    is equally likely to be the new one, and to have any of the ranks (conformal prediction, Vovk et
-    al. 2005).
+    It is one of the scores [N] of examples that were not trained on. A new ordinary example has any
+    of the N + 1 ranks among them with equal probability (conformal prediction, Vovk et al. 2005).
 
     Returns:
-      The score, and the share it stands for: up to 1 / (N + 1), the largest score's, which is
-      taken where `share` is smaller.
+      The score, and the share it stands for. Where `share` is below 1 / (N + 1), it is the largest
+      score, which stands for that.
 
     Raises:
       UserError: a share outside (0, 1).

@@ -16,7 +16,7 @@ AUROC_OF = Kind("auroc_{}", "AUROC of {}", "up")  # of a score
 
 
 def likelihood(log_p: np.ndarray) -> np.ndarray:
-    """-log p(x) [N] (Bishop 1994). Smooth or simple examples may have it low wherever they are from
+    """-log p(x) [N] (Bishop 1994). Smooth or simple examples may score low wherever they come from
     (Nalisnick et al. 2019a)."""
     return -_finite("log_p", log_p)
 
@@ -25,7 +25,7 @@ def likelihood_ratio(log_p: np.ndarray, background: np.ndarray) -> np.ndarray:
     """log p_background(x) - log p(x) [N] (Ren et al. 2019, eq. 4).
 
     Args:
-      background: log p(x) [N] of a model of what is no news: one trained on perturbed data; or
+      background: log p(x) [N] by a background model, such as one trained on perturbed data; or
         minus a compressed length in nats (Serra et al. 2020), as `compressed_nats` gives.
     """
     return _finite("background", background, len(log_p)) - _finite("log_p", log_p)

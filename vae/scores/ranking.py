@@ -1,7 +1,7 @@
 """How well scores of items rank those that a user liked and was not shown (Liang et al. 2018, 4.2).
 
-Likes are zeros and ones, a row a user. A part of each user's is shown, its items are ranked no
-more, and the rest is looked for among the first of the ranking.
+Likes are zeros and ones, one row per user. A part of each user's likes is shown and left out of the
+ranking; the rest is looked for at the top of it.
 """
 
 from collections.abc import Callable

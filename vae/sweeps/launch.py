@@ -45,8 +45,7 @@ def sweep(
     Args:
       grid: points over the config (see `vae.sweeps.grid`).
       seeds: seeds of each point, counted from the config's.
-      workdir: the sweep's directory; "" or None for `runs/` and a name that is a function of config
-        and trials.
+      workdir: the sweep's directory; "" or None for one in `runs/` named after config and trials.
       launcher: "population", "processes" or "slurm".
       slots: trials at a time; 0: what fits.
       cluster: what is asked of Slurm.

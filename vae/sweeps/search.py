@@ -99,8 +99,8 @@ class Study:
         return study
 
     def open(self, batch: int, total: int) -> list[Trial]:
-        """Trials to run next: those asked before and not told, filled up to `batch` with new ones,
-        as long as there are fewer than `total`."""
+        """Trials to run next: earlier ones that were asked and not told, filled up to `batch` with
+        new ones, up to `total` trials in all."""
         waiting = self._in_state("RUNNING")
         for _ in range(min(batch - len(waiting), total - len(self.study.trials))):
             waiting.append(self.study.ask().number)

@@ -56,7 +56,8 @@ class Task:
 
 
 def _only_sigterm() -> None:
-    """In the trial: Slurm signals the whole group, and to a program SIGUSR2 is death."""
+    """In the trial, ignores SIGINT and SIGUSR2: Slurm signals the whole group, and they would end
+    it."""
     for number in (signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,6 +1,6 @@
 """The chosen objective: its static settings, its critic, what it logs, what it cannot go with.
 
-What is true of which objective is read from `vae.objectives.facts`, and named nowhere here.
+The facts of an objective are read from `vae.objectives.facts`; no objective is named here.
 """
 
 import functools
@@ -113,8 +113,8 @@ def terms(
     params: Any,
     shape: tuple[int, ...],
 ) -> tuple[list[str], list[str]]:
-    """Names of what a step logs, in the order in which a non-finite value is blamed on one of them,
-    and of the hyperparameters that the objective reads.
+    """Names of a step's logged terms, in the order in which one is blamed for a non-finite value,
+    and names of the hyperparameters that the objective reads.
 
     Nothing is computed: the objective is traced with a batch's shapes.
 

@@ -33,7 +33,7 @@ def most_steps(batch_bytes: int, wanted: int) -> int:
 
 
 def replicated(arrays: Any, devices: list[Any]) -> Any:
-    """`arrays` on every one of `devices`, placed once: what pmap takes as unmapped."""
+    """`arrays` placed once on every one of `devices`, as pmap takes unmapped arguments."""
     mesh = jax.sharding.Mesh(np.array(devices), ("device",))
     return jax.device_put(arrays, jax.sharding.NamedSharding(mesh, jax.P()))
 
@@ -196,7 +196,7 @@ class Population:
         for slot, new in self._new.items():
             for array, value in zip(jax.tree.leaves(held), jax.tree.leaves(new), strict=True):
                 array[divmod(slot, self.per_device)] = value
-        # Through a pmap that does nothing: what the loop takes then looks like what it returned,
+        # Through a pmap that does nothing, so that what the loop takes looks like what it returned
         # and it is compiled once. The book's numbers come from the host at every call.
         state, self.hyper = self._to_devices(held)
         self.state = state.replace(**held[0].book())

@@ -39,7 +39,7 @@ class Loop:
         self._warm = False  # the first call has compiled
 
     def go(self) -> None:
-        """Until every trial has ended.
+        """Trains until every trial has ended.
 
         Raises:
           Interrupted: by a signal; all is saved.
@@ -121,7 +121,7 @@ class Loop:
         self._warm = True
 
     def _visit(self, slot: int) -> None:
-        """After a call: what is due of failure, log line, validation and end."""
+        """After a call, does what is due: failure, log line, validation, end."""
         trial, book = self.running[slot], self.engine.book(slot)
         here = self._steps[slot] = int(book["step"])
         if trial.halted(book):

@@ -85,7 +85,7 @@ def of_part(part: str, optimizer: Optimizer, hyper: Hyper) -> tuple[Optimizer, H
     """The optimiser of one part and its settings.
 
     A critic's are those of Kim & Mnih 2018, table 2: Adam with a learning rate of its own and short
-    memories. Averages go straight to where their gradient points: its length is the way there.
+    memories. Averages take their gradient as the step: it is the whole way to their target.
     """
     if part == "model":
         return optimizer, hyper

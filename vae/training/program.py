@@ -26,7 +26,7 @@ class Parts(NamedTuple):
 class Program:
     """What is fixed when a step is compiled; everything else is traced."""
 
-    parts: Callable[[], Parts]  # built once something is traced: where all is kept, nothing is
+    parts: Callable[[], Parts]  # built when something is first traced; never where all is kept
     terms: tuple[str, ...]  # what a step logs, in the order in which a bad step is blamed on one
     beta_schedule: str
     learning_rate_schedule: str

@@ -88,7 +88,8 @@ def check_data(config: ConfigDict, dataset: Dataset) -> None:
 
 
 def check_scale(dataset: Dataset) -> None:
-    """Warns of real numbers too large for networks and steps that are meant for numbers about 1."""
+    """Warns of real numbers so large that networks and steps, made for numbers about 1, may
+    fail."""
     if dataset.kind != "real" or dataset.scaler is not None:
         return
     size = np.sqrt(np.square(np.asarray(dataset.splits["train"].x[:MOST], np.float64)).mean(0))
@@ -106,8 +107,8 @@ def check_scale(dataset: Dataset) -> None:
 
 
 def check_size(params: Any) -> None:
-    """Raises UserError where parameters of such shapes cannot be trained in this machine's memory:
-    there are their gradient and the two moments of most optimisers beside them."""
+    """Raises UserError where this machine's memory cannot hold parameters of such shapes, their
+    gradient and the two moments of most optimisers."""
     sizes = {
         jax.tree_util.keystr(path, simple=True, separator="/"): math.prod(leaf.shape)
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
@@ -154,8 +155,8 @@ def check_read(config: ConfigDict, names: Sequence[str]) -> None:
 
 
 def static(config: ConfigDict) -> dict[str, Any]:
-    """The keys of a config that are fixed when a step is compiled, all but those that are traced
-    (`hyperparameters`) or that only the host reads."""
+    """The keys of a config that are fixed when a step is compiled: neither traced
+    (`hyperparameters`) nor read by the host alone."""
     fixed = dict(configs.flatten(config))
     fixed["train.ema"] = config.train.ema > 0
     traced = ("seed", *keys.traced(keys.known(fixed)))
@@ -178,8 +179,8 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
     """Everything static of a run: model, objective, optimiser, schedules.
 
     Args:
-      key: of this config and data, where what was once found of them may be kept: model and
-        objective are then built only if they are traced again.
+      key: of this config and data, under which facts found once are kept: model and objective are
+        then built only if they are traced again.
 
     Raises:
       UserError: a name that is no choice, a likelihood that does not fit the data, or a batch

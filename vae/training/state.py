@@ -19,7 +19,7 @@ BOOK = (
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class State:
-    """One run's state. Arrays only; every randomness follows from the seed and `step`."""
+    """One run's state. Arrays only; all randomness follows from the seed and `step`."""
 
     step: jax.Array  # updates tried so far, skipped ones included
     params: Any

@@ -155,7 +155,7 @@ def compile_loop(program: Program, parallel: str) -> Any:
 
 
 def compile_population(program: Program, per_device: int) -> Any:
-    """As `compile_loop`, for many runs at once, each on one device and none knowing of another.
+    """As `compile_loop`, for many runs at once, each on one device and independent of the others.
 
     All arguments but `examples` have two leading axes, [devices, per_device]. Several runs of one
     device go through `vmap`: that fills an accelerator, and is slower than one at a time on CPUs.

@@ -175,7 +175,7 @@ class Trial:
         """Validation ELBO at beta = 1, early-stopping state, checkpoint.
 
         Returns:
-          The state with what it says of the best ELBO brought up to date.
+          The state with its best ELBO, and the wait for a better one, brought up to date.
         """
         arrays = self.validation(current.eval_params, self.config.model.latent_size)
         means = {name: arrays[name].mean(dtype=np.float64) for name in BOUND}

@@ -2,8 +2,8 @@
 
 Every metric is a pure function of codes [N, L] (posterior means, or any) and factors [N, F] (whole
 numbers, each column its own alphabet), and some of the std [N, L] of q(z|x) too. It returns
-metrics by name (`vae.metrics.Metric`), whose units say in words what was set. None
-depends on the scale, the sign or the order of latents but through what is drawn.
+metrics by name (`vae.metrics.Metric`), whose units say in words what was set. Apart from random
+draws, none depends on the scale, the sign or the order of latents.
 
 `scores` computes all of them, by name. `udr` is apart: it compares several models.
 """

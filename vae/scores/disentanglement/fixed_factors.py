@@ -52,10 +52,10 @@ def beta_vae(
 ) -> dict[str, Metric]:
     """The beta-VAE score (Higgins et al. 2017, section 3).
 
-    A point is the mean over pairs of rows of |z - z'|, the two of each pair with the same value of
-    one factor, which is the same factor for the whole point. The score is the share of points whose
-    factor a linear classifier finds: 1 at best, 1/F of codes that tell nothing. Codes are divided
-    by their standard deviations.
+    A point is the mean of |z - z'| over pairs of rows. The two rows of a pair share the value of
+    one factor, the same factor for the whole point. The score is the share of points whose factor a
+    linear classifier finds: 1 at best, 1/F for codes that tell nothing. Codes are divided by their
+    standard deviations.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].
@@ -106,10 +106,10 @@ def factor_vae(
 ) -> dict[str, Metric]:
     """The FactorVAE score (Kim & Mnih 2018, section 4).
 
-    A vote is of rows with the same value of one factor: the active latent whose variance over them,
-    relative to its variance over the data, is least. Each latent stands for the factor that most of
-    its votes are of; the score is the share of right votes among others, which were not counted:
-    1 at best, near 1/F of codes that tell nothing. 0 where no latent is active.
+    A vote takes rows with the same value of one factor. It goes to the active latent whose variance
+    over them, relative to its variance over the data, is least. Each latent stands for the factor
+    of most of its votes. The score is the share of right votes among new ones: 1 at best, near 1/F
+    for codes that tell nothing, 0 where no latent is active.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].

@@ -15,10 +15,10 @@ def sap(
 ) -> dict[str, Metric]:
     """SAP: separated attribute predictability (Kumar et al. 2018, section 3), in both forms.
 
-    - `sap`, of factors that are classes: the score of a latent is the balanced accuracy of
-      thresholds on it, K - 1 of them for K values, fitted to half of the examples, over the other
-      half, above chance, 1/K. They are those of a decision tree, each the best by the Gini
-      impurity given those before it. A perfect code scores mean_k (1 - 1/K).
+    - `sap`, of factors that are classes: the score of a latent is the balanced accuracy of K - 1
+      thresholds on it, for K values, less chance, 1/K. Half of the examples fit the thresholds, the
+      other half tests them. They are those of a decision tree, each the best by the Gini impurity
+      given those before it. A perfect code scores mean_k (1 - 1/K).
     - `sap_r2`, of factors whose values are quantities: the score is the squared correlation of
       the latent and the factor's value, over all examples. A perfect linear code scores 1.
 

@@ -35,11 +35,11 @@ def scores(
 
     Args:
       samples: [M, *shape], from anywhere.
-      data: held-out examples [N, *shape], on the same scale. Beside binary data give draws of 0 and
-        1: the model's means are grey, and would be told from any data by that alone.
+      data: held-out examples [N, *shape], on the same scale. For binary data give draws of 0 and 1:
+        the model's means are grey, which alone would tell them from any data.
       train: what the model was trained on, [T, *shape]; None: nothing is said of memorisation.
-      extractor: of the features that all but sharpness is of (`feature_choice.extractor`); None:
-        pixels.
+      extractor: of the features that every metric but sharpness uses (`feature_choice.extractor`);
+        None: pixels.
       names: of METRICS; None: all that apply, sharpness to images, classes to a classifier.
       k: neighbours, of precision, recall, density and coverage.
       seed: of blocks, halves, networks and clusters.

@@ -11,8 +11,8 @@ from vae.scores.samples.features import Extractor, load, train_extractor
 
 def kept(x: np.ndarray, labels: np.ndarray | None, of: str) -> Extractor:
     """The extractor of training examples x [N, *shape]: a classifier where there are labels [N],
-    principal components where there are none. Its folder is named by what the arrays hold, so that
-    other data, or another binarisation of them, have another."""
+    principal components where there are none. Its folder is named by what the arrays hold, so other
+    data, or another binarisation, get another folder."""
     x = np.ascontiguousarray(x)
     digest = hashlib.sha256(f"{of} {x.dtype} {x.shape}".encode())
     for array in (x, labels):

@@ -1,7 +1,7 @@
-"""Features of examples, of extractors trained here on the data at hand: a classifier's last layer
-but one or, where there are no labels, principal components. A folder keeps one.
+"""Extractors of features, trained here on the data at hand: a classifier's last layer but one or,
+where there are no labels, principal components. A folder keeps one.
 
-Distances of features are of their extractor: every result is named for it.
+Distances depend on the extractor, so every result names it.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """Are samples nearer to the training set than fresh examples are? From distances to the nearest
 training example (`neighbours.nearest`) of samples and of held-out examples.
 
-Both are of the features that the distances are of: in pixels, blurred samples, which are near to
-everything, look memorised too.
+Both depend on the features of those distances: in pixels, blurred samples are near to everything
+and look memorised too.
 """
 
 import numpy as np

@@ -9,8 +9,8 @@ from vae.scores.samples.neighbours import mean_distance
 def sharpness(images: np.ndarray) -> np.ndarray:
     """Variance of the Laplacian over the pixels of each image (Pech-Pacheco et al. 2000): [N].
 
-    The Laplacian is the four neighbours' sum less four times the pixel, of brightness, which is the
-    mean over channels, at the pixels that have four neighbours.
+    The Laplacian is the four neighbours' sum less four times the pixel, at pixels that have four
+    neighbours. It is taken of brightness, the mean over channels.
 
     Args:
       images: [N, H, W, C], values in [0, 1].

@@ -26,8 +26,8 @@ def two_sample_test(
 ) -> Told:
     """A classifier two-sample test (Lopez-Paz & Oquab 2017, section 3; C2ST-NN).
 
-    As many of each set as the smaller has; a random half of both trains a network of one hidden
-    layer of rectifiers, by Adam, and the other half is asked about.
+    It takes as many of each set as the smaller has. A random half of both trains a network of one
+    hidden layer of rectifiers, by Adam; the other half tests it.
 
     The p-value is of a binomial of probability 1/2: exact where the network calls half of all
     examples samples, and too large otherwise.
