@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """As a file has it."""
+    """A result as the text of its file."""
     lines = []
     for key, value in result.items():
         short = _short(value)
@@ -57,7 +57,7 @@ def reproductions(applications: bool) -> list[dict[str, Any]]:
 
 
 def file_name(name: str, scale: str) -> str:
-    """Of an experiment's result, without the suffix."""
+    """The name of an experiment's result file, without the suffix."""
     return name if scale == "full" else f"{name}-{scale}"
 
 

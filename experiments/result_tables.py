@@ -39,8 +39,8 @@ def _samples(name: str) -> int:
 
 
 def trials(sweep: dict[str, Any]) -> list[dict[str, Any]]:
-    """A recorded sweep's trials, as `summary.rows` gives them. What its metrics are is as it was
-    recorded, or, of those that were recorded without, as they are declared now."""
+    """A recorded sweep's trials, as `summary.rows` gives them. The facts of its metrics are those
+    recorded with it, or else those declared now."""
     names = summary.metric_names(sweep["trials"])
     known = {name: kind.facts() for name in names if (kind := declared(name))}
     return [trial | {"facts": known | sweep.get("facts", {})} for trial in sweep["trials"]]

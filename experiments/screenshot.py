@@ -2,8 +2,8 @@
 
     python -m experiments.screenshot DIRECTORY SECTION ... --output=docs/report.png [--width=900]
 
-DIRECTORY is a run's whose report has been written; of its page the sections with these headings are
-shown, one under the other, or all that fits a screen where none is named. Needs the extra `dev`.
+DIRECTORY is a run that has a report. The picture shows the sections with these headings, one under
+the other; if none is named, as much of the page as fits a screen. Needs the extra `dev`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What an experiment's methods are on the same data, beside each other: a table and a picture."""
+"""Compares an experiment's methods on the same data: a table and a picture."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -73,8 +73,8 @@ def over_seeds(rows: Sequence[Row]) -> list[tuple[dict[str, Any], Means]]:
 
 @styled
 def dots(rows: Sequence[Row], metric: str) -> Figure:
-    """Every method's mean and standard error over seeds; over data sets too where there are
-    several, each of which is then a fainter dot. Where the rows have another key it is the x axis.
+    """Every method's mean and standard error over seeds, and over data sets where there are
+    several; each data set is then a fainter dot. Another key of the rows is the x axis.
     """
     found = [(values, means[metric]) for values, means in over_seeds(rows) if metric in means]
     across = _across(found)

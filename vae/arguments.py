@@ -222,7 +222,7 @@ def _check_unknown(
 
 
 def _names(left: Iterable[str]) -> list[str]:
-    """Of the flags among arguments, up to a `--`."""
+    """Names of the flags among arguments, up to a `--`."""
     names = []
     for argument in left:
         if argument == "--":
@@ -276,7 +276,7 @@ def _set(values: flags.FlagValues) -> None:
 
 
 def _set_jax(name: str, value: Any) -> None:
-    """One of JAX's flags: here, and in the processes that this one starts."""
+    """Sets one of JAX's flags, here and in the processes that this one starts."""
     import jax
 
     try:

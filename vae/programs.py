@@ -145,7 +145,7 @@ def _folder() -> Path | None:
 
 
 def _settings() -> tuple[str, ...]:
-    """JAX's, as they are in this thread: all of them, as any may change a program."""
+    """All of JAX's settings in this thread, as any may change a program."""
     given = jax.config.values
     return tuple(str(getattr(jax.config, name, held)) for name, held in given.items())
 

@@ -50,7 +50,7 @@ SWEEP = ("sweep", *SMALL, "--config.train.epochs=200", "--sweep=model.latent_siz
 IMAGES = {"train": 60_000, "t10k": 10_000}
 GONE = 90.0  # seconds that what a killed command had started gets to save and end
 
-# What is waited for, as files that change, and how many seconds later at most the kill comes.
+# The files whose change marks a moment, and the most seconds from then to the kill.
 MOMENTS = {
     "starting": ("", 3.0),
     "training": ("metrics.jsonl", 1.0),

@@ -1,4 +1,4 @@
-"""What tells data from other data: a checksum that a run keeps and compares."""
+"""The identity of data: a checksum that a run keeps and compares."""
 
 import hashlib
 import os
@@ -43,7 +43,7 @@ def of_file(path: Path) -> str:
 
 
 def of_folder(folder: Path) -> str:
-    """Of the pictures alone: what else lies there is not read."""
+    """SHA-256 of the pictures in a folder; nothing else in it is read."""
     paths = pictures.found(folder)
     whole = hashlib.sha256()
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,4 +1,5 @@
-"""What a config changes of a loaded data set: fewer training examples, other columns or classes."""
+"""The changes that a config makes to a loaded data set: fewer training examples, other columns or
+classes."""
 
 import dataclasses
 from typing import Any

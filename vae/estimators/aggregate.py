@@ -23,7 +23,7 @@ MMD = Kind("aggregate_mmd", "Maximum mean discrepancy of q(z) and p(z)", "down")
 
 
 class Aggregate:
-    """What is compiled once for a model: draws of q(z|x) and p(z), and densities of all draws."""
+    """Functions compiled once for a model: draws of q(z|x) and p(z), and densities of all draws."""
 
     def __init__(self, model: Model):
         self.model = model

@@ -136,7 +136,7 @@ def read(path: Path, run: Trained) -> tuple[np.ndarray, Carried]:
 
 
 def _columns(table: csvfiles.Table, run: Trained) -> tuple[np.ndarray, Carried]:
-    """What of a table the run takes, and the rest."""
+    """The columns of a table that the run takes, and the rest."""
     names, wanted = table.names, run.described.get("columns")
     if wanted is None:  # it was trained on an array, whose columns have no names
         found = csvfiles.features(table, run.config.data.label)

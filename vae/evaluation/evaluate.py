@@ -98,7 +98,7 @@ def _groups(names: Sequence[str]) -> list[Any]:
 def bounds_of(
     run: Trained, split: str
 ) -> tuple[Subject, dict[str, Metric], dict[str, np.ndarray]]:
-    """The bounds, what the latents carry, and what other groups go on from.
+    """The bounds, what the latents carry, and the arrays that other groups start from.
 
     With a context [N, C] they are of p(x|c); where the model has a classifier, it is asked for c.
     """

@@ -135,7 +135,8 @@ def bdmc(subject: Subject) -> Found:
 
 
 def gaps(subject: Subject) -> Found:
-    """log p(x) - ELBO as approximation and amortisation gap, and what importance sampling lacks."""
+    """log p(x) - ELBO, split into approximation and amortisation gap; and log p(x) - the IWAE
+    bound."""
     from vae.estimators.gaps import local_elbo
 
     settings, num = subject.settings, subject.settings.ais_examples
@@ -230,7 +231,7 @@ def anomaly(subject: Subject) -> Found:
 
 
 def recommendation(subject: Subject) -> Found:
-    """Recall and NDCG of likes that are held back, the others being shown."""
+    """Recall and NDCG of held-back likes, given the others."""
     from vae.data.likes import hold_back
     from vae.evaluation.recommend import score
     from vae.scores import ranking
@@ -244,8 +245,8 @@ def recommendation(subject: Subject) -> Found:
 
 
 def molecules(subject: Subject) -> Found:
-    """Molecules drawn from the prior beside those of the split; how many come back from their
-    latents; and what the regressor, if any, tells of their properties."""
+    """Molecules drawn from the prior beside those of the split; how many are reconstructed from
+    their latents; and how well the regressor, if any, predicts their properties."""
     from vae.evaluation import molecules as of_molecules
     from vae.scores import smiles
 

@@ -118,7 +118,7 @@ class Trained:
 
     @functools.cached_property
     def variables(self) -> Any:
-        """What the compiled functions take first."""
+        """The compiled functions' first argument."""
         return self.compiled.variables(self.params, self.latent_size)
 
     @functools.cached_property

@@ -43,8 +43,8 @@ def gated(x: jax.Array) -> jax.Array:
 
 
 def gain(name: str) -> float:
-    """Weight variance times fan-in that keeps the signal's size through this activation: 1 for
-    the saturating ones (Glorot & Bengio 2010), 2 for those that halve it (He et al. 2015)."""
+    """The weight variance times fan-in that keeps the signal's size through this activation: 1 for
+    saturating ones (Glorot & Bengio 2010), 2 for those that halve it (He et al. 2015)."""
     return 1.0 if name in ("sigmoid", "tanh") else 2.0
 
 

@@ -12,7 +12,7 @@ from vae.probability.distributions import Diagonal
 class Block(nn.Module):
     """1x1 to `middle` channels, 3x3, 1x1 to `outputs`, each after the activation.
 
-    Where a side is a single pixel, 3x3 is 1x1. `scale` is of the last layer's weights.
+    Where a side is a single pixel, 3x3 becomes 1x1. `scale` is that of the last initial weights.
     """
 
     outputs: int

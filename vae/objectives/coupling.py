@@ -25,7 +25,7 @@ def gather(values: jax.Array, axis: str | None) -> jax.Array:
 
 
 def mean(values: jax.Array, axis: str | None) -> jax.Array:
-    """The mean over the global batch: of values [B, ...], [...]."""
+    """The mean of values [B, ...] over the global batch: [...]."""
     local = values.mean(0)
     return local if axis is None else jax.lax.pmean(local, axis)
 

@@ -52,7 +52,7 @@ def draw_level(noise: jax.Array, loc: jax.Array, log_scale: jax.Array, top: int)
 def _start(mean: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
     """Centre and raw log scale of a first guess, about a tenth of the range wide.
 
-    The centre that gives the data mean, clipped to [.001, .999], to what cuts off beyond 0 and 1:
+    The centre gives the data mean, clipped to [.001, .999], up to the mass cut off beyond 0 and 1:
     the solution of s (softplus(c / s) - softplus((c - 1) / s)) = mean.
     """
     mean = np.clip(np.asarray(mean, np.float64), 0.001, 0.999)
@@ -185,7 +185,8 @@ class discretized_logistic_mixture(Likelihood):  # noqa: N801
 
 
 def _coupled(loc: jax.Array, coupling: jax.Array, before: list[jax.Array]) -> jax.Array:
-    """The centres [..., K] of the channel after those of which `before` holds x [..., K or 1]."""
+    """The centres [..., K] of the next channel, given x [..., K or 1] of the channels in
+    `before`."""
     c = len(before)
     centre = loc[..., c, :]
     for j, x in enumerate(before):

@@ -1,4 +1,4 @@
-"""Likelihoods p(x|z): what the decoder's outputs are the parameters of, chosen by name.
+"""Likelihoods p(x|z), chosen by name; their parameters are the decoder's outputs.
 
 See `vae.protocols.Likelihood`.
 """

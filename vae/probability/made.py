@@ -1,4 +1,4 @@
-"""Masked networks: output i of an order sees the inputs before i alone (Germain et al. 2015, MADE).
+"""Masked networks: output i sees only the inputs before i (Germain et al. 2015, MADE).
 
 Weights are plain arrays, so that a distribution can carry them.
 """
@@ -37,8 +37,8 @@ def declare(
 ) -> Weights:
     """The network's parameters, declared on a module, which then owns them.
 
-    `outputs` numbers are given for each of `size` inputs. The last layer starts small, so that a
-    flow starts near the identity.
+    The network gives `outputs` numbers for each of `size` inputs. The last layer starts small, so
+    that a flow starts near the identity.
     """
     widths, weights = (size, *hidden, size * outputs), []
     for layer, shape in enumerate(zip(widths[:-1], widths[1:], strict=True)):

@@ -25,7 +25,7 @@ def _knots(raw: jax.Array) -> jax.Array:
 
 
 def _at(values: jax.Array, chosen: jax.Array) -> jax.Array:
-    """The chosen one, a mask [..., K], of values [..., K]: a sum and no gather, whose gradient is
+    """The one of values [..., K] that a mask [..., K] chooses: by a sum, as a gather's gradient is
     slow."""
     return jnp.where(chosen, values, 0.0).sum(-1)
 

@@ -1,4 +1,4 @@
-"""What the seeds of one setting say of each other: UDR, in the `evaluation.json` of each trial."""
+"""Compares the seeds of one setting by UDR, in the `evaluation.json` of each trial."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -92,7 +92,7 @@ class SweepDirectory:
         return workdir
 
     def take(self, trials: Sequence[Trial]) -> None:
-        """Claims what is there of trials, some of which may go on for longer.
+        """Claims the trials that are already there; some of them may go on for longer.
 
         Raises:
           UserError: one of them may not, or is in use.
@@ -113,7 +113,7 @@ class SweepDirectory:
         return ("pending", "") if self._stale(trial) else ("done", "")
 
     def _stale(self, trial: Trial) -> list[str]:
-        """In which keys that matter the run there has another config than the trial."""
+        """The keys, of those that matter, in which the run's config differs from the trial's."""
         workdir = self.workdir(trial)
         if not (workdir / "config.json").exists():
             return []
@@ -121,7 +121,7 @@ class SweepDirectory:
         return [line for line in lines if not line.startswith(PLACE)]
 
     def note(self, trial: Trial, state: str, reason: str) -> None:
-        """What the run directory itself does not say."""
+        """Notes a state and its reason, where the run directory itself does not show them."""
         self._notes[trial.name] = (state, reason)
 
     def pending(self) -> list[Trial]:
@@ -154,7 +154,8 @@ class SweepDirectory:
         return sweep
 
     def _environment(self) -> dict[str, Any]:
-        """That of the first trial which has one: the launcher itself may hold no device."""
+        """The environment of the first trial that has one, as the launcher itself may hold no
+        device."""
         for trial in self.trials:
             if found := run_files.read_environment(self.workdir(trial)):
                 return found

@@ -1,4 +1,4 @@
-"""What is made of the trials of a sweep that are done: seeds compared, a table, a page."""
+"""Compares the seeds of a sweep's finished trials, and makes its table and its page."""
 
 import json
 from collections.abc import Callable, Sequence

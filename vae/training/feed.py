@@ -10,9 +10,9 @@ from vae.data.dataset import Split
 
 
 class Feed:
-    """What each step of one run sees: rows of the training set, or raw batches from disk.
+    """The input of each step of one run: rows of the training set, or raw batches from disk.
 
-    Over several processes each feeds the rows that its own devices work on.
+    With several processes, each feeds the rows that its own devices work on.
     """
 
     def __init__(self, split: Split, seed: int, batch_size: int, streamed: bool = False):

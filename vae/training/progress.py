@@ -29,7 +29,7 @@ class Shown(Protocol):
 
 
 class Progress:
-    """Of one run: a bar on a terminal; elsewhere a plain line a validation."""
+    """Shows one run: a bar on a terminal, elsewhere a plain line per validation."""
 
     def __init__(self, heading: str = ""):
         self.heading = heading
@@ -72,7 +72,7 @@ class Progress:
 
 
 class Silent(Progress):
-    """Of a process that leaves the talking to another."""
+    """Shows nothing, because another process does."""
 
     def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
         """Says nothing."""
@@ -82,7 +82,7 @@ class Silent(Progress):
 
 
 class Tally(Progress):
-    """Of many runs: a line as each ends; on a terminal a bar over the steps of all.
+    """Shows many runs: a line as each ends, and on a terminal a bar over the steps of all.
 
     Args:
       total: runs there are.

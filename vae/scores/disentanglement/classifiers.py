@@ -9,7 +9,8 @@ STEPS = 200  # of a logistic regression
 
 
 def fitted(model: Any, z: np.ndarray, v: np.ndarray) -> Any:
-    """`model` fitted to z [N, L] and v [N]; where v has one value, what always answers it."""
+    """`model` fitted to z [N, L] and v [N]; where v has one value, a model that always answers
+    it."""
     from sklearn.dummy import DummyClassifier
     from sklearn.exceptions import ConvergenceWarning
 

@@ -27,10 +27,10 @@ def dci_trees(
 ) -> dict[str, Metric]:
     """DCI by boosted trees (Eastwood & Williams 2018, section 2; trees as Locatello et al. 2019).
 
-    The importance of a latent for a factor is that of gradient boosted trees of depth 3 that
-    classify the factor; see `dci` for what is made of it. Informativeness is the share of the test
-    examples that they get right, where the paper has an error. The time is in proportion to the
-    number of values of all factors.
+    Gradient boosted trees of depth 3 classify each factor; a latent's importance for the factor is
+    its importance in them. `dci` makes the scores of it. Informativeness is the share of the test
+    examples that the trees get right, where the paper has an error. The time is in proportion to
+    the number of values of all factors.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].

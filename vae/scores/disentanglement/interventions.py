@@ -20,8 +20,8 @@ def irs(
     1 - E_v max |z_j - E[z_j|v_k = v]| / max |z_j - E[z_j]| for the factor k that makes it largest,
     averaged over active latents. 1 where each depends on one factor alone. 0 where no latent is
     active. The factors are taken to be independent and their values equally likely, as in the
-    paper's estimate from a table; a high quantile replaces both maxima. Latents count alike, where
-    the paper weighs them by their deviation, which goes by their scale.
+    paper's estimate from a table; a high quantile replaces both maxima. All latents have the same
+    weight, where the paper weighs them by their deviation, which depends on their scale.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F].

@@ -21,9 +21,9 @@ def mig_histogram(
     """MIG of posterior means in bins (Locatello et al. 2019).
 
     mean_k (I(z_j1; v_k) - I(z_j2; v_k)) / H(v_k), where j1 and j2 are the two latents that tell
-    most of factor k. 1 where one latent determines each factor and no other tells anything of it,
-    0 where the best is matched by another. A factor with more values than there are bins cannot
-    reach 1.
+    most of factor k. It is 1 where one latent determines each factor and no other tells anything of
+    it, and 0 where a second latent tells as much as the best. A factor with more values than there
+    are bins cannot reach 1.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F]; bins: see `information.edges`.
@@ -48,9 +48,9 @@ def mig_sampled(
 ) -> dict[str, Metric]:
     """MIG of draws of the posteriors (Chen et al. 2018, section 4).
 
-    The gaps of `mig_histogram`, of I(z_j; v_k) = H(z_j) - H(z_j|v_k) under the Gaussians
-    q(z_j|x_n): q(z_j) is their mean over all examples and q(z_j|v_k) over those with the same
-    value, both exact; the expectation is over draws z of examples picked at random. Where the
+    The gaps of `mig_histogram` with I(z_j; v_k) = H(z_j) - H(z_j|v_k) under the Gaussians
+    q(z_j|x_n). q(z_j) is their mean over all examples, and q(z_j|v_k) over those with the same
+    value; both are exact. The expectation is over draws z of examples picked at random. Where the
     posteriors are much narrower than the distance between neighbours every latent tells each
     example apart, and so each factor.
 

@@ -18,8 +18,9 @@ def modularity(
 
     1 - sum_{k != best} I(z_j; v_k)^2 / (I(z_j; v_best)^2 (F - 1)), the mean over latents. 1 where
     each tells of one factor, 0 where each tells as much of all. Latents that tell nothing at all
-    are left out; where all are, 0. Information from few examples is biased upwards and more for
-    factors with many values, so a latent of noise seems somewhat modular where they differ in that.
+    are left out; where all are, 0. Information from few examples is biased upwards, more so for
+    factors with many values. Where factors differ in that number, a latent of noise therefore seems
+    somewhat modular.
 
     Args:
       codes: [N, L]; factors: whole numbers, [N, F]; bins: see `information.edges`.

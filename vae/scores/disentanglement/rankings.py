@@ -24,9 +24,9 @@ def udr(
 ) -> dict[str, Metric]:
     """UDR: unsupervised disentanglement ranking of models (Duan et al. 2020, section 4).
 
-    Two models are compared by how alike each pair of their active latents is, R(a, b): for every
-    latent (its largest R)^2 over the sum of its R, averaged over the latents of both. The score of
-    a model is the median over the other models. R is the size of
+    R(a, b) is how alike an active latent of one model and one of another are. Two models are
+    compared by (its largest R)^2 over the sum of its R for every latent, averaged over the latents
+    of both. The score of a model is the median over the other models. R is the size of
 
     - `udr_spearman`: the rank correlation, 1 at best up to chance correlations;
     - `udr_lasso`: the weight of b in a lasso regression of a on the other model's latents, all of

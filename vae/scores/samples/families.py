@@ -25,7 +25,7 @@ PRECISION = Kind("precision", "Precision", "up")
 RECALL = Kind("recall", "Recall", "up")
 DENSITY = Kind("density", "Density", "up")
 COVERAGE = Kind("coverage", "Coverage", "up")
-# Those that are best at another value than an end: at chance, at 0, or at that of the data.
+# The best value of these is not an end: it is chance, 0, or the value of the data.
 ACCURACY = Kind("two_sample_accuracy", "Two-sample accuracy", "none")
 P_VALUE = Kind("two_sample_p_value", "Two-sample p-value", "none")
 NEAREST = Kind("nearest_training_distance", "Nearest training distance", "none")

@@ -44,10 +44,10 @@ def data_copying(
 ) -> tuple[float, float]:
     """C_T of Meehan et al. 2020, and its standard deviation if nothing is copied.
 
-    In each cell of space it is the z-score of Mann and Whitney's U, of samples' distances above
-    held-out examples'; it is averaged over cells by the held-out examples there. Well below 0:
-    samples are copies; well above: they are far from the data. Value over standard deviation is
-    a z-score.
+    In each cell of space it is the z-score of Mann and Whitney's U, positive where samples are
+    farther off than held-out examples. The mean over cells is weighted by the held-out examples
+    there. Well below 0, samples are copies; well above, they are far from the data. Value over
+    standard deviation is a z-score.
 
     Distances here are to the whole training set, and not to its share of a cell: one search gives
     all of them, and a copy is in the cell of its original.
