@@ -1,5 +1,6 @@
 """The command line: the only place with flags. A verb is one function call."""
 
+import ast
 import sys
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,23 @@ def reproduce(values: Any) -> None:
     reproduce.reproduce(values.name, values.scale, values.workdir, launcher, data_dir)
 
 
+def check(values: Any) -> None:
+    from vae import contract
+    from vae.errors import RunError
+
+    given = dict(text.partition("=")[::2] for text in values.set)
+    if not contract.report(values.name, {key: _literal(text) for key, text in given.items()}):
+        raise RunError(f"{values.name} does not do what its place asks: see FAIL above")
+
+
+def _literal(text: str) -> Any:
+    """A value as it is written in Python, or text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def slurm_options(values: Any) -> Any:
     """What the flags ask of Slurm."""
     from vae.sweeps.slurm import Options
@@ -268,6 +286,12 @@ VERBS = {
             Flag("data_dir", "TFDS data directory"),
         ),
         reproduce,
+        argument="name",
+    ),
+    "check": Verb(
+        "check a part of your own: gradients, devices, masks, precision, densities",
+        (Flag("set", "KEY=VALUE of the config, to go with it; repeat it", ()),),
+        check,
         argument="name",
     ),
     "quickstart": Verb(
