@@ -29,7 +29,7 @@ def check_of(name):
     [
         ("prior", "model.prior", "integrates to 6.0"),
         ("moved", "model.prior", "the mean of its samples is"),
-        ("masked", "mask", "'loss' differs between 2 latents and 3"),
+        ("masked", "mask", "differs between 2 latents and 3"),
         ("posterior", "model.posterior", "of its draws is 0.8"),
         ("likelihood", "model.likelihood", "of one pixel add up to 0.8"),
         ("biased", "model.likelihood", "and its `mean`"),
