@@ -4,6 +4,7 @@ Images are [..., H, W, C] in [0, 1]. One channel is shown as grey and three as R
 number the first is shown.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,12 +123,16 @@ def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) 
     return picture_rows(rows, ("input", "recon.") * (len(rows) // 2))
 
 
-def grid(images: np.ndarray, columns: int = 10) -> Figure:
-    """Images [N, H, W, C] in reading order; the last row is filled up with white."""
-    columns = min(columns, len(images))
+def grid(images: np.ndarray, columns: int = 0, cell: int = CELL) -> Figure:
+    """Images [N, H, W, C] in reading order; the last row is filled up with white.
+
+    Args:
+      columns: 0: as many as make it a square.
+    """
+    columns = min(columns or math.ceil(math.sqrt(len(images))), len(images))
     blank = np.ones((-len(images) % columns, *images.shape[1:]))
     full = np.concatenate([images, blank])
-    return picture_rows(full.reshape(-1, columns, *images.shape[1:]))
+    return picture_rows(full.reshape(-1, columns, *images.shape[1:]), cell=cell)
 
 
 def interpolations(starts: np.ndarray, paths: np.ndarray, ends: np.ndarray) -> Figure:
