@@ -86,6 +86,11 @@ def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.removeprefix(".")
     with matplotlib.rc_context(STYLE), runs.replacing(path) as temporary:
+        layout = figure.get_layout_engine()
+        if kind == "png" and layout is not None:  # once: `savefig` would draw all of it for that
+            figure.set_dpi(DPI)
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(temporary, format=kind, dpi=DPI, metadata=FORMATS[kind])
     return path
 
