@@ -14,7 +14,7 @@ from vae.errors import UserError, needed
 from vae.metrics import counted_in, mean_and_stderr, sign
 from vae.reports import mosaics, rate_distortion, render, summary, sweep_figures, sweep_panels
 from vae.reports.figures import Gallery
-from vae.reports.render import Cell, Table
+from vae.reports.render import Table
 from vae.reports.sampling import scaled
 from vae.reports.tables import typeset, typeset_metric
 from vae.reports.verdict import Sentence, bound, verdict
@@ -82,9 +82,8 @@ def compare(
         "compare.html",
         runs.environment(),
         title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
-        summary=", ".join(str(run.workdir) for run in compared),
         said=_said(compared),
-        first=compared[0],
+        runs=compared,
         numbers=_numbers(compared, gallery),
         paired=_paired(compared),
         figures=gallery.saved,
@@ -138,13 +137,10 @@ def _said(compared: Sequence[Compared]) -> list[Sentence]:
 
 def _measured_on(run: Compared) -> tuple:
     """What numbers must share to be compared."""
-    data = [value for key, value in run.config.items() if key in ("data.name", "data.size")]
-    return *data, run.config["seed"] * (run.config["data.size"] > 0), *_split(run)
-
-
-def _split(run: Compared) -> tuple[str, int]:
     evaluation = needed(run.evaluation, "evaluation")
-    return evaluation["split"], evaluation["num_examples"]
+    data = [value for key, value in run.config.items() if key in ("data.name", "data.size")]
+    seed = run.config["seed"] * (run.config["data.size"] > 0)
+    return *data, seed, evaluation["split"], evaluation["num_examples"]
 
 
 def _common_nll(compared: Sequence[Compared]) -> str | None:
@@ -164,10 +160,7 @@ def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
     names = summary.first(facts, _common_nll(compared), ("run", "sweep"))
     rows = []
     for run in compared:
-        page = run.workdir.resolve() / "report.html"
-        name: str | Cell = run.name
-        if page.exists():
-            name = Cell(run.name, render.address(page, gallery.directory))
+        name = render.leading(run.name, run.workdir, gallery.directory)
         epochs = max((r.get("epoch", 0) for r in run.records), default=0)
         rows.append([name, *(_metric(run, metric) for metric in names), f"{epochs:.4g}"])
     head = ["Run", *(facts[name]["label"] for name in names), "Epochs"]

@@ -54,7 +54,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         "run.html",
         run_files.read_environment(workdir),
         title=workdir.resolve().name,
-        summary=about(run.config, run.shape, run.step, run.described.get("binarized", "")),
+        binarized=run.described.get("binarized"),
         said=_said(run, evaluation, records, workdir),
         workdir=str(workdir),
         view=view,
@@ -153,15 +153,3 @@ def _evaluated(run: "Trained", evaluation: Values | None, gallery: Gallery) -> d
         "first": summary.first(metrics, summary.tightest_nll([evaluation]), ("run", "sweep")),
         "metrics": Table(("Metric", "Value"), rows),
     }
-
-
-def about(config: Any, shape: tuple[int, ...], step: int, binarized: str = "") -> str:
-    """A run in a line."""
-    values = f", grey levels binarised {binarized}" if binarized else ""
-    return (
-        f"{config.data.name}, {'×'.join(map(str, shape))}{values} · "
-        f"{config.model.encoder} encoder, {config.model.decoder} decoder, "
-        f"{config.model.latent_size} latents, "
-        f"{config.model.likelihood.replace('_', ' ')} likelihood · {config.objective.name}, "
-        f"β = {config.objective.beta:g} · step {step:,}"
-    )

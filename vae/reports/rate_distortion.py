@@ -14,6 +14,7 @@ from vae.reports.summary import show
 from vae.reports.sweep_figures import SOFT, colours, named, proxy
 from vae.reports.sweep_panels import Results
 
+PLANE = ("rate", "distortion")
 BETA = "objective.beta"
 HULL = "#c9cdd3"
 MOST_LABELS = 24  # of points; where there are more, of one line a colour, or of two lines
@@ -34,20 +35,15 @@ def plane(results: Results) -> dict[str, Any] | None:
       (`rest`), whether they are means over `several` seeds, or have `few_labels`; and a sentence on
       the `tradeoff`.
     """
-    groups = results.means("rate", "distortion")
+    groups = results.means(*PLANE)
     if not groups:
         return None
     colour, along = _roles(results.axes)
 
-    def point(values: Mapping[str, Any], rate: float, distortion: float) -> dict[str, Any]:
-        hue = values.get(colour) if colour else None
-        return {"rate": rate, "distortion": distortion, "colour": hue}
-
-    found = [(row["values"], row["metrics"]) for row in results.done]
     points = [
-        point(values, metrics["rate"], metrics["distortion"])
-        for values, metrics in found
-        if {"rate", "distortion"} <= metrics.keys()
+        {**{name: row["metrics"][name] for name in PLANE}, "colour": row["values"].get(colour)}
+        for row in results.done
+        if set(PLANE) <= row["metrics"].keys()
     ]
     rest = [key for key in results.others if key != along]
     lines = {tuple(group[key] for key in rest) for group in groups}
@@ -58,7 +54,8 @@ def plane(results: Results) -> dict[str, Any] | None:
     )
     means = [
         {
-            **point(group, group["rate"][0], group["distortion"][0]),
+            **{name: group[name][0] for name in PLANE},
+            "colour": group[colour] if colour else None,
             "line": tuple(group[key] for key in rest) if is_joined else None,
             "label": f"{results.name(along)} {summary.show(group[along])}" if along else "",
         }
@@ -68,7 +65,7 @@ def plane(results: Results) -> dict[str, Any] | None:
     xy = np.array([(p["rate"], p["distortion"]) for p in points])
     figure = draw(points, means, xy[summary.frontier(xy)], results.name(colour) if colour else None)
     return {
-        "figure": results.save(figure, "rate_distortion"),
+        "figure": results.gallery.save(figure, "rate_distortion"),
         "along": results.name(along) if is_joined else None,
         "rest": [results.name(key) for key in results.axes if key != along],
         "several": any(group["n"] > 1 for group in groups),
@@ -105,7 +102,7 @@ def tradeoff(results: Results, groups: Sequence[Mapping[str, Any]]) -> str:
         return ""
     wrong = []
     for line in lines.values():
-        rates, distortions = ([g[metric][0] for g in line] for metric in ("rate", "distortion"))
+        rates, distortions = ([g[metric][0] for g in line] for metric in PLANE)
         faults = ["rate does not always rise"] * (sorted(rates, reverse=True) != rates)
         faults += ["distortion does not always fall"] * (sorted(distortions) != distortions)
         if faults:

@@ -107,6 +107,9 @@ def setting(value: Any) -> str:
     return '""' if value == "" else str(value)
 
 
-def address(page: Path, directory: Path) -> str:
-    """What leads from a page in `directory` to another page, quoted."""
-    return urllib.parse.quote(os.path.relpath(page.resolve(), directory.resolve()))
+def leading(text: str, workdir: Path, directory: Path) -> str | Cell:
+    """A cell that leads from a page in `directory` to that of a run, if it has one."""
+    page = workdir.resolve() / "report.html"
+    if not page.exists():
+        return text
+    return Cell(text, urllib.parse.quote(os.path.relpath(page, directory.resolve())))

@@ -40,6 +40,7 @@ def sweep_report(
     gallery = Gallery(directory, formats)
     sweep = run_files.read_sweep(directory)
     results = Results.read(sweep, gallery)
+    swept = {key: _values(results, key) for key in results.keys}
     told = ("command", "time", "launcher")
     known: dict[str, Any] = {key: sweep[key] for key in told if key in sweep}
     return render.write(
@@ -47,7 +48,6 @@ def sweep_report(
         "sweep.html",
         {**(sweep.get("environment") or {}), **known},
         title=sweep["name"],
-        summary=_about(results),
         said=_said(results, sweep.get("metric")),
         **_summary(results),
         over=sweep_panels.over_keys(results),
@@ -55,18 +55,10 @@ def sweep_report(
         curves=sweep_panels.curves(results),
         samples=sweep_panels.sample_grids(results, samples),
         **_trials(results),
-        config=_swept_config(results, sweep),
+        num_trials=len(results.rows),
+        swept=[(results.name(key), values) for key, values in swept.items()],
+        config=_config(sweep, swept),
     )
-
-
-def _about(results: Results) -> str:
-    """ "24 trials: latent size 2, 4 × β 0.5, 1, 2 × seed 0, 1"."""
-    parts = []
-    for key in results.keys:
-        values, name = _values(results, key), results.name(key)
-        listed = f"{name} {', '.join(values)}"
-        parts.append(listed if len(values) <= 8 else f"{len(values)} values of {name}")
-    return f"{len(results.rows)} trials: {' × '.join(parts)}"
 
 
 def _values(results: Results, key: str) -> list[str]:
@@ -143,7 +135,7 @@ def _trials(results: Results) -> dict[str, Any]:
     metrics = summary.metric_names(results.rows)
     timed = any(row["seconds"] is not None for row in results.rows)
     head = ["Trial", "State", *map(results.column, metrics), *[summary.SECONDS.label] * timed]
-    rows = [_trial(results.directory, row, metrics, timed) for row in results.rows]
+    rows = [_trial(results.gallery.directory, row, metrics, timed) for row in results.rows]
     return {"trials": Table(head, rows), "measured": bool(metrics)}
 
 
@@ -151,10 +143,7 @@ def _trial(
     directory: Path, row: Mapping[str, Any], metrics: Sequence[str], timed: bool
 ) -> list[str | Cell]:
     """A line of the table of trials; of one without metrics, its reason instead of them."""
-    name: str | Cell = row["trial"]
-    page = directory / "trials" / row["trial"] / "report.html"
-    if page.exists():
-        name = Cell(row["trial"], render.address(page, directory))
+    name = render.leading(row["trial"], directory / "trials" / row["trial"], directory)
     if row["reason"] and not row["metrics"]:
         return [name, f"{row['state']}: {row['reason']}"]
     numbers = [_typeset(row["metrics"].get(m), row["stderr"].get(m)) for m in metrics]
@@ -165,11 +154,10 @@ def _typeset(value: float | None, stderr: float | None = None) -> str:
     return "–" if value is None else typeset(value, stderr)
 
 
-def _swept_config(results: Results, sweep: Mapping[str, Any]) -> dict[str, Any]:
+def _config(sweep: Mapping[str, Any], swept: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The base config, and in it the values of the swept keys."""
     config = dict(flatten(sweep.get("config") or {}))
-    for key in results.keys:
-        values = _values(results, key)
+    for key, values in swept.items():
         listed = ", ".join(values) if len(values) <= 12 else f"{len(values)} values"
         config[key] = f"swept: {listed}"
     return config

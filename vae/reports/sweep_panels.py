@@ -43,10 +43,6 @@ class Results:
         return cls(gallery, keys, rows, sorted(done, key=place), axes, summary.tightest_nll(done))
 
     @property
-    def directory(self) -> Path:
-        return self.gallery.directory
-
-    @property
     def others(self) -> list[str]:
         return [key for key in self.keys if key != "seed"]
 
@@ -76,9 +72,6 @@ class Results:
         """What a trial is, values unbroken from names: "latent size 2, β 0.5"."""
         return ", ".join(f"{self.name(key)}\u00a0{summary.show(values.get(key))}" for key in keys)
 
-    def save(self, figure: Figure, name: str) -> Path:
-        return self.gallery.save(figure, name)
-
 
 ELSEWHERE = ("rate", "distortion", summary.SECONDS.name)  # in a plane of their own, in the table
 
@@ -103,7 +96,7 @@ def over_keys(results: Results) -> dict[str, Any] | None:
     widest = len({row["values"].get(results.axes[:2][-1]) for row in results.done})
     return {
         "figures": [
-            ("", results.save(draw(results, metric, groups), f"{metric}_{kind}"))
+            ("", results.gallery.save(draw(results, metric, groups), f"{metric}_{kind}"))
             for metric, groups in panels.items()
         ],
         "kind": kind,
@@ -153,7 +146,7 @@ def curves(results: Results) -> dict[str, Any] | None:
     pruned = [row for row in results.rows if row["state"] == "pruned"]
     shown = [*results.done, *pruned]
     x_name, points = validation(
-        [runs.read_metrics(results.directory / "trials" / row["trial"]) for row in shown]
+        [runs.read_metrics(results.gallery.directory / "trials" / row["trial"]) for row in shown]
     )
     colour, style = [*results.axes[:2], None, None][:2]
     drawn = [
@@ -173,7 +166,7 @@ def curves(results: Results) -> dict[str, Any] | None:
     names = [results.name(key) if key else "" for key in (colour, style)]
     figure = sweep_figures.validation_curves(drawn, x_name, *names)
     is_pruned = any(curve["stopped"] for curve in drawn)
-    return {"figure": results.save(figure, "validation"), "pruned": is_pruned}
+    return {"figure": results.gallery.save(figure, "validation"), "pruned": is_pruned}
 
 
 def validation(records: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[str, list[np.ndarray]]:
@@ -201,14 +194,14 @@ def sample_grids(
     shown, missing = [], {}
     for row in list(first.values())[:MOST_GRIDS]:
         try:
-            images = samples(results.directory / "trials" / row["trial"])
+            images = samples(results.gallery.directory / "trials" / row["trial"])
         except UserError as error:
             missing[row["trial"]] = error
             continue
         if images is not None and len(images):
             label = results.describe(row["values"], results.others) or row["trial"]
             figure = mosaics.grid(np.asarray(images), cell=SAMPLE)
-            shown.append((label, results.save(figure, f"samples/{row['trial']}")))
+            shown.append((label, results.gallery.save(figure, f"samples/{row['trial']}")))
     columns = 4
     if len(results.axes) > 1:
         columns = len({row["values"].get(results.axes[-1]) for row in results.done})
