@@ -162,7 +162,8 @@ def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
     for run in compared:
         name = render.leading(run.name, run.workdir, gallery.directory)
         epochs = max((r.get("epoch", 0) for r in run.records), default=0)
-        rows.append([name, *(_metric(run, metric) for metric in names), f"{epochs:.4g}"])
+        numbers = [typeset_metric(run.metrics.get(metric)) for metric in names]
+        rows.append([name, *numbers, f"{epochs:.4g}"])
     head = ["Run", *(facts[name]["label"] for name in names), "Epochs"]
     return Table(head, rows)
 
@@ -237,11 +238,7 @@ def _setting(value: Any) -> str:
 
 def _all_metrics(compared: Sequence[Compared]) -> Table:
     rows = [
-        [of["label"], *(_metric(run, name) for run in compared)]
+        [of["label"], *(typeset_metric(run.metrics.get(name)) for run in compared)]
         for name, of in _facts(compared).items()
     ]
     return Table(["Metric", *(run.name for run in compared)], rows)
-
-
-def _metric(run: Compared, name: str) -> str:
-    return typeset_metric(run.metrics[name]) if name in run.metrics else "–"

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vae.reports.figures import ROUND, WHOLE, limits, plain_numbers, styled
-from vae.reports.summary import ordered, show
+from vae.reports.summary import numeric, ordered, show
 
 # Okabe and Ito, without the yellow that white paper swallows.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -122,7 +122,7 @@ def against_key(
     title: str,
 ) -> Figure:
     """Means with their standard errors against one key's values [N], numbers or names."""
-    are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    are_numbers = numeric(values)
     x = np.asarray(values, float) if are_numbers else np.arange(len(values))
     figure = Figure(figsize=(2.7, 2.1), layout="constrained")
     axes = figure.subplots()

@@ -146,12 +146,8 @@ def _trial(
     name = render.leading(row["trial"], directory / "trials" / row["trial"], directory)
     if row["reason"] and not row["metrics"]:
         return [name, f"{row['state']}: {row['reason']}"]
-    numbers = [_typeset(row["metrics"].get(m), row["stderr"].get(m)) for m in metrics]
-    return [name, row["state"], *numbers, *[_typeset(row["seconds"])] * timed]
-
-
-def _typeset(value: float | None, stderr: float | None = None) -> str:
-    return "–" if value is None else typeset(value, stderr)
+    numbers = [typeset(row["metrics"].get(m), row["stderr"].get(m)) for m in metrics]
+    return [name, row["state"], *numbers, *[typeset(row["seconds"])] * timed]
 
 
 def _config(sweep: Mapping[str, Any], swept: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]
     upwards, across = results.axes[:2]
     rows, columns, matrix = summary.cells(groups, upwards, across, metric, way)
     texts = [summary.show(v) for v in rows], [summary.show(v) for v in columns]
-    names = results.name(results.axes[0]), results.name(results.axes[1])
+    names = results.name(upwards), results.name(across)
     return sweep_figures.heat_map(matrix, *texts, names, results.column(metric), way)
 
 
