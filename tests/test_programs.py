@@ -185,9 +185,9 @@ def test_where_programs_are_kept(tmp_path, monkeypatch):
 # What a warm command has no use for, by verb; torch is never imported.
 HEAVY = {
     "flax", "optax", "scipy", "sklearn", "pandas", "tensorflow_datasets", "tensorboardX", "grain",
-    "rich", "pyarrow", "optuna", "wandb", "PIL", "matplotlib",
+    "rich", "pyarrow", "optuna", "wandb", "PIL", "matplotlib", "jinja2",
 }  # fmt: skip
-DRAWN = {"PIL", "matplotlib"}  # by a report
+DRAWN = {"PIL", "matplotlib", "jinja2"}  # by a report
 SCRIPT = """
 import json, sys
 from vae.__main__ import main

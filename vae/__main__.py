@@ -40,18 +40,21 @@ def sample(values: Any) -> None:
 
 def report(values: Any) -> None:
     """Writes the report of a run, of a sweep, or of several runs, and prints its path."""
-    from vae.reports import compare, page
-    from vae.sweeps import results
-
     formats = values.format.split(",")
     if values.compare:
+        from vae.reports import compare
+
         print(compare.compare(values.compare, values.workdir or "runs/compare", formats))
         return
     if not values.workdir:
         raise UserError("report needs --workdir, or --compare and two run directories")
     if (Path(values.workdir) / "sweep.json").exists():
+        from vae.sweeps import results
+
         print(results.report(values.workdir, formats))
         return
+    from vae.reports import page
+
     print(page.report(values.workdir, formats))
 
 

@@ -12,12 +12,12 @@ from vae import run_files, runs
 from vae.config import flatten
 from vae.errors import UserError, needed
 from vae.metrics import counted_in, mean_and_stderr, sign
-from vae.reports import figures, markup, rate_distortion, summary, sweep_figures
+from vae.reports import mosaics, rate_distortion, render, summary, sweep_figures, sweep_panels
 from vae.reports.figures import Gallery
-from vae.reports.markup import Cell, Link, Panels, Part, Section, Table
+from vae.reports.render import Table
 from vae.reports.sampling import scaled
 from vae.reports.tables import typeset, typeset_metric
-from vae.reports.verdict import bound, verdict
+from vae.reports.verdict import Sentence, bound, verdict
 
 SAMPLES = 36
 
@@ -74,26 +74,23 @@ def compare(
     if (gallery.directory / "config.json").exists():
         raise UserError(f"{output} is a run's own directory: give another --workdir for the page")
     loaded = [vae.load(run.workdir) for run in compared]  # before anything is written
-    sections: list[Part] = [
-        _numbers(compared, gallery),
-        *_paired(compared),
-        *_curves(compared, gallery),
-        *_plane(compared, gallery),
-        *_samples(compared, loaded, gallery),
-        _configs(compared),
-        *_all_metrics(compared),
-    ]
-    text = markup.document(
-        title=" and ".join(run.name for run in compared)
-        if len(compared) == 2
-        else f"{len(compared)} runs",
-        summary=", ".join(str(run.workdir) for run in compared),
-        lead=[markup.verdict(*_verdict(compared))],
-        sections=sections,
-        config={},
-        environment=runs.environment(),
+    _draw_curves(compared, gallery)
+    _draw_plane(compared, gallery)
+    names = [run.name for run in compared]
+    return render.write(
+        gallery.directory / "report.html",
+        "compare.html",
+        runs.environment(),
+        title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
+        said=_said(compared),
+        runs=compared,
+        numbers=_numbers(compared, gallery),
+        paired=_paired(compared),
+        figures=gallery.saved,
+        samples=_samples(compared, loaded, gallery),
+        settings=_settings(compared),
+        metrics=_all_metrics(compared),
     )
-    return markup.write(gallery.directory / "report.html", text)
 
 
 def _named(workdirs: Sequence[Path]) -> list[Compared]:
@@ -115,39 +112,35 @@ def _named(workdirs: Sequence[Path]) -> list[Compared]:
     return found
 
 
-def _verdict(compared: Sequence[Compared]) -> tuple[list[str], dict[str, str]]:
-    """What is best, a sentence on each run's bound, and every run's problems."""
-    sentences, problems = [], {}
+def _said(compared: Sequence[Compared]) -> list[Sentence]:
+    """What is best, or a sentence on each run's bound; and every run's problems."""
+    found, problems = [], []
     for metric in dict.fromkeys(("elbo", _common_nll(compared) or "elbo")):
         having = [run for run in compared if metric in run.metrics]
         about = having[0].metrics[metric] if having else {}
         if len(having) > 1 and sign(about):
             best = max(having, key=lambda run: sign(about) * run.metrics[metric]["value"])
             number = f"{typeset_metric(best.metrics[metric])} {counted_in(about)}".rstrip()
-            sentences.append(f"Best by {about['label']}: {best.name}, {number}.")
+            found.append(Sentence(f"Best by {about['label']}: {best.name}, {number}."))
     if len({_measured_on(run) for run in compared if run.evaluation}) > 1:
-        problems["The numbers are of different data or splits, and not to be compared."] = ""
+        text = "The numbers are of different data or splits, and not to be compared."
+        problems.append(Sentence(text, is_problem=True))
     for run in compared:
         if run.evaluation is None:
-            problems[f"{run.name} has not been evaluated."] = ""
+            problems.append(Sentence(f"{run.name} has not been evaluated.", is_problem=True))
         for said in verdict(run.evaluation, run.records, runs.failure(run.workdir)):
             if said.is_problem:
-                problems[f"{run.name}: {said.text}"] = said.remedy
-    if not sentences:
-        said_of = [bound(run.evaluation or {}) for run in compared]
-        sentences = [of.text for of in said_of if of]
-    return sentences or ["There is nothing to compare yet."], problems
+                problems.append(dataclasses.replace(said, text=f"{run.name}: {said.text}"))
+    found = found or [of for run in compared if (of := bound(run.evaluation or {}))]
+    return [*(found or [Sentence("There is nothing to compare yet.")]), *problems]
 
 
 def _measured_on(run: Compared) -> tuple:
     """What numbers must share to be compared."""
-    data = [value for key, value in run.config.items() if key in ("data.name", "data.size")]
-    return *data, run.config["seed"] * (run.config["data.size"] > 0), *_split(run)
-
-
-def _split(run: Compared) -> tuple[str, int]:
     evaluation = needed(run.evaluation, "evaluation")
-    return evaluation["split"], evaluation["num_examples"]
+    data = [value for key, value in run.config.items() if key in ("data.name", "data.size")]
+    seed = run.config["seed"] * (run.config["data.size"] > 0)
+    return *data, seed, evaluation["split"], evaluation["num_examples"]
 
 
 def _common_nll(compared: Sequence[Compared]) -> str | None:
@@ -167,69 +160,42 @@ def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
     names = summary.first(facts, _common_nll(compared), ("run", "sweep"))
     rows = []
     for run in compared:
-        page = run.workdir.resolve() / "report.html"
-        name: Cell = run.name
-        if page.exists():
-            name = Link(run.name, markup.address(page, gallery.directory))
-        numbers = [typeset_metric(run.metrics[n]) if n in run.metrics else "–" for n in names]
+        name = render.leading(run.name, run.workdir, gallery.directory)
         epochs = max((r.get("epoch", 0) for r in run.records), default=0)
+        numbers = [typeset_metric(run.metrics.get(metric)) for metric in names]
         rows.append([name, *numbers, f"{epochs:.4g}"])
     head = ["Run", *(facts[name]["label"] for name in names), "Epochs"]
-    caption = "± is the standard error over examples; bounds are at β = 1 whatever was trained."
-    return Table("Numbers", caption, head, rows)
+    return Table(head, rows)
 
 
-def _paired(compared: Sequence[Compared]) -> list[Table]:
+def _paired(compared: Sequence[Compared]) -> Table | None:
     """Differences of bounds example by example, whose errors are smaller than the bounds' own."""
     first, *others = compared
-    nll = _common_nll(compared)
-    names = [name for name in ("elbo", nll) if name and name in first.bounds]
+    names = [name for name in ("elbo", _common_nll(compared)) if name and name in first.bounds]
     rows = []
     for run in others:
         same = run.evaluation and first.evaluation and _measured_on(run) == _measured_on(first)
         if not same or any(len(run.bounds.get(n, ())) != len(first.bounds[n]) for n in names):
             continue
-        cells = []
-        for name in names:
-            value, stderr = mean_and_stderr(run.bounds[name] - first.bounds[name], name)
-            cells.append(typeset(value, stderr))
-        rows.append([run.name, *cells])
-    if not rows or not names:
-        return []
-    caption = (
-        f"Run minus {first.name}, nats, example by example: ± is the standard error of the mean "
-        "difference. A higher ELBO and a lower −log p(x) are better."
-    )
+        differences = [mean_and_stderr(run.bounds[n] - first.bounds[n], n) for n in names]
+        rows.append([run.name, *(typeset(*difference) for difference in differences)])
     head = ["Run", *(first.metrics[name]["label"] for name in names)]
-    return [Table(f"Beside {first.name}", caption, head, rows)]
+    return Table(head, rows) if rows and names else None
 
 
-def _curves(compared: Sequence[Compared], gallery: Gallery) -> list[Section]:
-    lines = [
-        [r for r in run.records if r.get("split") == "validation"
-         and figures.is_number(r.get("elbo"))]
-        for run in compared
-    ]  # fmt: skip
-    x_name = "epoch" if all("epoch" in r for line in lines for r in line) else "step"
+def _draw_curves(compared: Sequence[Compared], gallery: Gallery) -> None:
+    x_name, points = sweep_panels.validation([run.records for run in compared])
     drawn = [
-        {
-            "points": np.array([(r[x_name], r["elbo"]) for r in line], float),
-            "colour": run.name, "style": None, "stopped": False,
-        }
-        for run, line in zip(compared, lines, strict=True)
-        if line
-    ]  # fmt: skip
-    if not drawn:
-        return []
-    path = gallery.save(sweep_figures.validation_curves(drawn, x_name, "run", None), "validation")
-    caption = (
-        "At β = 1 whatever was trained. The axis is scaled to what follows the first tenth of "
-        "training."
-    )
-    return [Section("Validation", caption, path, is_chart=True)]
+        {"points": line, "colour": run.name, "style": None, "stopped": False}
+        for run, line in zip(compared, points, strict=True)
+        if len(line)
+    ]
+    if drawn:
+        figure = sweep_figures.validation_curves(drawn, x_name, "run", None)
+        gallery.save(figure, "validation")
 
 
-def _plane(compared: Sequence[Compared], gallery: Gallery) -> list[Section]:
+def _draw_plane(compared: Sequence[Compared], gallery: Gallery) -> None:
     points = [
         {
             "rate": run.metrics["rate"]["value"],
@@ -239,58 +205,40 @@ def _plane(compared: Sequence[Compared], gallery: Gallery) -> list[Section]:
         for run in compared
         if {"rate", "distortion"} <= run.metrics.keys()
     ]  # fmt: skip
-    if len(points) < 2:
-        return []
-    xy = np.array([(point["rate"], point["distortion"]) for point in points])
-    figure = rate_distortion.draw(points, points, xy[summary.frontier(xy)], "run")
-    caption = "Dashed lines are of equal ELBO = −(D + R), written at their end."
-    path = gallery.save(figure, "rate_distortion")
-    return [Section("Rate and distortion", caption, path, is_chart=True)]
+    if len(points) > 1:
+        xy = np.array([(point["rate"], point["distortion"]) for point in points])
+        figure = rate_distortion.draw(points, points, xy[summary.frontier(xy)], "run")
+        gallery.save(figure, "rate_distortion")
 
 
 def _samples(
     compared: Sequence[Compared], loaded: Sequence[Any], gallery: Gallery
-) -> list[Panels]:
+) -> list[tuple[str, Path]]:
+    """The names of the runs of images, and a grid of each."""
     shown = []
     for number, (run, trained) in enumerate(zip(compared, loaded, strict=True)):
-        if len(trained.shape) != 3:
-            continue
-        images = trained.sample(SAMPLES, context=trained.contexts(SAMPLES))
-        figure = sweep_figures.sample_grid(scaled(trained, np.asarray(images)))
-        shown.append((run.name, gallery.save(figure, f"samples/{number}")))
-    caption = "Means of p(x|z) for z drawn from the prior, seed 0; not selected."
-    columns = min(max(len(shown), 2), 4)
-    return [Panels("Samples", caption, shown, columns=columns, least=9.0)] if shown else []
+        if len(trained.shape) == 3:
+            images = trained.sample(SAMPLES, context=trained.contexts(SAMPLES))
+            figure = mosaics.grid(scaled(trained, np.asarray(images)), cell=sweep_panels.SAMPLE)
+            shown.append((run.name, gallery.save(figure, f"samples/{number}")))
+    return shown
 
 
-def _configs(compared: Sequence[Compared]) -> Table:
-    """The keys in which the runs differ."""
+def _settings(compared: Sequence[Compared]) -> Table:
+    """The keys in which the configs of the runs differ."""
     keys = dict.fromkeys(key for run in compared for key in run.config)
-    rows = [
-        [key, *(_setting(run.config.get(key)) for run in compared)]
-        for key in keys
-        if len({_setting(run.config.get(key)) for run in compared}) > 1
-    ]
-    caption = "" if rows else "The configs are the same."
-    return Table("Configs differ in", caption, ["Key", *(r.name for r in compared)] * bool(rows),
-                 rows)  # fmt: skip
+    settings = {key: [_setting(run.config.get(key)) for run in compared] for key in keys}
+    rows = [[key, *values] for key, values in settings.items() if len(set(values)) > 1]
+    return Table(["Key", *(run.name for run in compared)] if rows else [], rows)
 
 
 def _setting(value: Any) -> str:
     return '""' if value == "" else summary.show(value)
 
 
-def _all_metrics(compared: Sequence[Compared]) -> list[Table]:
+def _all_metrics(compared: Sequence[Compared]) -> Table:
     rows = [
-        [
-            of["label"],
-            *(
-                typeset_metric(run.metrics[name]) if name in run.metrics else "–"
-                for run in compared
-            ),
-        ]
+        [of["label"], *(typeset_metric(run.metrics.get(name)) for run in compared)]
         for name, of in _facts(compared).items()
     ]
-    head = ["Metric", *(run.name for run in compared)]
-    caption = "Their units are on the runs' own pages."
-    return [Table("All metrics", caption, head, rows)] if rows else []
+    return Table(["Metric", *(run.name for run in compared)], rows)

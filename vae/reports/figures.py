@@ -86,6 +86,11 @@ def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.removeprefix(".")
     with matplotlib.rc_context(STYLE), runs.replacing(path) as temporary:
+        layout = figure.get_layout_engine()
+        if kind == "png" and layout is not None:  # once: `savefig` would draw all of it for that
+            figure.set_dpi(DPI)
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(temporary, format=kind, dpi=DPI, metadata=FORMATS[kind])
     return path
 
@@ -96,6 +101,7 @@ class Gallery:
 
     directory: Path
     formats: Sequence[str] = ("png",)  # the page holds the PNG, which is written in any case
+    saved: dict[str, Path] = dataclasses.field(default_factory=dict)  # the PNGs, by name
 
     def __post_init__(self):
         for name in self.formats:
@@ -107,7 +113,8 @@ class Gallery:
         for kind in self.formats:
             if kind != "png":
                 save(figure, path.with_suffix(f".{kind}"))
-        return save(figure, path)
+        self.saved[name] = save(figure, path)
+        return path
 
 
 @styled
@@ -167,9 +174,14 @@ def _curve(axes: Axes, train: np.ndarray, validation: np.ndarray, from_zero: boo
             marker = "o" if len(points) < 40 else None
             axes.plot(*points.T, color=colour, label=label, marker=marker, markersize=2.2)
     axes.set_ylim(limits(np.concatenate([train, validation]), from_zero))
+    plain_numbers(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=WHOLE))
+
+
+def plain_numbers(axes: Axes) -> None:
+    """Few ticks upwards, with minus signs rather than hyphens."""
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=WHOLE))
 
 
 def limits(points: np.ndarray, from_zero: bool) -> tuple[float, float]:

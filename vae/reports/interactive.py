@@ -1,17 +1,18 @@
-"""The parts of a run's page that can be moved, each from frames that are decoded beforehand."""
+"""What can be moved on a run's page: frames that are decoded beforehand."""
 
+import dataclasses
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from vae.reports import widgets
-from vae.reports.markup import Block
+from vae.reports.figures import CLASSES
 from vae.reports.strips import Strip, shrink, strip, tiled
 from vae.reports.view import PLANE, REACH, View, signed
 
 FRAMES = 21  # of a latent
 MOST_LATENTS = 64
-UNFOLDED = 12  # sliders that are there at once, the others behind a fold
 ENDS = 6  # examples to choose from
 STEPS = 11  # from one to another
 TEMPERATURES = np.round(np.arange(0.4, 1.21, 0.1), 1)
@@ -19,122 +20,128 @@ GRID = 8  # samples a side
 RANKED = 8  # best, and as many worst
 
 
-def sections(view: View) -> list[Block]:
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """A slider over the frames of a strip."""
+
+    strip: Strip
+    label: str  # what the slider moves, as the page and a screen reader call it
+    note: str  # what stands beside it
+    values: Sequence[str]  # a text for each frame
+    start: int  # the frame that is shown first
+
+
+def parts(view: View) -> dict[str, Any]:
     """Everything that can be moved, of images [N, H, W, C]."""
-    found = [latent_map(view)] if view.mean.shape[1] == 2 else []
-    return [*found, traversals(view), samples(view), interpolation(view), by_likelihood(view)]
+    return {
+        "plane": plane(view) if view.mean.shape[1] == 2 else None,
+        "latents": traversals(view),
+        "most_latents": MOST_LATENTS,
+        "reach": f"{REACH:g}",
+        "samples": samples(view),
+        "blend": interpolation(view),
+        "ranked": by_likelihood(view),
+    }
 
 
-def traversals(view: View) -> Block:
+def traversals(view: View) -> list[Player]:
     """A slider for each active latent."""
-    title, latents = "Latent traversals", view.active(MOST_LATENTS)
+    latents = view.active(MOST_LATENTS)
     if not len(latents):
-        return Block(title, "No latent is active: there is nothing to move.")
+        return []
     values = np.linspace(-REACH, REACH, FRAMES)
-    frames = _frames(view.decode(view.along(latents, values), np.zeros(len(latents), int)))
+    frames = shrink(view.decode(view.along(latents, values), np.zeros(len(latents), int)))
     order, scores, ranked_by = view.ranking()
     score = dict(zip(order.tolist(), scores.tolist(), strict=True))
-    own = view.standardised[0]
     kind = "KL" if ranked_by.startswith("KL") else "variance"
-    players = [
-        widgets.player(
-            row,
+    return [
+        Player(
+            strip(row),
             f"z{_below(latent)}",
             f"{kind} {score[latent]:.2f}",
             [signed(value) for value in values],
-            start=int(np.abs(values - own[latent]).argmin()),
+            start=int(np.abs(values - view.standardised[0][latent]).argmin()),
         )
         for latent, row in zip(latents.tolist(), frames, strict=True)
     ]
-    shown = "Every active latent" if len(latents) < MOST_LATENTS else "The most active latents"
-    caption = (
-        f"{shown} by {ranked_by}, numbered from 0 as in the arrays. The picture is the first "
-        f"{view.split} example with that latent moved from −{REACH:g} to {REACH:g} standard "
-        "deviations of the prior around its mean, the others at their posterior mean."
-    )
-    return Block(title, caption, widgets.folded(players, UNFOLDED))
 
 
-def latent_map(view: View) -> Block:
-    """The plane of a model of exactly two latents."""
-    means = view.standardised
-    labels = view.labels()
-    outside = int((np.abs(means) > REACH).any(1).sum())
-    caption = (
-        f"Posterior means of the first {len(means):,} {view.split} examples"
-        f"{', coloured by label' if labels is not None else ''}"
-        f"{f'; {outside} lie outside' if outside else ''}. Circles are 1, 2 and 3 standard "
-        "deviations of the prior. Beside it the mean of p(x|z) at the nearest point of a grid of "
-        f"{PLANE} × {PLANE}."
-    )
-    sheet = strip(shrink(view.plane), PLANE)
-    return Block("Latent space", caption, widgets.map_of(sheet, means, labels, REACH, ("z₀", "z₁")))
+def plane(view: View) -> dict[str, Any]:
+    """Two latents to move over, of a model that has no more.
+
+    Returns:
+      `strip`, whose rows are from the highest second latent down; `points`, the x, y and colour of
+      posterior means, in hundredths of the prior's standard deviations; `classes`, each with its
+      colour, none where there are no labels; and how many means are `outside`.
+    """
+    means, labels = view.standardised, view.labels()
+    inside = (np.abs(means) <= REACH).all(1)
+    of = np.zeros(len(means)) if labels is None else labels
+    colours = {c: _colour(number) for number, c in enumerate(sorted(set(of.tolist())))}
+    points = [
+        (f"{100 * x:.0f}", f"{-100 * y:.0f}", colours[c])
+        for (x, y), c in zip(means[inside], of[inside].tolist(), strict=True)
+    ]
+    return {
+        "strip": strip(shrink(view.plane), PLANE),
+        "points": points,
+        "classes": {} if labels is None else colours,
+        "outside": int((~inside).sum()),
+        "reach": REACH,
+        "names": ("z₀", "z₁"),
+    }
 
 
-def samples(view: View) -> Block:
+def samples(view: View) -> Player:
     """Grids of samples at several temperatures, of the same noise."""
-    grids = np.stack([view.sample(GRID**2, float(t)) for t in TEMPERATURES])
-    grids = shrink(grids)
+    grids = shrink(np.stack([view.sample(GRID**2, float(t)) for t in TEMPERATURES]))
     frames = tiled(grids, GRID, gap=max(1, grids.shape[2] // 14))
     start = int(np.argmin(np.abs(TEMPERATURES - 1.0)))
-    values = [f"{value:.1f}" for value in TEMPERATURES]
-    body = widgets.player(strip(frames, 3), "Temperature", "", values, start, kind="wide")
-    told = ""
-    if view.context is not None:
-        by_turns = view.run.config.data.context == "labels"
-        told = " Classes by turns." if by_turns else " Contexts of the first test examples."
-    caption = (
-        "Means of p(x|z) for z drawn from the prior, seed 0; not selected. The temperature scales "
-        f"the prior's noise; at 1 these are samples of the model.{told}"
-    )
-    return Block("Samples", caption, body)
+    return Player(strip(frames, 3), "Temperature", "", [f"{t:.1f}" for t in TEMPERATURES], start)
 
 
-def interpolation(view: View) -> Block:
-    """Straight lines between the posterior means of examples, all pairs of a few."""
+def interpolation(view: View) -> dict[str, Any]:
+    """Straight lines between the posterior means of examples.
+
+    Returns:
+      `ends`, the examples to choose two of; `paths`, a row of frames for each of the `pairs`, which
+      are all that there are, smaller number first.
+    """
     ends = np.arange(min(ENDS, len(view.x)))
     pairs = list(itertools.combinations(ends.tolist(), 2)) or [(0, 0)]
     starts, stops = np.array(pairs).T
     frames = shrink(view.decode(view.lines(starts, stops, STEPS), starts))
-    body = widgets.blend(
-        strip(frames.reshape(-1, *frames.shape[2:]), STEPS),
-        strip(shrink(view.shown(view.x[ends]))),
-        pairs,
-    )
-    given = "" if view.context is None else " All are given the context of the earlier example."
-    caption = (
-        f"Two of the first {len(ends)} {view.split} examples, and between them the mean of p(x|z) "
-        f"along the straight line from one posterior mean to the other.{given}"
-    )
-    return Block("Interpolation", caption, body)
+    paths = strip(frames.reshape(-1, *frames.shape[2:]), STEPS)
+    return {"ends": strip(shrink(view.shown(view.x[ends]))), "paths": paths, "pairs": pairs}
 
 
-def by_likelihood(view: View) -> Block:
-    """The examples that the model finds most and least likely, and their reconstructions."""
+def by_likelihood(view: View) -> dict[str, Any]:
+    """The examples that the model finds most and least likely, and their reconstructions.
+
+    Returns:
+      `best` and `worst`: lists of a strip (the input above its reconstruction), its value and which
+      example it is; `count` of the examples, and the `name` of what ranks them.
+    """
     values, name = view.likelihoods()
     order = np.argsort(-values, kind="stable")
     count = min(RANKED, -(-len(order) // 2))
-    parts = []
     worst = order[::-1][: min(count, len(order) - count)]
-    for title, rows in (("Best", order[:count]), ("Worst", worst)):
+
+    def items(rows: np.ndarray) -> list[tuple[Strip, str, str]]:
         if not len(rows):
-            continue
-        both = shrink(view.pairs_of(rows))
-        items = [
+            return []
+        return [
             (strip(pair, 1), signed(values[row]), f"{view.split} example {row}")
-            for pair, row in zip(both, rows.tolist(), strict=True)
+            for pair, row in zip(shrink(view.pairs_of(rows)), rows.tolist(), strict=True)
         ]
-        parts.append(widgets.ranked(title, items))
-    caption = (
-        f"Of {len(values):,} {view.split} examples, those of the highest and the lowest {name} "
-        "(nats, under each); above each reconstruction, the mean of p(x|z) at the mean of q(z|x), "
-        "its input."
-    )
-    return Block("Most and least likely", caption, "".join(parts))
+
+    return {"best": items(order[:count]), "worst": items(worst), "count": len(order), "name": name}
 
 
-def _frames(rows: np.ndarray) -> list[Strip]:
-    return [strip(row) for row in shrink(rows)]
+def _colour(number: int) -> str:
+    if number < len(CLASSES):
+        return CLASSES[number]
+    return f"hsl({(number * 137.5) % 360:.0f} 60% 50%)"  # of the golden angle: far from the last
 
 
 def _below(number: int) -> str:

@@ -4,10 +4,12 @@ Images are [..., H, W, C] in [0, 1]. One channel is shown as grey and three as R
 number the first is shown.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from vae.reports.figures import DPI, styled
@@ -88,8 +90,9 @@ def picture_rows(
     figure = Figure(figsize=((left + width) / DPI, (above + height) / DPI), dpi=DPI)
     whole_width, whole_height = left + width, above + height
     axes = figure.add_axes((left / whole_width, 0, width / whole_width, height / whole_height))
-    axes.imshow(picture, interpolation="none", aspect="auto")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_axis_off()
+    figure.add_artist(_Pixels(picture, left))
     text: dict[str, Any] = {"color": "#333333", "fontsize": 7}
     for row, label in enumerate(labels):
         middle = (row + 0.5) / len(rows) * height
@@ -99,6 +102,23 @@ def picture_rows(
     for column, header in (headers or {}).items():
         axes.text(lefts[column] + tile_width / 2, -8, header, ha="center", va="bottom", **text)
     return figure
+
+
+class _Pixels(Artist):
+    """A picture whose pixels are those of its figure, saved at DPI: nothing is resampled.
+
+    Args:
+      picture: uint8 RGBA [H, W, 4].
+      left: its place in the figure, in pixels; it stands on the figure's lower edge.
+    """
+
+    def __init__(self, picture: np.ndarray, left: int):
+        super().__init__()
+        self.picture, self.left = picture, left
+
+    def draw(self, renderer: Any) -> None:
+        place = self.left * self.figure.dpi / DPI
+        renderer.draw_image(renderer.new_gc(), place, 0, self.picture[::-1])
 
 
 def _longest_line(label: str) -> int:
@@ -122,12 +142,16 @@ def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) 
     return picture_rows(rows, ("input", "recon.") * (len(rows) // 2))
 
 
-def grid(images: np.ndarray, columns: int = 10) -> Figure:
-    """Images [N, H, W, C] in reading order; the last row is filled up with white."""
-    columns = min(columns, len(images))
+def grid(images: np.ndarray, columns: int = 0, cell: int = CELL) -> Figure:
+    """Images [N, H, W, C] in reading order; the last row is filled up with white.
+
+    Args:
+      columns: 0: as many as make it a square.
+    """
+    columns = min(columns or math.ceil(math.sqrt(len(images))), len(images))
     blank = np.ones((-len(images) % columns, *images.shape[1:]))
     full = np.concatenate([images, blank])
-    return picture_rows(full.reshape(-1, columns, *images.shape[1:]))
+    return picture_rows(full.reshape(-1, columns, *images.shape[1:]), cell=cell)
 
 
 def interpolations(starts: np.ndarray, paths: np.ndarray, ends: np.ndarray) -> Figure:

@@ -10,11 +10,11 @@ from matplotlib.ticker import MaxNLocator
 
 from vae.reports import summary
 from vae.reports.figures import ROUND, styled
-from vae.reports.markup import Section
 from vae.reports.summary import show
 from vae.reports.sweep_figures import SOFT, colours, named, proxy
 from vae.reports.sweep_panels import Results
 
+PLANE = ("rate", "distortion")
 BETA = "objective.beta"
 HULL = "#c9cdd3"
 MOST_LABELS = 24  # of points; where there are more, of one line a colour, or of two lines
@@ -27,22 +27,23 @@ def _roles(axes: Sequence[str]) -> tuple[str | None, str | None]:
     return colour, along or next((key for key in axes if key != colour), None)
 
 
-def section(results: Results) -> list[Section]:
-    """The figure and what it shows; nothing where no trial has both."""
-    groups = results.means("rate", "distortion")
+def plane(results: Results) -> dict[str, Any] | None:
+    """The figure of a sweep; None where no trial has both.
+
+    Returns:
+      The `figure`; what points are joined `along` (None: they are not), what is the same on a line
+      (`rest`), whether they are means over `several` seeds, or have `few_labels`; and a sentence on
+      the `tradeoff`.
+    """
+    groups = results.means(*PLANE)
     if not groups:
-        return []
+        return None
     colour, along = _roles(results.axes)
 
-    def point(values: Mapping[str, Any], rate: float, distortion: float) -> dict[str, Any]:
-        hue = values.get(colour) if colour else None
-        return {"rate": rate, "distortion": distortion, "colour": hue}
-
-    found = [(row["values"], row["metrics"]) for row in results.done]
     points = [
-        point(values, metrics["rate"], metrics["distortion"])
-        for values, metrics in found
-        if {"rate", "distortion"} <= metrics.keys()
+        {**{name: row["metrics"][name] for name in PLANE}, "colour": row["values"].get(colour)}
+        for row in results.done
+        if set(PLANE) <= row["metrics"].keys()
     ]
     rest = [key for key in results.others if key != along]
     lines = {tuple(group[key] for key in rest) for group in groups}
@@ -53,7 +54,8 @@ def section(results: Results) -> list[Section]:
     )
     means = [
         {
-            **point(group, group["rate"][0], group["distortion"][0]),
+            **{name: group[name][0] for name in PLANE},
+            "colour": group[colour] if colour else None,
             "line": tuple(group[key] for key in rest) if is_joined else None,
             "label": f"{results.name(along)} {summary.show(group[along])}" if along else "",
         }
@@ -62,9 +64,14 @@ def section(results: Results) -> list[Section]:
     means = _few_labels(means)
     xy = np.array([(p["rate"], p["distortion"]) for p in points])
     figure = draw(points, means, xy[summary.frontier(xy)], results.name(colour) if colour else None)
-    path = results.save(figure, "rate_distortion")
-    caption = _caption(results, groups, along if is_joined else None)
-    return [Section("Rate and distortion", caption, path, is_chart=True)]
+    return {
+        "figure": results.gallery.save(figure, "rate_distortion"),
+        "along": results.name(along) if is_joined else None,
+        "rest": [results.name(key) for key in results.axes if key != along],
+        "several": any(group["n"] > 1 for group in groups),
+        "few_labels": len(groups) > MOST_LABELS,
+        "tradeoff": tradeoff(results, groups) if is_joined and along == BETA else "",
+    }
 
 
 def _few_labels(means: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -78,22 +85,6 @@ def _few_labels(means: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if sum(mean["line"] in kept for mean in means) > MOST_LABELS:
         kept = [kept[0], kept[-1]]
     return [{**mean, "label": mean["label"] if mean["line"] in kept else ""} for mean in means]
-
-
-def _caption(results: Results, groups: Sequence[Mapping[str, Any]], along: str | None) -> str:
-    """What is to be seen; `along` is the key in whose order points are joined."""
-    parts = ["A point is a trial. Dashed lines are of equal ELBO = −(D + R), written at their end."]
-    if along:
-        rest = [results.name(key) for key in results.axes if key != along]
-        same = f"of the same {' and '.join(rest)} " if rest else ""
-        means = "means over seeds " if any(group["n"] > 1 for group in groups) else "points "
-        parts.append(f"Lines join {means}{same}in order of {results.name(along)}.")
-        if len(groups) > MOST_LABELS:
-            parts.append("Only some lines have their points labelled.")
-    parts.append("The broad line is the frontier: the lower-left convex hull of all trials.")
-    if along == BETA:
-        parts.append(tradeoff(results, groups))
-    return " ".join(parts)
 
 
 def tradeoff(results: Results, groups: Sequence[Mapping[str, Any]]) -> str:
@@ -111,7 +102,7 @@ def tradeoff(results: Results, groups: Sequence[Mapping[str, Any]]) -> str:
         return ""
     wrong = []
     for line in lines.values():
-        rates, distortions = ([g[metric][0] for g in line] for metric in ("rate", "distortion"))
+        rates, distortions = ([g[metric][0] for g in line] for metric in PLANE)
         faults = ["rate does not always rise"] * (sorted(rates, reverse=True) != rates)
         faults += ["distortion does not always fall"] * (sorted(distortions) != distortions)
         if faults:

@@ -1,6 +1,5 @@
 """The `sample` verb: draws of a trained run, as an .npz and a picture."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +53,7 @@ def sample(
     if len(run.shape) != 3:
         return [path]
     shown = scaled(run, parts.first)
-    grid = mosaics.grid(shown, columns=math.ceil(math.sqrt(len(shown))))
+    grid = mosaics.grid(shown)
     name = "samples" if sampler == "prior" else f"samples_{sampler}"
     return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
 

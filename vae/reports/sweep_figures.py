@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vae.reports.figures import ROUND, WHOLE, limits, styled
-from vae.reports.mosaics import picture_rows
-from vae.reports.summary import ordered, show
+from vae.reports.figures import ROUND, WHOLE, limits, plain_numbers, styled
+from vae.reports.summary import numeric, ordered, show
 
 # Okabe and Ito, without the yellow that white paper swallows.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -21,7 +20,6 @@ DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 
 INK, SOFT = "#333333", "#8a8f98"
 COLOURS = "viridis"
 SHADES = "YlGnBu"  # from light to dark: turned over on a dark page it is from dark to light
-SAMPLE = 42  # pixels aimed at for an image of a small grid
 
 
 def colours(values: Sequence[Hashable]) -> dict[Hashable, str]:
@@ -124,7 +122,7 @@ def against_key(
     title: str,
 ) -> Figure:
     """Means with their standard errors against one key's values [N], numbers or names."""
-    are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    are_numbers = numeric(values)
     x = np.asarray(values, float) if are_numbers else np.arange(len(values))
     figure = Figure(figsize=(2.7, 2.1), layout="constrained")
     axes = figure.subplots()
@@ -139,7 +137,7 @@ def against_key(
         axes.set_xticks(x, [str(value) for value in values], rotation=_slant(values, 2 / len(x)))
         axes.set_xlim(-0.5, len(x) - 0.5)
     axes.set(title=title, xlabel=name)
-    _plain_numbers(axes)
+    plain_numbers(axes)
     return figure
 
 
@@ -189,11 +187,6 @@ def _scale(axes: Axes, values: np.ndarray, which: str = "x") -> None:
         axis.set_major_locator(MaxNLocator(5, steps=ROUND))
 
 
-def _plain_numbers(axes: Axes) -> None:
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}".replace("-", "−")))
-
-
 def proxy(colour: str, **look: Any) -> Line2D:
     return Line2D([], [], color=colour, **look)
 
@@ -229,7 +222,7 @@ def validation_curves(
     axes.set_title("Validation ELBO (nats)")
     axes.set_xlabel(x_name)
     axes.set_ylim(limits(np.concatenate([curve["points"] for curve in curves]), from_zero=False))
-    _plain_numbers(axes)
+    plain_numbers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=WHOLE))
     if colour_name:
         lines = [proxy(c, linewidth=1.6) for c in named(colour).values()]
@@ -247,12 +240,3 @@ def _legend(figure: Figure, lines: Sequence[Line2D], labels: Any, name: str, cor
         lines, list(map(show, labels)), title=name, loc=where,
         handlelength=2.6, alignment="left", title_fontsize=7.5,
     )  # fmt: skip
-
-
-@styled
-def sample_grid(images: np.ndarray) -> Figure:
-    """Images [N, H, W, C] in [0, 1] as a small square, filled up with white."""
-    columns = math.ceil(math.sqrt(len(images)))
-    blank = np.ones((-len(images) % columns, *images.shape[1:]))
-    full = np.concatenate([images, blank])
-    return picture_rows(full.reshape(-1, columns, *images.shape[1:]), cell=SAMPLE)

@@ -1,6 +1,5 @@
 """The report of a sweep, read from its directory: figures/*.png and report.html."""
 
-import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +10,12 @@ import numpy as np
 from vae import run_files
 from vae.config import flatten
 from vae.metrics import counted_in
-from vae.reports import markup, rate_distortion, summary, sweep_panels
+from vae.reports import rate_distortion, render, summary, sweep_panels
 from vae.reports.figures import Gallery
-from vae.reports.markup import Link, Table
+from vae.reports.render import Cell, Table
 from vae.reports.sweep_panels import Results
 from vae.reports.tables import typeset
+from vae.reports.verdict import Sentence
 
 
 def sweep_report(
@@ -40,43 +40,34 @@ def sweep_report(
     gallery = Gallery(directory, formats)
     sweep = run_files.read_sweep(directory)
     results = Results.read(sweep, gallery)
+    swept = {key: _values(results, key) for key in results.keys}
     told = ("command", "time", "launcher")
     known: dict[str, Any] = {key: sweep[key] for key in told if key in sweep}
-    text = markup.document(
+    return render.write(
+        directory / "report.html",
+        "sweep.html",
+        {**(sweep.get("environment") or {}), **known},
         title=sweep["name"],
-        summary=_about(results),
-        lead=[markup.verdict(*_verdict(results, sweep.get("metric")))],
-        sections=[
-            _summary_table(results),
-            *sweep_panels.over_keys(results),
-            *rate_distortion.section(results),
-            *sweep_panels.curves(results),
-            *sweep_panels.sample_grids(results, samples),
-            _all_trials(results),
-        ],
-        config=_swept_config(results, sweep),
-        environment={**(sweep.get("environment") or {}), **known},
+        said=_said(results, sweep.get("metric")),
+        **_summary(results),
+        over=sweep_panels.over_keys(results),
+        plane=rate_distortion.plane(results),
+        curves=sweep_panels.curves(results),
+        samples=sweep_panels.sample_grids(results, samples),
+        **_trials(results),
+        num_trials=len(results.rows),
+        swept=[(results.name(key), values) for key, values in swept.items()],
+        config=_config(sweep, swept),
     )
-    return markup.write(directory / "report.html", text)
 
 
-def _about(results: Results) -> str:
-    """ "24 trials: latent size 2, 4 × β 0.5, 1, 2 × seed 0, 1"."""
-    parts = []
-    for key in results.keys:
-        values = _values(results, key)
-        listed = ", ".join(map(summary.show, values))
-        named = f"{results.name(key)} {listed}"
-        parts.append(named if len(values) <= 8 else f"{len(values)} values of {results.name(key)}")
-    return f"{len(results.rows)} trials: {' × '.join(parts)}"
+def _values(results: Results, key: str) -> list[str]:
+    found = summary.ordered([row["values"].get(key) for row in results.rows])
+    return [summary.show(value) for value in found]
 
 
-def _values(results: Results, key: str) -> list[Any]:
-    return summary.ordered([row["values"].get(key) for row in results.rows])
-
-
-def _verdict(results: Results, searched: str | None) -> tuple[list[str], dict[str, str]]:
-    """Sentences, and a line for each failed trial.
+def _said(results: Results, searched: str | None) -> list[Sentence]:
+    """What is done and what is best, and a line for each failed trial.
 
     Args:
       searched: the metric that a search optimised.
@@ -92,7 +83,7 @@ def _verdict(results: Results, searched: str | None) -> tuple[list[str], dict[st
         sentences += _best(results, metric) if metric else []
     failed = [row for row in results.rows if row["state"] == "failed"]
     reasons = [f"{row['trial']} failed: {row['reason'] or 'no reason recorded'}" for row in failed]
-    return sentences, dict.fromkeys(reasons, "")
+    return [*map(Sentence, sentences), *(Sentence(text, is_problem=True) for text in reasons)]
 
 
 def _best(results: Results, metric: str) -> list[str]:
@@ -125,65 +116,44 @@ def _texts(groups: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     return ["–" if text is None else text.replace("-", "−") for text in found]
 
 
-def _summary_table(results: Results) -> Table:
+def _summary(results: Results) -> dict[str, Any]:
+    """The table of means over seeds, its metrics, and whether there are several seeds."""
     metrics = summary.headline(results.done)
     groups = summary.over_seeds(results.rows, results.keys, metrics)
     columns = [_texts(groups, metric) for metric in metrics]
-    lines = [
-        [
-            *(summary.show(group[key]) for key in results.others),
-            str(group["n"]),
-            *(texts[number] for texts in columns),
-        ]
-        for number, group in enumerate(groups)
+    rows = [
+        [*(summary.show(group[key]) for key in results.others), str(group["n"]), *texts]
+        for group, *texts in zip(groups, *columns, strict=True)
     ]
-    several = any(group["n"] > 1 for group in groups)
-    caption = "Means over seeds ± their standard error; " if several else ""
-    caption += f"n is the number of {'seeds' if several else 'trials'} done. "
-    if metrics:
-        caption += "Bounds are at β = 1 whatever was trained."
     head = [*map(results.name, results.others), "n", *map(results.column, metrics)]
-    return Table("Summary", caption, head, lines)
+    several = any(group["n"] > 1 for group in groups)
+    return {"summary_table": Table(head, rows), "metrics": metrics, "several": several}
 
 
-def _all_trials(results: Results) -> Table:
+def _trials(results: Results) -> dict[str, Any]:
+    """The table of all trials, and whether one was measured."""
     metrics = summary.metric_names(results.rows)
     timed = any(row["seconds"] is not None for row in results.rows)
-    caption = "± is the standard error of the mean over examples."
-    head = ["Trial", "State", *map(results.column, metrics)]
-    head += [summary.SECONDS.label] * timed
-    return Table(
-        "Trials",
-        caption if metrics else "",
-        head,
-        [_trial(results.directory, row, metrics, timed) for row in results.rows],
-    )
+    head = ["Trial", "State", *map(results.column, metrics), *[summary.SECONDS.label] * timed]
+    rows = [_trial(results.gallery.directory, row, metrics, timed) for row in results.rows]
+    return {"trials": Table(head, rows), "measured": bool(metrics)}
 
 
 def _trial(
     directory: Path, row: Mapping[str, Any], metrics: Sequence[str], timed: bool
-) -> list[str | Link]:
+) -> list[str | Cell]:
     """A line of the table of trials; of one without metrics, its reason instead of them."""
-    address = f"trials/{urllib.parse.quote(row['trial'], safe='')}/report.html"
-    has_page = (directory / "trials" / row["trial"] / "report.html").exists()
-    name = Link(row["trial"], address) if has_page else row["trial"]
+    name = render.leading(row["trial"], directory / "trials" / row["trial"], directory)
     if row["reason"] and not row["metrics"]:
         return [name, f"{row['state']}: {row['reason']}"]
-    numbers = [
-        typeset(row["metrics"][metric], row["stderr"].get(metric))
-        if metric in row["metrics"]
-        else "–"
-        for metric in metrics
-    ]
-    seconds = "–" if row["seconds"] is None else typeset(row["seconds"])
-    return [name, row["state"], *numbers, *[seconds] * timed]
+    numbers = [typeset(row["metrics"].get(m), row["stderr"].get(m)) for m in metrics]
+    return [name, row["state"], *numbers, *[typeset(row["seconds"])] * timed]
 
 
-def _swept_config(results: Results, sweep: Mapping[str, Any]) -> dict[str, Any]:
+def _config(sweep: Mapping[str, Any], swept: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The base config, and in it the values of the swept keys."""
     config = dict(flatten(sweep.get("config") or {}))
-    for key in results.keys:
-        values = _values(results, key)
-        listed = ", ".join(map(summary.show, values))
-        config[key] = f"swept: {listed if len(values) <= 12 else f'{len(values)} values'}"
+    for key, values in swept.items():
+        listed = ", ".join(values) if len(values) <= 12 else f"{len(values)} values"
+        config[key] = f"swept: {listed}"
     return config

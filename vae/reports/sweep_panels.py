@@ -1,4 +1,4 @@
-"""The figures of a sweep's page with their captions: over the keys, curves, samples."""
+"""The figures of a sweep's page, and what their captions tell: over the keys, curves, samples."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from vae import runs
 from vae.errors import UserError
 from vae.metrics import counted_in, sign
-from vae.reports import figures, summary, sweep_figures
+from vae.reports import figures, mosaics, summary, sweep_figures
 from vae.reports.figures import Gallery
-from vae.reports.markup import Panels, Section
 
 MOST_GRIDS = 24
+SAMPLE = 42  # pixels aimed at for an image of a small grid
 SYMBOLS = {"beta": "β", "gamma": "γ"}
 
 
@@ -41,10 +41,6 @@ class Results:
             return [r.index(row["values"].get(key)) for key, r in zip(axes, ranks, strict=True)]
 
         return cls(gallery, keys, rows, sorted(done, key=place), axes, summary.tightest_nll(done))
-
-    @property
-    def directory(self) -> Path:
-        return self.gallery.directory
 
     @property
     def others(self) -> list[str]:
@@ -76,48 +72,39 @@ class Results:
         """What a trial is, values unbroken from names: "latent size 2, β 0.5"."""
         return ", ".join(f"{self.name(key)}\u00a0{summary.show(values.get(key))}" for key in keys)
 
-    def save(self, figure: Figure, name: str) -> Path:
-        return self.gallery.save(figure, name)
-
 
 ELSEWHERE = ("rate", "distortion", summary.SECONDS.name)  # in a plane of their own, in the table
 
 
-def over_keys(results: Results) -> list[Panels]:
-    """What the summary has, over the first two axes, or the one."""
+def over_keys(results: Results) -> dict[str, Any] | None:
+    """What the summary has, over the first two axes, or the one; None where there is nothing.
+
+    Returns:
+      The `figures`; their `kind`; at most how many `columns` of them; whether there are `several`
+      seeds; the axes' `names`; and the metrics `without_best`.
+    """
     wanted = [metric for metric in summary.headline(results.done) if metric not in ELSEWHERE]
     panels = {metric: results.means(metric) for metric in wanted}
     panels = {metric: groups for metric, groups in panels.items() if groups}
     if not results.axes or not panels:
-        return []
-    several = any(group["n"] > 1 for groups in panels.values() for group in groups)
-    names = [results.name(key) for key in results.axes]
-    if len(names) == 1:
-        draw, caption = _against_key, "Bars are standard errors over seeds." if several else ""
+        return None
+    kind, draw = "heat_map", _heat_map
+    if len(results.axes) == 1:
+        kind, draw = "against_key", _against_key
     elif _is_sparse(results):
-        draw = _scatter
-        caption = "The more a point stands out from the page, the better"
-        caption += f"{_without_best(results, panels)}."
-    else:
-        draw, caption = _heat_map, f"The best cell is framed{_without_best(results, panels)}."
-        if len(names) > 2:
-            caption += f" Each cell is the best over {', '.join(names[2:])}: the highest ELBO, "
-            caption += "say; the mean where a metric has no best."
-    caption = f"{'Means over seeds. ' if several else ''}{caption}"
-    shown = [
-        ("", results.save(draw(results, metric, groups), f"{metric}{draw.__name__}"))
-        for metric, groups in panels.items()
-    ]
-    title = f"Over {' and '.join(names[:2])}"
+        kind, draw = "scatter", _scatter
     widest = len({row["values"].get(results.axes[:2][-1]) for row in results.done})
-    columns = min(3, max(1, 15 // widest)) if draw is _heat_map else 3
-    return [Panels(title, caption, shown, is_chart=True, columns=columns)]
-
-
-def _without_best(results: Results, metrics: Mapping[str, Any]) -> str:
-    """What a caption on the best says of metrics of which neither more nor less is better."""
-    names = [results.about(metric)["label"] for metric in metrics if not results.way(metric)]
-    return f" ({', '.join(names)} ha{'ve' if len(names) > 1 else 's'} no best)" if names else ""
+    return {
+        "figures": [
+            ("", results.gallery.save(draw(results, metric, groups), f"{metric}_{kind}"))
+            for metric, groups in panels.items()
+        ],
+        "kind": kind,
+        "columns": min(3, max(1, 15 // widest)) if kind == "heat_map" else 3,
+        "several": any(group["n"] > 1 for groups in panels.values() for group in groups),
+        "names": [results.name(key) for key in results.axes],
+        "without_best": [results.about(m)["label"] for m in panels if not results.way(m)],
+    }
 
 
 def _is_sparse(results: Results) -> bool:
@@ -133,7 +120,7 @@ def _heat_map(results: Results, metric: str, groups: Sequence[Mapping[str, Any]]
     upwards, across = results.axes[:2]
     rows, columns, matrix = summary.cells(groups, upwards, across, metric, way)
     texts = [summary.show(v) for v in rows], [summary.show(v) for v in columns]
-    names = results.name(results.axes[0]), results.name(results.axes[1])
+    names = results.name(upwards), results.name(across)
     return sweep_figures.heat_map(matrix, *texts, names, results.column(metric), way)
 
 
@@ -154,72 +141,75 @@ def _scatter(results: Results, metric: str, groups: Sequence[Mapping[str, Any]])
     return sweep_figures.scatter(x, y, values, names, title, results.way(metric))
 
 
-def curves(results: Results) -> list[Section]:
-    """The validation ELBO of the trials that are done or were pruned."""
+def curves(results: Results) -> dict[str, Any] | None:
+    """The validation ELBO of the trials that are done or were `pruned`; None of no trial."""
     pruned = [row for row in results.rows if row["state"] == "pruned"]
     shown = [*results.done, *pruned]
-    records = [runs.read_metrics(results.directory / "trials" / row["trial"]) for row in shown]
-    records = [
-        [r for r in lines if r.get("split") == "validation" and figures.is_number(r.get("elbo"))]
-        for lines in records
-    ]
-    x_name = "epoch" if all("epoch" in r for lines in records for r in lines) else "step"
+    x_name, points = validation(
+        [runs.read_metrics(results.gallery.directory / "trials" / row["trial"]) for row in shown]
+    )
     colour, style = [*results.axes[:2], None, None][:2]
     drawn = [
         {
-            "points": np.array([(r[x_name], r["elbo"]) for r in lines], float),
+            "points": line,
             "colour": row["values"].get(colour),
             "style": row["values"].get(style),
             "stopped": row["state"] == "pruned",
         }
-        for row, lines in zip(shown, records, strict=True)
-        if lines
+        for row, line in zip(shown, points, strict=True)
+        if len(line)
     ]
     if not drawn:
-        return []
+        return None
     if len({curve["style"] for curve in drawn}) > len(sweep_figures.DASHES):
         drawn, style = [{**curve, "style": None} for curve in drawn], None
     names = [results.name(key) if key else "" for key in (colour, style)]
-    path = results.save(sweep_figures.validation_curves(drawn, x_name, *names), "validation")
-    caption = (
-        "A line for each trial, at β = 1 whatever was trained. The axis is scaled to what follows "
-        "the first tenth of training."
-    )
-    caption += " A cross is where a trial was pruned." if any(c["stopped"] for c in drawn) else ""
-    return [Section("Validation", caption, path, is_chart=True)]
+    figure = sweep_figures.validation_curves(drawn, x_name, *names)
+    is_pruned = any(curve["stopped"] for curve in drawn)
+    return {"figure": results.gallery.save(figure, "validation"), "pruned": is_pruned}
+
+
+def validation(records: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[str, list[np.ndarray]]:
+    """What the validation ELBO of runs is drawn over, "epoch" or "step"; of each run [N, 2]."""
+    lines = [
+        [r for r in of if r.get("split") == "validation" and figures.is_number(r.get("elbo"))]
+        for of in records
+    ]
+    x_name = "epoch" if all("epoch" in r for line in lines for r in line) else "step"
+    return x_name, [np.array([(r[x_name], r["elbo"]) for r in line], float) for line in lines]
 
 
 def sample_grids(
     results: Results, samples: Callable[[Path], np.ndarray | None]
-) -> list[Panels | Section]:
-    """A small grid of samples for each trial, of the first seed only."""
+) -> dict[str, Any]:
+    """A small grid of samples for each trial, of the first seed only.
+
+    Returns:
+      `figures`, in so many `columns`; `missing`, trials and why they have none; how many
+      combinations were `found`, the `most` that are shown, and whether there are `several` seeds.
+    """
     first: dict[tuple, Mapping[str, Any]] = {}
     for row in results.done:
         first.setdefault(tuple(row["values"].get(key) for key in results.others), row)
-    shown, missing = [], []
+    shown, missing = [], {}
     for row in list(first.values())[:MOST_GRIDS]:
         try:
-            images = samples(results.directory / "trials" / row["trial"])
+            images = samples(results.gallery.directory / "trials" / row["trial"])
         except UserError as error:
-            missing.append(f"{row['trial']}: {error}")
+            missing[row["trial"]] = error
             continue
         if images is not None and len(images):
             label = results.describe(row["values"], results.others) or row["trial"]
-            path = results.save(sweep_figures.sample_grid(np.asarray(images)), _file(row["trial"]))
-            shown.append((label, path))
-    caption = "Means of p(x|z) for z drawn from the prior; not selected."
-    if len(first) < len(results.done):
-        caption += " The first seed of each combination."
-    if len(first) > MOST_GRIDS:
-        caption += f" The first {MOST_GRIDS} of {len(first)} are shown."
-    caption += "".join(f" No samples of {line}." for line in missing)
-    if not shown:
-        return [Section("Samples", caption)] if missing else []
-    fastest = results.axes[-1] if len(results.axes) > 1 else None
-    columns = len({row["values"].get(fastest) for row in results.done}) if fastest else 4
-    columns = min(max(columns, 3), 6)
-    return [Panels("Samples", caption, shown, columns=columns, least=6.8)]
-
-
-def _file(trial: str) -> str:
-    return f"samples/{trial}"
+            figure = mosaics.grid(np.asarray(images), cell=SAMPLE)
+            shown.append((label, results.gallery.save(figure, f"samples/{row['trial']}")))
+    columns = 4
+    if len(results.axes) > 1:
+        columns = len({row["values"].get(results.axes[-1]) for row in results.done})
+    return {
+        "figures": shown,
+        "columns": min(max(columns, 3), 6),
+        "missing": missing,
+        "found": len(first),
+        "most": MOST_GRIDS,
+        "several": len(first) < len(results.done),
+    }

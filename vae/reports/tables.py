@@ -19,14 +19,14 @@ def format_value(value: float, stderr: float | None = None) -> str:
     return f"{value:.{decimals}f} ± {stderr:.{decimals}f}"
 
 
-def typeset(value: float, stderr: float | None = None) -> str:
-    """The same with a minus sign rather than a hyphen, for pages."""
-    return format_value(value, stderr).replace("-", "−")
+def typeset(value: float | None, stderr: float | None = None) -> str:
+    """The same with a minus sign rather than a hyphen, for pages; a dash where it is missing."""
+    return "–" if value is None else format_value(value, stderr).replace("-", "−")
 
 
-def typeset_metric(metric: Mapping[str, Any]) -> str:
+def typeset_metric(metric: Mapping[str, Any] | None) -> str:
     """A metric of `evaluation.json`, typeset."""
-    return typeset(metric["value"], metric.get("stderr"))
+    return typeset(metric["value"], metric.get("stderr")) if metric else typeset(None)
 
 
 def format_table(
