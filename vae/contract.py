@@ -96,12 +96,11 @@ def key_of(part: Any) -> str:
     Raises:
       UserError: it is no part.
     """
-    kinds = {"model.prior": Prior, "model.posterior": Posterior, "model.likelihood": Likelihood}
     if isinstance(part, type):
         if issubclass(part, Network):
             names = {field.name for field in dataclasses.fields(part)}
             return "model.decoder" if "channels" in names else "model.encoder"
-        for key, kind in kinds.items():
+        for kind, (key, _) in PLACES.items():
             if kind in part.__mro__:
                 return key
     elif inspect.isfunction(part):
@@ -138,7 +137,7 @@ def _needs(part: Any) -> dict[str, Any]:
         found = {"data.context": "labels"}
         found |= {"model.classifier": "mlp"} if of.classifier else {"model.regressor": "mlp"}
     if of.codebook:
-        found |= {"model.name": "vqvae", "model.codes": 4, "model.code_size": 2}
+        found |= {"model.name": "vqvae", "model.codes": 4}
     return found
 
 
@@ -378,9 +377,16 @@ class _Skipped(Exception):
 
 Check = Callable[[Case], str]
 OF_ALL: tuple[Check, ...] = (shapes, slope, devices, alone, mask, bfloat16)
-OF_ONE: dict[str, Check] = {
-    "model.prior": integrates, "model.posterior": draws, "model.likelihood": normalised
-}  # fmt: skip
+PLACES: dict[type, tuple[str, Check]] = {  # of a base class: the key, and what is asked besides
+    Prior: ("model.prior", integrates),
+    Posterior: ("model.posterior", draws),
+    Likelihood: ("model.likelihood", normalised),
+}
+
+
+def checks(case: Case) -> list[Check]:
+    """Those of a part."""
+    return [*OF_ALL, *(one for key, one in PLACES.values() if key == case.key)]
 
 
 def check(
@@ -398,7 +404,7 @@ def check(
       UserError: it is no part, or does not go with the default config.
     """
     case = case_of(name, values)
-    for one in (*OF_ALL, *(OF_ONE[key] for key in [case.key] if key in OF_ONE)):
+    for one in checks(case):
         asked = " ".join((one.__doc__ or "").split())
         try:
             yield asked, True, one(case)

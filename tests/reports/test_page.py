@@ -38,7 +38,7 @@ def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_si
 def test_a_run_that_is_not_evaluated_says_how(make_run):
     page, text = read(report(make_run(evaluated=False)))
     assert "has not been evaluated" in text
-    assert re.search(r"\./launch\.sh evaluate --workdir '.*a run & more'", text)
+    assert re.search(r"python -m vae evaluate --workdir '.*a run & more'", text)
     assert "KL per latent" not in page.headings
     assert "Latent traversals" in page.headings
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae import runs
 from vae.config import flatten
+from vae.errors import typed
 from vae.reports.tables import typeset_metric
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def write(path: Path, template: str, environment: Mapping[str, Any], **values: A
     known = dict(flatten(environment))
     command = known.pop("command", None)
     page = _templates().get_template(template)
-    text = page.render(values, command=command, environment=known)
+    text = page.render(values, command=command, environment=known, typed=typed())
     path.parent.mkdir(parents=True, exist_ok=True)
     with runs.replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
