@@ -49,6 +49,16 @@ class _HelpFlag(flags.BooleanFlag):
             raise Help(self.name)
 
 
+class _FlagOrText(flags.BooleanParser):
+    """Of a key that is True, False or a word."""
+
+    def parse(self, argument: Any) -> Any:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            return argument
+
+
 def common() -> flags.FlagValues:
     """The flags of every verb: --debug, those for help, and absl's own, as if not yet given."""
     values = flags.FlagValues()
@@ -238,6 +248,7 @@ def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str
         raise UserError(f"{name} needs --config=FILE, for instance --config=configs/digits.py")
     from ml_collections import config_flags
 
+    from vae.config import FLAG_OR_TEXT
     from vae.config_files import load
     from vae.keys import KEYS
 
@@ -247,8 +258,10 @@ def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str
             raise UserError(f"config has no key {key!r}{nearest(key, KEYS)}")
     config = load(file)
     defined = flags.FlagValues()
+    config_flags.register_flag_parser_for_type(FLAG_OR_TEXT, _FlagOrText())
     config_flags.DEFINE_config_dict("config", config, flag_values=defined, sys_argv=overrides)
     for key in set(defined) - {"config"}:
+        defined[key].boolean |= isinstance(defined[key].parser, _FlagOrText)
         flags.DEFINE_flag(defined[key], values, __name__)
     return config
 

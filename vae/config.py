@@ -6,19 +6,28 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from vae.choices import nearest, shown
 from vae.errors import UserError
-from vae.keys import GROUPS, KEYS, NEUTRAL, RAMPS
+from vae.keys import GROUPS, KEYS, NEUTRAL, RAMPS, Key
+
+FLAG_OR_TEXT = bool | str  # what a key holds that is True, False or a word
 
 
 def default() -> ConfigDict:
     """Every key at its default."""
     config = ConfigDict({name: key.default for name, key in KEYS.items() if "." not in name})
     for group in filter(None, GROUPS):
-        config[group] = {name: key.default for name, key in GROUPS[group].items()}
+        config[group] = {name: _held(key) for name, key in GROUPS[group].items()}
     return config.lock()
+
+
+def _held(key: Key) -> Any:
+    """A key's default, such that its place also takes True and False where the rule does."""
+    if isinstance(key.default, str) and key.rule(True) is None:
+        return FieldReference(key.default, field_type=FLAG_OR_TEXT)
+    return key.default
 
 
 def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,7 +116,7 @@ def unknown(found: Collection[str] | ConfigDict) -> str | None:
 
 
 def completed(config: ConfigDict) -> ConfigDict:
-    """The config of a run that may be older than some keys, which get their default.
+    """The config of a run that may be older than some keys, which get what it was without them.
 
     Raises:
       UserError: it lacks a whole group of keys: it is no config.
@@ -119,7 +128,7 @@ def completed(config: ConfigDict) -> ConfigDict:
             lacking = f"group {group!r}" if group else f"key {next(iter(keys))!r}"
             raise UserError(f"config lacks the {lacking}: it is no run's")
         for name, key in keys.items():
-            part.setdefault(name, key.default)
+            part.setdefault(name, key.before)
     return ConfigDict(found).lock()
 
 
