@@ -137,9 +137,10 @@ def test_a_folder_of_two_levels_is_made_zeros_and_ones_without_noise(tmp_path):
 def test_what_has_begun_goes_on_as_it_began(tmp_path):
     """A run of grey images of before `auto`, under the defaults of then."""
     np.save(tmp_path / "x.npy", PIXELS)
-    config = own_config(tmp_path / "x.npy")
-    before = own_config(tmp_path / "x.npy", data__binarization="dynamic", data__standardize=False,
-                        data__id="none", model__likelihood="bernoulli")  # fmt: skip
+    config = own_config(tmp_path / "x.npy", train__batch_size=10)
+    before = own_config(tmp_path / "x.npy", train__batch_size=10, data__binarization="dynamic",
+                        data__standardize=False, data__id="none",
+                        model__likelihood="bernoulli")  # fmt: skip
     for name, content in (("config.json", before.to_dict()), ("sweep.json", {"config": before})):
         folder = tmp_path / name[:-5]
         folder.mkdir()

@@ -242,13 +242,17 @@ def _names(left: Iterable[str]) -> list[str]:
 
 
 def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str]) -> Any:
-    """The config that --config names; defines the flags `--config.a.b`, which write into it."""
-    file = values["config"].value
-    if not file:
-        raise UserError(f"{name} needs --config=FILE, for instance --config=configs/digits.py")
+    """The config that --config names, of the data that --data does; defines the flags
+    `--config.a.b`, which write into it."""
+    file, own = values["config"].value, "data" in values and values["data"].value
+    if not file and not own:
+        instead = ", or --data=FILE for your own data" if "data" in values else ""
+        raise UserError(
+            f"{name} needs --config=FILE, for instance --config=configs/digits.py{instead}"
+        )
     from ml_collections import config_flags
 
-    from vae.config import FLAG_OR_TEXT
+    from vae.config import FLAG_OR_TEXT, default
     from vae.config_files import load
     from vae.keys import KEYS
 
@@ -256,7 +260,11 @@ def _with_overrides(name: str, values: flags.FlagValues, overrides: Sequence[str
         key = override.partition(".")[2]
         if key not in KEYS:
             raise UserError(f"config has no key {key!r}{nearest(key, KEYS)}")
-    config = load(file)
+    config = load(file) if file else default()
+    if own:
+        config.data.name, config.data.path = "files", own
+    if values["label"].value if "label" in values else "":
+        config.data.label = values["label"].value
     defined = flags.FlagValues()
     config_flags.register_flag_parser_for_type(FLAG_OR_TEXT, _FlagOrText())
     config_flags.DEFINE_config_dict("config", config, flag_values=defined, sys_argv=overrides)

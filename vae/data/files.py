@@ -272,6 +272,7 @@ def _chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
 def _facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> Facts:
     """Looks at every number once; notes which arrays are none, and where numbers are not finite."""
     binary, whole, extremes, low, high = True, True, True, np.inf, -np.inf
+    missing = 0
     for array in arrays:
         if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or 0 in array.shape:
             misfits.append(
@@ -293,6 +294,7 @@ def _facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) ->
             if whole and chunk.dtype.kind == "f":
                 whole = bool((chunk == np.floor(chunk)).all())
             low, high = min(low, chunk.min()), max(high, chunk.max())
+        missing += bad[0]
         if bad[0]:
             more = f" ({bad[0]:,} such numbers)" if bad[0] > 1 else ""
             misfits.append(
@@ -315,6 +317,7 @@ def _facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) ->
         mixed=bool(content.categories),
         identifier=content.identifier,
         axes=ndim,
+        missing=missing,
     )
 
 

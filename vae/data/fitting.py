@@ -38,6 +38,7 @@ class Facts:
     mixed: bool = False  # a table with columns of text beside its numbers
     identifier: str = ""  # its column of identifiers
     axes: int = 0  # of the array in the file
+    missing: int = 0  # numbers that are none, or not finite
 
     @property
     def vectors(self) -> bool:

@@ -23,6 +23,7 @@ class Content:
     ids: np.ndarray | None = None  # [N] text, of the training examples
     identifier: str = ""  # name of the column that they are from
     categories: tuple[str, ...] = ()  # names of columns of text among the features
+    missing: int = 0  # cells of a table without anything in them
     counts: bool = False  # whole numbers are counts, however small
 
 
@@ -62,7 +63,7 @@ def of_table(table: frames.Table, label: str, identifier: str, misfits: Misfits)
     arrays |= {} if found.labels is None else {"labels": found.labels}
     return Content(
         arrays, found.label, ids=found.ids, identifier=found.identifier,
-        categories=found.categories,
+        categories=found.categories, missing=found.missing,
     )  # fmt: skip
 
 

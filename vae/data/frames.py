@@ -81,6 +81,13 @@ class Table:
             len(self.names) == 1 and any(len(cell.split()) > 1 for cell in given)
         )
 
+    def missing(self, column: int) -> int:
+        """How many cells of a column are empty, or say that they are."""
+        cells = self.cells(column)
+        if cells.dtype.kind == "f":
+            return int(np.isnan(cells).sum())
+        return int(np.isin(np.char.lower(self.text(column)), MISSING).sum())
+
     def _no_number(self, column: int) -> UserError:
         """Names the first cell that is no finite number, and what may be the cause."""
         cells = [str(cell).strip() for cell in self.cells(column)]
@@ -118,6 +125,7 @@ class Features:
     ids: np.ndarray | None = None  # [N] text
     identifier: str = ""  # name of their column
     categories: tuple[str, ...] = ()  # names of the columns of text that are features
+    missing: int = 0  # cells of features that are empty, or say so
 
 
 def features(
@@ -169,6 +177,7 @@ def features(
         table.text(names.index(named)) if named else None,
         named,
         tuple(names[n] for n in kept if table.is_text(n)),
+        sum(table.missing(n) for n in kept),
     )
 
 
