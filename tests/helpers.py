@@ -39,6 +39,8 @@ def small_config(**changes: Any):
     config.train.batch_size = 40
     config.train.eval_epochs = 1.0
     config.train.parallel = "jit"  # many devices have tests of their own
+    config.data.binarization, config.data.standardize = "dynamic", False  # of the digits
+    config.data.id, config.model.likelihood = "none", "bernoulli"
     config.eval.iwae_samples = (10,)
     for key, value in changes.items():
         group, _, name = key.rpartition("__")

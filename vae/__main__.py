@@ -58,6 +58,14 @@ def report(values: Any) -> None:
     print(page.report(values.workdir, formats))
 
 
+def data(values: Any) -> None:
+    from vae.first_look import first_look
+
+    found = first_look(values.file, values.label, values.kind)
+    print(found.text, flush=True)
+    found.misfits.check(values.file)
+
+
 def prepare(values: Any) -> None:
     """Prepares a data set and prints where it is."""
     from vae.data import prepare
@@ -176,7 +184,17 @@ EXTEND = Flag(
     "extend", "go on with more train.epochs where a schedule depends on their number", False
 )
 WORKDIR = Flag("workdir", "run directory", required=True)
+LABEL = Flag("label", "column of a table that is labels", "")
 VERBS = {
+    "data": Verb(
+        "look at your own data before training: what they are, what is wrong, what would be done",
+        (
+            LABEL,
+            Flag("kind", "what the numbers are: binary, grey, real, counts or tokens", ""),
+        ),
+        data,
+        argument="file",
+    ),
     "prepare": Verb(
         "write a data set where runs find it, from the internet or from local original files",
         (
@@ -189,6 +207,8 @@ VERBS = {
     "train": Verb(
         "train a config, resuming if the run directory holds the same config",
         (
+            Flag("data", "your own data, a file or a folder: --config may then be left out", ""),
+            LABEL,
             Flag("workdir", "run directory; by default runs/ and a name made from the config"),
             EXTEND,
             Flag("coordinator", "host:port of process 0, for several processes outside Slurm"),

@@ -51,6 +51,16 @@ class _HelpFlag(flags.BooleanFlag):
             raise Help(self.name)
 
 
+class _FlagOrText(flags.BooleanParser):
+    """Of a key that is True, False or a word."""
+
+    def parse(self, argument: Any) -> Any:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            return argument
+
+
 def common() -> flags.FlagValues:
     """The flags of every verb: --debug, those for help, and absl's own, as if not yet given."""
     values = flags.FlagValues()
@@ -236,12 +246,17 @@ def _names(left: Iterable[str]) -> list[str]:
 def _with_overrides(
     name: str, values: flags.FlagValues, overrides: Sequence[str], arguments: Sequence[str]
 ) -> Any:
-    """The config that --config names; defines the flags `--config.a.b`, which write into it."""
-    file = values["config"].value
-    if not file:
-        raise UserError(f"{name} needs --config: a shipped one, such as --config=digits, or a file")
+    """The config that --config names, of the data that --data does; defines the flags
+    `--config.a.b`, which write into it."""
+    file, own = values["config"].value, "data" in values and values["data"].value
+    if not file and not own:
+        instead = ", or --data=FILE for your own data" if "data" in values else ""
+        raise UserError(
+            f"{name} needs --config: a shipped one, such as --config=digits, or a file{instead}"
+        )
     from ml_collections import config_flags
 
+    from vae.config import FLAG_OR_TEXT
     from vae.config_files import dotted, load
     from vae.keys import KEYS
 
@@ -249,15 +264,21 @@ def _with_overrides(
         match[1]: match[2] for argument in arguments if (match := PART.match(argument))
         and match[1] in KEYS and KEYS[match[1]].part and KEYS[match[1]].names
     }  # fmt: skip
-    config = load(file, given)
+    config = load(file or "base", given)
     known = list(dotted(config))
     for override in overrides:
         key = override.partition(".")[2]
         if key not in known:
             raise UserError(f"config has no key {key!r}{nearest(key, known)}")
+    if own:
+        config.data.name, config.data.path = "files", own
+    if values["label"].value if "label" in values else "":
+        config.data.label = values["label"].value
     defined = flags.FlagValues()
+    config_flags.register_flag_parser_for_type(FLAG_OR_TEXT, _FlagOrText())
     config_flags.DEFINE_config_dict("config", config, flag_values=defined, sys_argv=overrides)
     for key in set(defined) - {"config"}:
+        defined[key].boolean |= isinstance(defined[key].parser, _FlagOrText)
         flags.DEFINE_flag(defined[key], values, __name__)
     return config
 

@@ -58,7 +58,9 @@ def call_of(name: str, verb: Verb) -> str:
     """A verb with its arguments and flags, as in its usage."""
     parts = [name] + ([verb.argument.upper()] if verb.argument else [])
     if verb.config:
-        parts.append("--config=FILE[:arg] [--config.a.b=value]")
+        own = any(flag.name == "data" for flag in verb.flags)  # which may stand for it
+        parts.append("[--config=FILE[:arg]]" if own else "--config=FILE[:arg]")
+        parts.append("[--config.a.b=value]")
     for flag in verb.flags:
         text = f"--{flag.name}" + f"={flag.name.upper()}" * (flag.default is not False)
         parts.append(text if flag.required else f"[{text}]")

@@ -1,24 +1,27 @@
 """Configs of the keys of `vae.keys`: made, checked before anything is compiled, and compared."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from vae import keys
 from vae.choices import nearest, shown
 from vae.errors import UserError
 from vae.keys import GROUPS, KEYS, NEUTRAL, RAMPS, Key
 
+FLAG_OR_TEXT = bool | str  # what a key holds that is True, False or a word
+
 
 def default(values: Mapping[str, Any] | None = None) -> ConfigDict:
     """Every key at its default, but for values of dotted keys; parts from outside bring theirs."""
     config = ConfigDict({name: key.default for name, key in KEYS.items() if "." not in name})
     for group in filter(None, GROUPS):
-        config[group] = {name: key.default for name, key in GROUPS[group].items()}
+        config[group] = {name: _held(key) for name, key in GROUPS[group].items()}
     return with_values(config.lock(), values or {})
 
 
@@ -29,7 +32,7 @@ def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     Raises:
       UserError: there is no such key, or it is of another type.
     """
-    found = config.copy_and_resolve_references().unlock()
+    found = copy.deepcopy(config).unlock()  # whose places take what those of `config` do
     for key, value in values.items():
         if key in KEYS:
             _set(found, key, value)
@@ -50,6 +53,13 @@ def _set(config: ConfigDict, key: str, value: Any) -> None:
         config.update_from_flattened_dict({key: value})
     except TypeError as error:
         raise UserError(f"{key}={shown(value)}: {error}") from None
+
+
+def _held(key: Key) -> Any:
+    """A key's default, such that its place also takes True and False where the rule does."""
+    if isinstance(key.default, str) and key.rule(True) is None:
+        return FieldReference(key.default, field_type=FLAG_OR_TEXT)
+    return key.default
 
 
 def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -140,7 +150,7 @@ def unknown(config: ConfigDict) -> str | None:
 
 
 def completed(config: ConfigDict) -> ConfigDict:
-    """The config of a run, with the default of each key that is younger than the run.
+    """The config of a run that may be older than some keys, which get what it was without them.
 
     Raises:
       UserError: it lacks a whole group of keys: it is no config.
@@ -153,7 +163,7 @@ def completed(config: ConfigDict) -> ConfigDict:
             raise UserError(f"config lacks the {lacking}: it is no run's")
     for dotted, key in keys.known(dict(flatten(found))).items():
         group, _, name = dotted.rpartition(".")
-        (found[group] if group else found).setdefault(name, key.default)
+        (found[group] if group else found).setdefault(name, key.before)
     return ConfigDict(found).lock()
 
 

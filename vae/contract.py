@@ -115,11 +115,10 @@ def case_of(name: str, values: Mapping[str, Any] | None = None) -> Case:
     """A part `package.module:name` in a small model; `values` of dotted keys go with it."""
     part = parts.outside(name, "part")
     key = key_of(part)
-    own = {key: name, "model.hidden": (4,), "model.latent_size": 2, **_needs(part)}
-    config = configs.default({**own, **(values or {})}).unlock()
+    own = {"model.likelihood": "bernoulli", "model.hidden": (4,), "model.latent_size": 2}
+    config = configs.default({**own, key: name, **_needs(part), **(values or {})}).unlock()
     kinds = chosen_likelihood(config).kinds
-    if key == "model.likelihood" or "data.binarization" not in own:
-        config.data.binarization = "dynamic" if kinds[0] == "binary" else "none"
+    config.data.binarization = "dynamic" if kinds[0] == "binary" else "none"
     shape = (PIXELS,) if kinds[0] in ("counts", "tokens", "real") else (2, 3, 1)
     x = DATA[kinds[0]](np.random.default_rng(0), (BATCH, *shape)).astype(np.float32)
     known = np.arange(BATCH) % 2 == 0

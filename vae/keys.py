@@ -18,6 +18,7 @@ from vae.rules import (
     Rule,
     above_zero,
     flag,
+    flag_or,
     fraction,
     length,
     multiple_of,
@@ -29,6 +30,7 @@ from vae.rules import (
     wholes,
 )  # fmt: skip
 
+AUTO = "auto"  # a value that the data decide
 MOST_LAYERS = 1000  # of one kind after each other: each is compiled by itself
 
 
@@ -37,12 +39,14 @@ class Key:
     """What a config may say under one name.
 
     Args:
-      default: its value where none is given, and in a run older than the key: with it a run is what
-        it was without the key.
+      default: its value where none is given; AUTO where the data decide, before a run is written
+        (`vae.automatic`).
       rule: what a value should have been, or None where it is right.
       doc: one line; empty where the name says it.
       names: the module that exports the choices, if the key takes a part by its name.
       part: whether a part may be one from outside, `package.module:name` (`vae.parts`).
+      older: its value in a run that is older than the key, and so what the run was without it;
+        None: the default.
     """
 
     default: Any
@@ -50,6 +54,12 @@ class Key:
     doc: str = ""
     names: str = ""
     part: bool = False
+    older: Any = None
+
+    @property
+    def before(self) -> Any:
+        """Its value in a run that is older than the key."""
+        return self.default if self.older is None else self.older
 
 
 GROUPS: dict[str, dict[str, Key]] = {
@@ -64,10 +74,14 @@ GROUPS: dict[str, dict[str, Key]] = {
             'column of a .csv that is labels, not a feature; "": label, labels, y, class or target'
             " in any letter case, where one of them is there and no coordinate; none: all columns "
             "are features"),
+        "id": Key(AUTO, text,
+            "column of a table that names its rows, not a feature; auto: one called id or index, "
+            "or of texts that all differ; none: no column", older="none"),
         "kind": Key("", one_of("", "binary", "grey", "real", "counts", "tokens"),
             'of "files"; "": look at the numbers'),
-        "binarization": Key("dynamic", one_of("dynamic", "static", "none"),
-            "dynamic: fresh at every step; static: once"),
+        "binarization": Key(AUTO, one_of(AUTO, "dynamic", "static", "none"),
+            "dynamic: fresh at every step; static: once; auto: of grey images in the table, not of "
+            "colours or your own", older="dynamic"),
         "validation_size": Key(-1, whole(-1),
             "examples held out of the training set; -1: the table's choice"),
         "split": Key(0, whole(0),
@@ -86,8 +100,9 @@ GROUPS: dict[str, dict[str, Key]] = {
             "a class that is not trained on; labels become 1 for it, 0 else; -1: none"),
         "leave_items": Key(False, flag,
             "likes: train on all users without a fifth of each one's, the test"),
-        "standardize": Key(False, flag,
-            "real vectors: by the training set's mean and standard deviation"),
+        "standardize": Key(AUTO, flag_or(AUTO),
+            "real vectors: by the training set's mean and standard deviation; auto: where "
+            "model.likelihood is auto too", older=False),
         "stream": Key(False, flag,
             "read batches from disk through Grain instead of holding all on the device"),
     },
@@ -135,9 +150,9 @@ GROUPS: dict[str, dict[str, Key]] = {
             "sylvester_orthogonal: columns of Q; 0: as many as latents"),
         "flow_reflections": Key(4, whole(1, MOST_LAYERS),
             "sylvester_householder: reflections that make Q"),
-        "likelihood": Key("bernoulli", text,
-            "the family of p(x|z): docs/models.md says for which data each is",
-            names="vae.probability.likelihoods", part=True),
+        "likelihood": Key(AUTO, text,
+            "the family of p(x|z): docs/models.md says for which data each is; auto: by the data",
+            names="vae.probability.likelihoods", part=True, older="bernoulli"),
         "sigma": Key(1.0, above_zero,
             "Gaussians, laplace: the standard deviation, or where it starts"),
         "mixtures": Key(5, whole(1), "discretized_logistic_mixture: components of a pixel"),
@@ -260,6 +275,9 @@ KEYS: dict[str, Key] = {
     for group, keys in GROUPS.items()
     for name, key in keys.items()
 }
+
+# Left to the data where they hold their default; `vae.automatic` settles them.
+LEFT = ("data.id", "data.kind", "data.binarization", "data.standardize", "model.likelihood")
 
 # Of the machine: they change no number of a result.
 PLACE = ("train.parallel", "train.wandb", "data.dir")

@@ -97,6 +97,16 @@ def flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "True or False"
 
 
+def flag_or(word: str) -> Rule:
+    """True, False, or that word."""
+
+    def rule(value: Any) -> str | None:
+        right = isinstance(value, bool) or (isinstance(value, str) and value == word)
+        return None if right else f"True, False or {word}"
+
+    return rule
+
+
 def one_of(*options: str) -> Rule:
     """One of these strings."""
 

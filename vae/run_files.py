@@ -85,6 +85,7 @@ DATA_OF_SOME = {
     "mean": _FINITE, "std": _FINITE, "context_mean": _FINITE, "context_std": _FINITE,
     "columns": _list_of(lambda v: _text(v) or is_number(v)),  # numbers: of older runs
     "vocabulary": _list_of(_text), "never_first": _list_of(_whole(0)), "contents": _text,
+    "done": _list_of(_text), "id": _text,
 }  # fmt: skip
 EVALUATION = {
     "split": _one_of(("validation", "test")),

@@ -27,6 +27,7 @@ def config():
             path="",
             kind="",
             label="",
+            id="none",
             binarization="none",
             validation_size=-1,
             split=0,

@@ -1,103 +1,27 @@
 """Tables from CSV files: a row an example, a column a feature, its name in the first row."""
 
 import csv
-import dataclasses
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from vae.data import csvhead, labels
+from vae.data import csvhead
+from vae.data.frames import DECIMAL_COMMA, EXACT, Table, features
 from vae.errors import UserError
 
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+(\.\d{3})*,\d+([eE][+-]?\d+)?")
-_EXACT = 2.0**53  # up to here double precision counts every whole number
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table; its columns [N] are pyarrow's: text as it is written, or float64."""
-
-    path: Path
-    names: tuple[str, ...]  # "" where a column has none
-    columns: tuple[Any, ...]
-
-    def __len__(self) -> int:
-        return len(self.columns[0])
-
-    def cells(self, column: int) -> np.ndarray:
-        """A column as it was read: [N]."""
-        return self.columns[column].to_numpy()
-
-    def numbers(self, columns: Sequence[int]) -> np.ndarray:
-        """Those columns as numbers: float64 [N, D].
-
-        Raises:
-          UserError: a cell is no finite number, or has more digits than float64 can tell apart.
-        """
-        values = np.empty((len(self), len(columns)))
-        for place, column in enumerate(columns):
-            found = _cast(self.columns[column])
-            if found is None or not np.isfinite(found).all():
-                raise self._no_number(column)
-            values[:, place] = found
-            self._check_digits(column, found)
-        return values
-
-    def _no_number(self, column: int) -> UserError:
-        """Names the first cell that is no finite number, and what may be the cause."""
-        cells = [cell.strip() for cell in self.cells(column)]
-        wrong = [not csvhead.is_number(cell) or not np.isfinite(float(cell)) for cell in cells]
-        row, name = wrong.index(True), self.names[column]
-        cell = cells[row]
-        if cell.startswith("#"):
-            cause = "begins as a comment does: remove such lines"
-        elif _DECIMAL_COMMA.fullmatch(cell):
-            cause = "has a decimal comma: write numbers with a point"
-        elif len(self.names) == 1 and len(cell.split()) > 1:
-            cause = "is no number: separate columns by commas"
-        elif all(wrong) and len(cells) > 1 and all(cells):
-            cause = (
-                "is no number, nor is another cell of it: leave the column out, or set "
-                f"data.label={name} where it names classes"
-            )
-        else:
-            cause = "is no number: fill or remove it"
-        return UserError(f"{self.path}: example {row}, {name}: {cell or 'nothing'!r} {cause}")
-
-    def _check_digits(self, column: int, found: np.ndarray) -> None:
-        large = np.flatnonzero(np.abs(found) >= _EXACT)
-        written = set(self.cells(column)[large])
-        kept = len(np.unique(found[large]))
-        if kept < len(written):
-            raise UserError(
-                f"{self.path}: {self.names[column]} has {len(written):,} different numbers above "
-                f"2^53, and double precision keeps {kept:,}: subtract an offset from the column"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class Features:
-    """A table divided into examples and their labels."""
-
-    x: np.ndarray  # float64 [N, D]
-    columns: tuple[str, ...]  # names of the D
-    labels: np.ndarray | None  # [N], numbers or text
-    label: str  # name of their column; "" where there are none
+__all__ = ["Table", "features", "read"]
 
 
 def read(path: Path, text: bool = False) -> Table:
-    """Reads a table with columns separated by commas, or by semicolons or tabs, which is then said.
+    """Reads a table whose columns commas separate, or, which is then said, semicolons or tabs.
 
-    The first row names the columns; where it is an example itself they are "0", "1", ...
+    Columns are called as the first row says; "0", "1", ... where it is an example itself.
 
     Args:
-      text: keep all cells as they are written. Otherwise, if all columns that begin with a number
-        hold nothing else, they become numbers as they are read, which takes half the memory.
+      text: keep all cells as they are written; else columns are numbers as soon as they are read,
+        which takes half of the memory, if all that begin with one hold nothing else.
 
     Raises:
       UserError: no such file, no rows, rows of different lengths, comments, or two columns of one
@@ -121,6 +45,7 @@ def read(path: Path, text: bool = False) -> Table:
         if columns is None:
             columns = _text(path, separator, len(first))
             columns = tuple(column.slice(skipped) for column in columns)
+        columns = columns if separator == "," else _with_points(path, columns)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, csv.Error) as error:  # ValueError: also pyarrow's, and of UTF-8
@@ -132,34 +57,6 @@ def read(path: Path, text: bool = False) -> Table:
     if not len(columns[0]):
         raise UserError(f"{path} has names and no rows: give a row of numbers an example")
     return Table(path, names, columns)
-
-
-def features(table: Table, label: str) -> Features:
-    """Divides a table into examples and labels; leaves out, and says so, a nameless column that
-    numbers the rows.
-
-    Args:
-      label: `config.data.label`.
-
-    Raises:
-      UserError: a column has no name, no column is left, or one is not of numbers.
-    """
-    path, names = table.path, table.names
-    chosen = labels.column(names, label, path)
-    kept = [number for number, name in enumerate(names) if name != chosen or not chosen]
-    for number in [number for number in kept if not names[number]]:
-        counted = _cast(table.columns[number])
-        if number or counted is None or not np.array_equal(counted, np.arange(len(table))):
-            raise UserError(
-                f"{path}: column {number} has no name, and does not number the rows from 0 on: "
-                "give it a name, or leave it out (pandas: to_csv(index=False))"
-            )
-        warnings.warn(f"{path}: the first column numbers the rows and is left out", stacklevel=2)
-        kept.remove(number)
-    if not kept:
-        raise UserError(f"{path} has no column of features, only {', '.join(names)}")
-    found = table.cells(names.index(chosen)) if chosen else None
-    return Features(table.numbers(kept), tuple(names[n] for n in kept), found, chosen)
 
 
 def _numbers(
@@ -180,7 +77,7 @@ def _numbers(
     for column in columns:
         if column.type == pyarrow.float64() and len(column):
             low, high = compute.min_max(column, skip_nulls=False).values()
-            if not (low.is_valid and -_EXACT < low.as_py() and high.as_py() < _EXACT):
+            if not (low.is_valid and -EXACT < low.as_py() and high.as_py() < EXACT):
                 return None
             if compute.any(compute.is_nan(column)).as_py():
                 return None
@@ -210,6 +107,40 @@ def _text(path: Path, separator: str, width: int) -> tuple[Any, ...]:
     return columns
 
 
+def _with_points(path: Path, columns: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Text with decimal commas as numbers are written here, which is said: 1.234,5 is 1234.5.
+
+    Raises:
+      UserError: other numbers have a point, which may then stand between thousands.
+    """
+    import pyarrow
+    from pyarrow import compute
+
+    found: list[Any] = []  # None where a column stays
+    points = False
+    for column in columns:
+        if column.type == pyarrow.float64():
+            points |= bool((column.to_numpy() % 1 != 0).any())
+            found.append(None)
+            continue
+        text = compute.utf8_trim_whitespace(column)
+        commas = compute.match_substring_regex(text, f"^({DECIMAL_COMMA.pattern})$")
+        whole = compute.match_substring_regex(text, r"^([+-]?\d+)?$")
+        fits = compute.all(compute.or_(commas, whole)).as_py()
+        is_decimal = fits and compute.any(commas).as_py()
+        points |= not is_decimal and compute.any(
+            compute.match_substring_regex(text, r"^[+-]?\d*\.\d+$")
+        ).as_py()
+        without = compute.replace_substring(text, ".", "")
+        found.append(compute.replace_substring(without, ",", ".") if is_decimal else None)
+    if all(column is None for column in found):
+        return columns
+    if points:
+        raise UserError(f"{path} has numbers with decimal commas and with points: write one kind")
+    warnings.warn(f"{path}: decimal commas are read as points", stacklevel=3)
+    return tuple(old if new is None else new for old, new in zip(columns, found, strict=True))
+
+
 def _arrow(
     path: Path, separator: str, types: Sequence[Any], skipped: int, uneven: Callable[[Any], str]
 ) -> tuple[Any, ...]:
@@ -236,18 +167,3 @@ def _empty(column: Any) -> Any:
     from pyarrow import compute
 
     return compute.equal(compute.utf8_trim_whitespace(column), "")
-
-
-def _cast(column: Any) -> np.ndarray | None:
-    """Text as float64 [N]; None where not all of it is numbers."""
-    import pyarrow
-    from pyarrow import compute
-
-    if column.type == pyarrow.float64():
-        return column.to_numpy()
-    for text in (lambda: column, lambda: compute.utf8_trim_whitespace(column)):
-        try:
-            return compute.cast(text(), pyarrow.float64()).to_numpy()
-        except pyarrow.ArrowInvalid:
-            continue
-    return None

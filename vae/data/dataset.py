@@ -45,6 +45,7 @@ class Split:
     x: Rows
     labels: Rows | None = None  # int32 [N]
     factors: Rows | None = None  # int32 [N, F]
+    ids: Rows | None = None  # [N] text: what the rows of a table are called
     context: np.ndarray | None = None  # [N, C]: what a conditional model is given, then float32
     binarized: bool = False  # x holds 0 and 1 although the data set is grey
 
@@ -59,7 +60,8 @@ class Split:
     def map(self, function: Callable[[Any], Any]) -> "Split":
         """Applies `function` to every array that is there."""
         columns = {
-            "x": self.x, "labels": self.labels, "factors": self.factors, "context": self.context
+            "x": self.x, "labels": self.labels, "factors": self.factors, "ids": self.ids,
+            "context": self.context,
         }  # fmt: skip
         changed = {key: function(value) for key, value in columns.items() if value is not None}
         return dataclasses.replace(self, **changed)
@@ -92,6 +94,8 @@ class Dataset:
     columns: tuple[str, ...] = ()  # names of a table's columns
     label: str = ""  # name of the column that its labels are from
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ..., where they were text
+    identifier: str = ""  # name of the column that its ids are from
+    categories: tuple[str, ...] = ()  # names of columns of text, now a column a value
     vocabulary: tuple[str, ...] = ()  # what token ids stand for
     never_first: tuple[int, ...] = ()  # ids that no sequence begins with, whatever the examples
     context_scaler: tuple[np.ndarray, np.ndarray] | None = None  # as `scaler`, of the context: [C]

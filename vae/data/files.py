@@ -1,14 +1,16 @@
-"""The user's own data: an .npz, .npy or .csv file, or a folder of pictures.
+"""The user's own data: a file of numbers or a table, or a folder of pictures.
 
 - `.npz`: `x`, or `train`, `validation` and `test` (also `x_train`, ...); labels in `labels` or `y`,
   or `train_labels`, ... (also `y_train`, ...);
   any other numbers of each example [N, C], for a conditional model, in `context`, or
   `train_context`, ...; names of the D columns in `columns`, and of token ids
-  in `vocabulary`;
+  in `vocabulary`; or a sparse matrix of SciPy's `save_npz`;
 - `.npy`: one array;
-- `.csv`: a row an example, names of the columns first; one column may be labels, which
-  `data.label` names, or it is called `label`, `labels`, `y`, `class` or `target`;
-- folder: pictures in it and below (`vae.data.pictures`).
+- `.csv`, `.parquet`, `.arrow`, `.feather`: a row an example (`vae.data.frames`); one column may be
+  labels, which `data.label` names, or it is called `label`, `labels`, `y`, `class` or `target`;
+- `.h5ad`: the matrix X of AnnData, a cell an example (`vae.data.cells`);
+- folder: pictures in it and below (`vae.data.pictures`), or a data set of Hugging Face's
+  `save_to_disk` (`vae.data.hub`).
 
 Arrays are [N, H, W, C], [N, H, W] or [N, D]; [N, C, H, W] is seen to be so where C is small. Zeros
 and ones are binary data, other whole numbers 0..255 grey levels, and anything else real numbers;
@@ -19,6 +21,8 @@ unless `data.kind` says what they are:
 - `real`: any numbers;
 - `counts`: [N, D], whole numbers from 0 on, such as how often each word occurs;
 - `tokens`: [N, D], sequences of ids from 0 on; the largest of all splits sets their number.
+
+All that is wrong with a file is said together (`vae.data.misfits`).
 """
 
 import dataclasses
@@ -31,84 +35,204 @@ from numpy.typing import DTypeLike
 
 from vae import npz
 from vae.choices import choose
-from vae.data import csvfiles, labels, layout, pictures, qm9
+from vae.data import labels, layout, pictures, qm9
 from vae.data.dataset import Dataset, Lazy, Split
+from vae.data.fitting import WHITE, Facts
+from vae.data.forms import MORE, Content, reader
+from vae.data.frames import NONE
+from vae.data.misfits import Misfits
 from vae.errors import UserError
 
 _CHUNK = 4096  # examples looked at together
 _KINDS = ("binary", "grey", "real", "counts", "tokens")
 _MOST = {  # the largest value of each kind: what float32 counts to, and what one-hot can be
     "binary": 1,
-    "grey": 255,
+    "grey": WHITE,
     "counts": 2**24,
     "tokens": 2**16 - 1,
 }
 
 
-def load(path: str, image_size: int, kind: str = "", label: str = "") -> Dataset:
-    """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers keep their
-    type, because later arithmetic decides how much of it is needed.
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What is at a path, looked at and not yet a data set."""
+
+    path: Path
+    what: str  # the form of the file, in words
+    arrays: Mapping[str, tuple[Any, Any, Any]]  # by split: examples, labels, context
+    facts: Facts
+    misfits: Misfits  # all that is wrong with it, whatever its numbers are
+    content: Content = dataclasses.field(default_factory=lambda: Content({}))
+    columns: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+
+    def wrong(self, kind: str) -> Misfits:
+        """All that is wrong with it where its numbers are of a kind; "": of that they look like."""
+        facts, found = self.facts, Misfits(self.misfits)
+        if not facts.shape:
+            return found
+        with found.noted():
+            if not (kind or facts.kind):
+                raise UserError(
+                    f"{self.path} holds whole numbers from {facts.low} to "
+                    f"{facts.high}: give 0..255, or say what they are with data.kind: "
+                    "counts, tokens or real"
+                )
+            if kind:
+                _check_kind(kind, self.path, facts)
+        with found.noted():
+            kind = kind or facts.kind
+            _check_names(self.columns, self.vocabulary, facts, kind, self.path)
+        return found
+
+    def dataset(self, kind: str) -> Dataset:
+        """The data set, with the splits that are there.
+
+        Raises:
+          UserError: it is damaged or not data for a VAE (NaN, unequal shapes, ...), or not of that
+            kind.
+        """
+        self.wrong(kind).check(self.path)
+        kind, most = kind or self.facts.kind, self.facts.high
+        numbered, classes = labels.numbered(
+            {split: given for split, (_, given, _) in self.arrays.items()}, self.labels_at
+        )
+        splits = {
+            split: Split(
+                _examples(x, x.dtype if kind == "real" else _storage(most)),
+                numbered[split],
+                context=None if context is None else np.asarray(context),
+                ids=self.content.ids if split == "train" else None,
+            )
+            for split, (x, _, context) in self.arrays.items()
+        }
+        levels = {
+            "binary": 2, "grey": 256, "tokens": max(2, int(most) + 1, len(self.vocabulary))
+        }  # fmt: skip
+        return Dataset(
+            "files", "local", kind, levels.get(kind, 0), splits, columns=self.columns,
+            label=self.content.label, classes=self.content.classes or classes,
+            vocabulary=self.vocabulary, never_first=qm9.never_first(self.vocabulary),
+            identifier=self.content.identifier, categories=self.content.categories,
+        )  # fmt: skip
+
+    @property
+    def labels_at(self) -> str:
+        """Where labels are, for messages."""
+        label = self.content.label
+        return f"{self.path}: {label}" if label else str(self.path)
+
+
+def load(
+    path: str, image_size: int, kind: str = "", label: str = "", identifier: str = NONE
+) -> Dataset:
+    """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers stay of the
+    type they have there: what is done with them decides what of it is left.
 
     Args:
       path: `config.data.path`.
       image_size: side that the pictures of a folder get; 0 for the size they have.
       kind: what the numbers are; "" to see it from them.
       label: column of a table that is labels; "" to see it from the names, "none" for none.
+      identifier: column that names the rows; "auto" to find it, "none" for none.
 
     Raises:
       UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...),
         or not of that kind.
+    """
+    return look(path, image_size, kind, label, identifier).dataset(kind)
+
+
+def look(
+    path: str, image_size: int = 0, kind: str = "", label: str = "", identifier: str = NONE
+) -> Found:
+    """Looks at every number of what is at `path`. Arguments as those of `load`.
+
+    Raises:
+      UserError: nothing there that can be read; what else is wrong is in `misfits`.
     """
     if not path:
         raise UserError("data.name=files needs data.path: an .npz, .npy or .csv file, or a folder")
     if kind:
         choose(dict.fromkeys(_KINDS), kind, "data.kind")
     where = Path(path).expanduser()
-    if label and where.suffix != ".csv":
+    read = reader(where)
+    if label and not (read and read.table) and not (where.is_dir() and label == NONE):
         raise UserError(f"data.label={label!r} is a column of a .csv: set data.label=''")
-    if where.is_dir():
+    if where.is_dir() and read is None:
         if kind not in ("", "grey"):
             raise UserError(f"data.kind={kind!r}: {path} is a folder of pictures, which are grey")
-        return _dataset(pictures.load(where, image_size), "grey", 256)
-    if not where.is_file():
+        return _pictures(where, image_size, label)
+    if not where.exists():
         raise UserError(f"data.path={path}: no such file or folder")
-    if where.suffix not in (".npz", ".npy", ".csv"):
+    if read is None:
         raise UserError(
-            f"data.path={path}: give an .npz, .npy or .csv file, or a folder of pictures"
+            f"data.path={path}: give an .npz, .npy or .csv file, {', '.join(MORE)}, or a "
+            "folder of pictures"
         )
-    columns: tuple[str, ...] = ()
-    vocabulary: tuple[str, ...] = ()
-    content: Mapping[str, Any]
+    misfits = Misfits()
     try:
-        if where.suffix == ".csv":
-            table = csvfiles.features(csvfiles.read(where), label)
-            columns, label = table.columns, table.label
-            content = {"x": table.x} | ({"labels": table.labels} if label else {})
-        else:
-            content = npz.opened(where)
-        if "columns" in content:
-            columns = _names(content["columns"], "columns", where)
-        if "vocabulary" in content:
-            vocabulary = _names(content["vocabulary"], "vocabulary", where)
-        arrays = layout.arrays(content, where)
+        content = read.read(where, label, identifier, misfits)
+        arrays = layout.arrays(content.arrays, where)
+        return _found(where, read.what, content, arrays, misfits)
     except npz.NOT_ARRAYS as error:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
         ) from error
-    kind, most = _kind([x for x, *_ in arrays.values()], where, kind)
-    found, classes = _labels(arrays, f"{where}: {label}" if label else str(where))
-    splits = {
-        split: Split(
-            _examples(x, x.dtype if kind == "real" else _storage(most)),
-            found[split],
-            context=_context(context, len(x), where),
-        )
-        for split, (x, _, context) in arrays.items()
-    }
-    _check_names(columns, vocabulary, splits["train"].x.shape, kind, most, where)
-    levels = {"binary": 2, "grey": 256, "tokens": max(2, int(most) + 1, len(vocabulary))}
-    whole = _dataset(splits, kind, levels.get(kind, 0), columns, vocabulary)
-    return dataclasses.replace(whole, label=label, classes=classes)
+
+
+def _pictures(folder: Path, image_size: int, label: str) -> Found:
+    misfits = Misfits()
+    found = pictures.load(folder, image_size, label != NONE, misfits)
+    first = next(iter(found.splits.values()), None)
+    shape = tuple(first.x.shape[1:]) if first is not None else ()
+    arrays = {name: (split.x, split.labels, None) for name, split in found.splits.items()}
+    one = bool(shape) and shape[-1] == 1 and not misfits
+    extremes = one and all(map(_black_and_white, (split.x for split in found.splits.values())))
+    facts = Facts(
+        "grey", shape, own=True, whole=True, high=WHITE, bytes=True, black_and_white=extremes
+    )
+    content = Content({}, classes=found.classes)
+    return Found(folder, "a folder of pictures", arrays, facts, misfits, content)
+
+
+def _black_and_white(x: Any, chunk: int = 64) -> bool:
+    """Whether pictures are of 0 and 255 alone; looks no further than the first other value."""
+    parts = (np.asarray(x[start : start + chunk]) for start in range(0, len(x), chunk))
+    return all(bool(((part == 0) | (part == WHITE)).all()) for part in parts)
+
+
+def _found(
+    path: Path, what: str, content: Content, arrays: layout.Arrays, misfits: Misfits
+) -> Found:
+    """What the arrays of a file are, each number looked at once."""
+    columns: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    with misfits.noted():
+        if "columns" in content.arrays:
+            columns = _names(content.arrays["columns"], "columns", path)
+    with misfits.noted():
+        if "vocabulary" in content.arrays:
+            vocabulary = _names(content.arrays["vocabulary"], "vocabulary", path)
+    facts = _facts([x for x, *_ in arrays.values()], path, content, misfits)
+    shapes = {split: tuple(x.shape[1:]) for split, (x, *_) in arrays.items()}
+    if facts.shape and len(set(shapes.values())) > 1:
+        misfits.append(f"data.path: the splits differ in the shape of an example: {shapes}")
+    found = Found(path, what, arrays, facts, misfits, content, columns, vocabulary)
+    fitting: dict[str, Any] = {}
+    for split, (x, given, context) in arrays.items():
+        with misfits.noted():
+            _check_context(context, len(x), path)
+        fitting[split] = given
+        if given is not None and given.shape not in ((len(x),), (len(x), 1)):
+            fitting[split] = None
+            misfits.append(
+                f"{found.labels_at}: labels of shape {given.shape} do not fit {len(x)} examples of "
+                f"{split}"
+            )
+    with misfits.noted():
+        labels.numbered(fitting, found.labels_at)
+    return found
 
 
 def _names(values: np.ndarray, what: str, path: Path) -> tuple[str, ...]:
@@ -125,80 +249,89 @@ def _names(values: np.ndarray, what: str, path: Path) -> tuple[str, ...]:
 
 
 def _check_names(
-    columns: tuple[str, ...],
-    vocabulary: tuple[str, ...],
-    shape: tuple[int, ...],
-    kind: str,
-    most: float,
-    path: Path,
+    columns: tuple[str, ...], vocabulary: tuple[str, ...], facts: Facts, kind: str, path: Path
 ) -> None:
     """Raises UserError where there are not as many names as columns, or ids."""
-    if columns and shape[1:] != (len(columns),):
+    if columns and facts.shape != (len(columns),):
         raise UserError(
-            f"{path}: columns has {len(columns)} names, and an example has shape {shape[1:]}: give "
-            "a name for each of its numbers, or leave columns out"
+            f"{path}: columns has {len(columns)} names, and an example has shape {facts.shape}: "
+            "give a name for each of its numbers, or leave columns out"
         )
-    if vocabulary and kind == "tokens" and most >= len(vocabulary):
+    if vocabulary and kind == "tokens" and facts.high >= len(vocabulary):
         raise UserError(
-            f"{path}: vocabulary has {len(vocabulary)} names, and {int(most)} is among the ids: "
-            "give a name for each id from 0 on"
+            f"{path}: vocabulary has {len(vocabulary)} names, and {int(facts.high)} is among the "
+            "ids: give a name for each id from 0 on"
         )
 
 
-def _dataset(
-    splits: dict[str, Split],
-    kind: str,
-    levels: int,
-    columns: tuple[str, ...] = (),
-    vocabulary: tuple[str, ...] = (),
-) -> Dataset:
-    shapes = {split: examples.x.shape[1:] for split, examples in splits.items()}
-    if len(set(shapes.values())) > 1:
-        raise UserError(f"data.path: the splits differ in the shape of an example: {shapes}")
-    return Dataset(
-        "files", "local", kind, levels, splits, columns=columns, vocabulary=vocabulary,
-        never_first=qm9.never_first(vocabulary),
-    )  # fmt: skip
-
-
-def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
     for start in range(0, len(array), _CHUNK):
         yield start, np.asarray(array[start : start + _CHUNK])
 
 
-def _kind(arrays: list[np.ndarray], path: Path, kind: str) -> tuple[str, float]:
-    """The kind of the numbers (`kind` if it is given) and the largest of them, in one pass."""
-    binary, whole, low, high = True, True, np.inf, -np.inf
+def _facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> Facts:
+    """Looks at every number once; notes which arrays are none, and where numbers are not finite."""
+    binary, whole, extremes, low, high = True, True, True, np.inf, -np.inf
+    missing = 0
     for array in arrays:
-        if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or not array.size:
-            raise UserError(
+        if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or 0 in array.shape:
+            misfits.append(
                 f"{path} holds {array.dtype} of shape {array.shape}: give numbers, "
                 "[N, H, W, C], [N, H, W] or [N, D]"
             )
+            return Facts("", (), own=True)
+        bad = 0, 0  # numbers, and the first example
         for start, chunk in _chunks(array):
-            finite = _fits_single(chunk).reshape(len(chunk), -1).all(axis=1)
-            if not finite.all():
-                raise UserError(
-                    f"{path} holds NaN, infinity or numbers beyond 3e38, first in example "
-                    f"{start + np.argmin(finite)}: fill or remove such values"
-                )
+            fits = _fits_single(chunk)
+            if not fits.all():
+                first = start + int(np.argmin(fits.reshape(len(chunk), -1).all(axis=1)))
+                bad = bad[0] + int((~fits).sum()), bad[1] if bad[0] else first
+                chunk = chunk[fits]
+            if not chunk.size:
+                continue
             binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
+            extremes = extremes and bool(((chunk == 0) | (chunk == WHITE)).all())
             if whole and chunk.dtype.kind == "f":
                 whole = bool((chunk == np.floor(chunk)).all())
             low, high = min(low, chunk.min()), max(high, chunk.max())
-    if kind:
-        _check_kind(kind, path, arrays[0].ndim, whole, low, high)
-        return kind, high
+        missing += bad[0]
+        if bad[0]:
+            more = f" ({bad[0]:,} such numbers)" if bad[0] > 1 else ""
+            misfits.append(
+                f"{path} holds NaN, infinity or numbers beyond 3e38, first in example {bad[1]}: "
+                f"fill or remove such values{more}"
+            )
+    if low > high:  # no number is finite
+        return Facts("", (), own=True)
+    ndim, shape = arrays[0].ndim, tuple(arrays[0].shape[1:])
+    grey = shape[2:] in ((), (1,))
+    return Facts(
+        _kind(arrays, content, binary, whole, low, high),
+        (*shape, 1) if ndim == 3 else shape,
+        own=True,
+        whole=whole,
+        low=low,
+        high=high,
+        bytes=all(array.dtype == np.uint8 for array in arrays) and not content.counts,
+        black_and_white=extremes and not binary and ndim > 2 and grey,
+        mixed=bool(content.categories),
+        identifier=content.identifier,
+        axes=ndim,
+        missing=missing,
+    )
+
+
+def _kind(
+    arrays: list[Any], content: Content, binary: bool, whole: bool, low: float, high: float
+) -> str:
+    """What numbers are where nobody says it; "" where whole ones are no grey levels."""
     if binary:
-        return "binary", high
+        return "binary"
+    if content.counts and whole and 0 <= low and high <= _MOST["counts"]:
+        return "counts"
     if any(array.dtype.kind == "f" for array in arrays):
-        return "real", high
-    if low < 0 or high > 255:
-        raise UserError(
-            f"{path} holds whole numbers from {low} to {high}: give 0..255, or say what they are "
-            "with data.kind: counts, tokens or real"
-        )
-    return "grey", high
+        return "real"
+    return "" if low < 0 or high > WHITE else "grey"
 
 
 def _fits_single(values: np.ndarray) -> np.ndarray:
@@ -207,19 +340,19 @@ def _fits_single(values: np.ndarray) -> np.ndarray:
         return np.isfinite(values.astype(np.float32))
 
 
-def _check_kind(kind: str, path: Path, ndim: int, whole: bool, low: float, high: float) -> None:
+def _check_kind(kind: str, path: Path, facts: Facts) -> None:
     """Raises UserError where the numbers are not what `data.kind` says."""
     if kind == "real":
         return
-    if kind in ("counts", "tokens") and ndim != 2:
-        raise UserError(f"data.kind={kind!r} is for vectors [N, D]: {path} has {ndim} axes")
+    if kind in ("counts", "tokens") and not facts.vectors:
+        raise UserError(f"data.kind={kind!r} is for vectors [N, D]: {path} has {facts.axes} axes")
     most = _MOST[kind]
-    if not whole:
+    if not facts.whole:
         wrong = "fractions"
-    elif low < 0:
-        wrong = f"{low}"
-    elif high > most:
-        wrong = f"{high}"
+    elif facts.low < 0:
+        wrong = f"{facts.low}"
+    elif facts.high > most:
+        wrong = f"{facts.high}"
     else:
         return
     remedy = "scale and round them" if kind == "grey" else "write others, or set another data.kind"
@@ -234,20 +367,20 @@ def _storage(most: float) -> type:
     return next(t for t in (np.uint8, np.uint16, np.int32) if most <= np.iinfo(t).max)
 
 
-def _examples(array: np.ndarray, dtype: DTypeLike) -> Lazy:
-    """Returns numbers of that type, with a channel axis for images; read when they are indexed."""
+def _examples(array: Any, dtype: DTypeLike) -> Lazy:
+    """Returns numbers of that type, with a channel axis for images, read as it is indexed."""
     shape = (*array.shape, 1) if array.ndim == 3 else array.shape
 
     def read(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(array[rows]).astype(dtype).reshape(len(rows), *shape[1:])
+        return np.asarray(array[rows]).astype(dtype, copy=False).reshape(len(rows), *shape[1:])
 
     return Lazy(read, shape, dtype)
 
 
-def _context(context: Any, count: int, path: Path) -> np.ndarray | None:
-    """[N, C], if there is any, of the type it has."""
+def _check_context(context: Any, count: int, path: Path) -> None:
+    """Raises UserError where a context is not finite numbers [N, C]."""
     if context is None:
-        return None
+        return
     context = np.asarray(context)
     numbers = context.dtype.kind in "buif" and _fits_single(context).all()
     if context.ndim != 2 or len(context) != count or not numbers:
@@ -255,16 +388,3 @@ def _context(context: Any, count: int, path: Path) -> np.ndarray | None:
             f"{path} holds {context.dtype} of shape {context.shape} as context: give finite "
             f"numbers [{count}, C]"
         )
-    return context
-
-
-def _labels(
-    arrays: Mapping[str, tuple[np.ndarray, Any, Any]], where: str
-) -> tuple[dict[str, np.ndarray | None], tuple[str, ...]]:
-    """Labels of each split that has any, int32 [N], and names of classes where they are text."""
-    for split, (x, given, _) in arrays.items():
-        if given is not None and given.shape not in ((len(x),), (len(x), 1)):
-            raise UserError(
-                f"{where}: labels of shape {given.shape} do not fit {len(x)} examples of {split}"
-            )
-    return labels.numbered({split: given for split, (_, given, _) in arrays.items()}, where)

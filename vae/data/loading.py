@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from vae.choices import choose
 from vae.data import (
@@ -12,6 +14,7 @@ from vae.data import (
     bundled,
     context,
     files,
+    fitting,
     identity,
     images,
     precision,
@@ -24,16 +27,51 @@ from vae.data.dataset import Dataset, Lazy, Rows
 from vae.data.splits import partition
 from vae.data.table import SEED, Row, row
 from vae.errors import UserError
+from vae.keys import AUTO
 
 
-def load(data: Any) -> Dataset:
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A source, of which as much is known as a config needs that leaves keys to the data."""
+
+    facts: fitting.Facts
+    dataset: Callable[[str], Dataset]  # from `data.kind` to the splits of the source
+    found: files.Found | None = None  # of the user's own
+
+
+def opened(data: Any) -> Opened:
+    """Looks at the data that `config.data` names: the user's own are read, all others are known.
+
+    Raises:
+      UserError: unknown name, nothing there, or keys that it does not have.
+    """
+    entry = row(data.name)
+    if data.image_size < 0:
+        raise UserError(
+            f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
+        )
+    if entry.source != "files":
+        for key in ("kind", "label"):
+            if data[key]:
+                raise UserError(
+                    f"data.{key}={data[key]!r} is for data.name=files: set data.{key}=''"
+                )
+        facts = fitting.Facts(entry.kind, entry.shape)
+        return Opened(facts, lambda kind: _source(entry, data))
+    found = files.look(data.path, data.image_size, data.kind, data.label, data.id)
+    return Opened(found.facts, found.dataset, found)
+
+
+def load(data: Any, source: Opened | None = None) -> Dataset:
     """Loads the data set that `config.data` names.
 
     Every run sees the same splits and the same binarised test set: they depend on the table and on
     these keys alone, never on the run's seed.
 
     Args:
-      data: has the keys of `config.data`.
+      data: has the keys of `config.data`; what a whole config leaves to the data `vae.automatic`
+        settles: here, numbers are then as they are.
+      source: what `opened` gave for them, not to look at the data again.
 
     Returns:
       Three disjoint splits. With `stream` their arrays are read when indexed (`Lazy`).
@@ -41,36 +79,28 @@ def load(data: Any) -> Dataset:
     Raises:
       UserError: unknown name, data not prepared or damaged, sizes that do not fit.
     """
-    entry = row(data.name)
-    choose(dict.fromkeys(("none", "static", "dynamic")), data.binarization, "data.binarization")
-    if data.image_size < 0:
-        raise UserError(
-            f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
-        )
-    if data.kind and entry.source != "files":
-        raise UserError(f"data.kind={data.kind!r} is for data.name=files: set data.kind=''")
-    if data.label and entry.source != "files":
-        raise UserError(f"data.label={data.label!r} is for data.name=files: set data.label=''")
+    ways = ("none", "static", "dynamic", AUTO)
+    choose(dict.fromkeys(ways), data.binarization, "data.binarization")
     if data.stream and data.context:
         raise UserError("data.stream reads x alone: set data.stream=False, or data.context=''")
-    whole = _source(entry, data)
-    whole = dataclasses.replace(whole, contents=identity.contents(entry.source, data.path, whole))
-    sizes = {split: len(examples) for split, examples in whole.splits.items()}
-    tenth = max(1, sizes["train"] // 10)
-    parts = partition(
-        sizes, entry.validation or tenth, entry.test or tenth, entry.shuffle, data.validation_size,
-        data.size, 0 if data.per_class else data.split,
-    )  # fmt: skip
+    source = source or opened(data)
+    if AUTO in (data.binarization, data.standardize, data.id):
+        values = fitting.settled(data, source.facts) | {"kind": data.kind}
+        values |= {"standardize": False} if data.standardize == AUTO else {}
+        data = ConfigDict({**data.to_dict(), **values})
+    whole = source.dataset(data.kind)
+    whole = dataclasses.replace(whole, contents=_contents(data, whole))
+    parts = divided(data, {split: len(examples) for split, examples in whole.splits.items()})
     if data.image_size and len(whole.shape) == 1:
         raise UserError(f"data.image_size={data.image_size}: {data.name} holds vectors, not images")
     binarize = _binarized_splits(data, whole)
     splits = {}
-    for name, (source, rows) in parts.items():
-        split = whole.splits[source]
+    for name, (of, rows) in parts.items():
+        split = whole.splits[of]
         if data.image_size and split.x.shape[1:3] != (data.image_size,) * 2:
             split = dataclasses.replace(split, x=_resized(split.x, data.image_size, whole.levels))
         if name in binarize:
-            x = _binarized(split.x, whole.levels, source)
+            x = _binarized(split.x, whole.levels, of)
             split = dataclasses.replace(split, x=x, binarized=True)
         splits[name] = split.map(functools.partial(_take, rows=rows, stream=data.stream))
     whole = dataclasses.replace(whole, splits=splits)
@@ -83,6 +113,23 @@ def load(data: Any) -> Dataset:
     return context.attach(whole, data.context, data.labelled, data.labelled_share)
 
 
+def divided(data: Any, sizes: dict[str, int]) -> dict[str, tuple[str, np.ndarray]]:
+    """For each split a split of the source and its rows (`vae.data.splits`).
+
+    Args:
+      sizes: examples in each split of the source.
+    """
+    entry, tenth = row(data.name), max(1, sizes["train"] // 10)
+    return partition(
+        sizes, entry.validation or tenth, entry.test or tenth, entry.shuffle, data.validation_size,
+        data.size, 0 if data.per_class else data.split,
+    )  # fmt: skip
+
+
+def _contents(data: Any, whole: Dataset) -> str:
+    return identity.contents(row(data.name).source, data.path, whole)
+
+
 def _source(entry: Row, data: Any) -> Dataset:
     """Returns the data set with the splits of its source."""
     match entry.source:
@@ -90,8 +137,6 @@ def _source(entry: Row, data: Any) -> Dataset:
             return bundled.load(data.name, entry)
         case "rendered":
             return sprites.load(data.name, entry)
-        case "files":
-            return files.load(data.path, data.image_size, data.kind, data.label)
         case "arrays":
             return sources.load(data.name, entry, data.dir)
         case _:

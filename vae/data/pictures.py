@@ -1,10 +1,13 @@
 """The user's own folder of pictures: which files are read, and as what.
 
 Every PNG, JPEG, WebP, BMP and TIFF in the folder and below it, through links too, is an example;
-sub-folders train, validation and test make the splits. Hidden files and folders, and those named
-__MACOSX, are skipped. A warning counts other files that look like pictures and are not read.
+sub-folders train, validation and test make the splits. Where all pictures of the splits are in
+sub-folders, one deep, and there are several, the names of those are labels. Hidden files and
+folders, and those named __MACOSX, are no one's pictures. What else looks like one and is not read
+is counted in a warning.
 """
 
+import dataclasses
 import os
 import warnings
 from collections import Counter
@@ -15,6 +18,7 @@ import numpy as np
 
 from vae.data import images
 from vae.data.dataset import Lazy, Split
+from vae.data.misfits import Misfits
 from vae.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -25,24 +29,39 @@ UNREAD = (
 )  # fmt: skip
 
 
-def load(folder: Path, image_size: int) -> dict[str, Split]:
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """The pictures of a folder; none where no header could be read."""
+
+    splits: dict[str, Split]
+    classes: tuple[str, ...] = ()  # names of the sub-folders that labels are from
+
+
+def load(folder: Path, image_size: int, labelled: bool, misfits: Misfits) -> Folder:
     """Returns the splits of a folder; a picture is decoded when it is indexed.
 
     Args:
       image_size: side that every picture gets; 0 for the size they have.
+      labelled: whether sub-folders may be classes.
+      misfits: takes pictures that cannot be read, and several sizes without an `image_size`.
 
     Raises:
-      UserError: no pictures, one that cannot be read, or several sizes and no `image_size`.
+      UserError: no pictures.
     """
     files = list(_files(folder))
     by_split = _splits(folder, files)
-    headers = {path: images.header(path) for paths in by_split.values() for path in paths}
-    _warn(folder, files, list(headers.values()))
+    headers = {}
+    for path in (path for paths in by_split.values() for path in paths):
+        with misfits.noted():
+            headers[path] = images.header(path)
+    if not headers:
+        return Folder({})
+    _warn(folder, files, sum(map(len, by_split.values())), list(headers.values()))
     channels = max(header.channels for header in headers.values())
     sizes = {(header.height, header.width): path for path, header in headers.items()}
     if len(sizes) > 1 and not image_size:
         (one, path), (two, other) = list(sizes.items())[:2]
-        raise UserError(
+        misfits.append(
             f"{path} is {one[0]}x{one[1]} and {other} is {two[0]}x{two[1]}: "
             "set data.image_size to bring all pictures to one size"
         )
@@ -50,12 +69,47 @@ def load(folder: Path, image_size: int) -> dict[str, Split]:
 
     def lazy(paths: list[Path]) -> Lazy:
         def read(rows: np.ndarray) -> np.ndarray:
-            read_one = (images.read(paths[row], channels) for row in rows)
-            return np.stack([images.fit(image, image_size) for image in read_one])
+            damaged = Misfits()
+            found = np.zeros((len(rows), height, width, channels), np.uint8)
+            for place, row in enumerate(rows):
+                with damaged.noted():
+                    found[place] = images.fit(images.read(paths[row], channels), image_size)
+            damaged.check(folder)
+            return found
 
         return Lazy(read, (len(paths), height, width, channels), np.uint8)
 
-    return {split: Split(lazy(paths)) for split, paths in by_split.items()}
+    labels, classes = _classes(folder, by_split) if labelled else ({}, ())
+    splits = {split: Split(lazy(paths), labels.get(split)) for split, paths in by_split.items()}
+    return Folder(splits, classes)
+
+
+def _classes(
+    folder: Path, by_split: dict[str, list[Path]]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Labels of each split, int32 [N], by the sub-folder that a picture is in, and the names of
+    those; none where pictures are in no sub-folders, or in some alone, or deeper, which is said."""
+    places: dict[str, list[tuple[str, ...]]] = {}
+    for split, paths in by_split.items():
+        below = folder if len(by_split) == 1 and not (folder / split).is_dir() else folder / split
+        places[split] = [path.relative_to(below).parts[:-1] for path in paths]
+    every = [place for found in places.values() for place in found]
+    names = sorted({place[0] for place in every if place})
+    if any(len(place) != 1 for place in every):
+        if names:
+            warnings.warn(
+                f"{folder}: no labels, because pictures are not all in sub-folders one deep: "
+                "where sub-folders are classes, put each picture into that of its class",
+                stacklevel=3,
+            )
+        return {}, ()
+    if len(names) < 2:
+        return {}, ()
+    labels = {
+        split: np.array([names.index(place[0]) for place in found], np.int32)
+        for split, found in places.items()
+    }
+    return labels, tuple(names)
 
 
 def found(folder: Path) -> list[Path]:
@@ -100,9 +154,9 @@ def _splits(folder: Path, files: list[Path]) -> dict[str, list[Path]]:
     return by_split
 
 
-def _warn(folder: Path, files: list[Path], headers: list[images.Header]) -> None:
+def _warn(folder: Path, files: list[Path], read: int, headers: list[images.Header]) -> None:
     """Says what of a folder is not read, and what of its pictures is changed."""
-    beside = len(_read(files)) - len(headers)
+    beside = len(_read(files)) - read
     alpha = sum(header.alpha for header in headers)
     moving = sum(header.frames > 1 for header in headers)
     unread = _unread(files)

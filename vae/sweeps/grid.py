@@ -25,6 +25,7 @@ from vae import config as configs
 from vae.choices import nearest, shown
 from vae.config_files import get_sweep
 from vae.errors import UserError
+from vae.keys import KEYS
 from vae.rules import LARGEST
 
 Point = dict[str, Any]
@@ -129,7 +130,7 @@ def parse(text: str, config: ConfigDict) -> tuple[str, list[Any] | Range]:
     example = _example(config, key)
     match = RANGE.fullmatch(values.strip())
     if not match:
-        return key, [cast(key, _literal(part, example), example) for part in _split(values)]
+        return key, [cast(key, _literal(key, part, example), example) for part in _split(values)]
     scale, inside = match.groups()
     try:
         low, high, *num = (float(part) for part in inside.split(","))
@@ -190,7 +191,7 @@ def cast(key: str, value: Any, example: Any) -> Any:
         return float(value)
     if isinstance(example, tuple) and isinstance(value, list | tuple):
         return tuple(value)
-    if type(value) is not type(example):
+    if type(value) is not type(example) and not (isinstance(value, bool) and _flags(key)):
         raise UserError(f"the sweep sets {key}={shown(value)}, which is not like {example!r}")
     return value
 
@@ -226,9 +227,15 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _literal(text: str, example: Any) -> Any:
+def _flags(key: str) -> bool:
+    """Whether a key that may be text may be True and False too."""
+    declared = KEYS.get(key)
+    return bool(declared and isinstance(declared.default, str) and declared.rule(True) is None)
+
+
+def _literal(key: str, text: str, example: Any) -> Any:
     if isinstance(example, str):
-        return text
+        return {"True": True, "False": False}.get(text, text) if _flags(key) else text
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
+from vae import automatic, runs
 from vae import config as configs
-from vae import runs
 from vae.errors import UserError
 from vae.paths import located
 from vae.sweeps import processes, slurm
@@ -64,9 +64,10 @@ def sweep(
         raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
     config = located(config)
     trials = plan(config, grid, seeds)
-    path = Path(workdir or default_path(config, trials))
-    directory = SweepDirectory(path, config, launcher, extend=extend)
-    directory.plan(trials)
+    base = automatic.resolved(config, workdir)
+    path = Path(workdir or default_path(base, trials))
+    directory = SweepDirectory(path, base, launcher, extend=extend)
+    directory.plan(fitted(directory, trials))
     todo = directory.pending()
     print(describe(directory, todo, launcher, slots), flush=True)
     if dry_run:
@@ -77,6 +78,15 @@ def sweep(
         run(directory, todo, launcher, slots, cluster or slurm.Options())
         finish(directory)
     return str(path)
+
+
+def fitted(directory: SweepDirectory, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials with configs in which nothing is left to the data."""
+    found = (automatic.resolved(trial.config, directory.workdir(trial)) for trial in trials)
+    return [
+        dataclasses.replace(trial, config=config)
+        for trial, config in zip(trials, found, strict=True)
+    ]
 
 
 def run(
@@ -170,16 +180,17 @@ def search(
     configs.check(config)
     optimised(config.eval.metric)  # refused before there is a directory
     config = located(config)
-    path = Path(workdir or Path("runs") / f"search-{configs.run_name(config)}")
-    directory = SweepDirectory(path, config, launcher, config.eval.metric)
+    base = automatic.resolved(config, workdir)
+    path = Path(workdir or Path("runs") / f"search-{configs.run_name(base)}")
+    directory = SweepDirectory(path, base, launcher, config.eval.metric)
     with runs.locked(path):
         study = Study(path, config, space, sampler)
         if launcher == "population":
             grouped.use_cores(slots or 64)
         batch = slots or max(4, len(os.sched_getaffinity(0)))
         programs = grouped.Populations(directory, slots, largest_latent_size(config, space))
-        while todo := study.open(batch, trials):
-            directory.plan(study.all())
+        while todo := fitted(directory, study.open(batch, trials)):
+            directory.plan(fitted(directory, study.all()))
             print(f"{path}: trials {todo[0].name} to {todo[-1].name} of {trials}", flush=True)
             settled(directory, todo)
             pruned = prune(directory, programs, todo, eta)
@@ -187,7 +198,7 @@ def search(
             run(directory, rest, launcher, slots, cluster or slurm.Options(), programs)
             for trial in todo:
                 study.tell(trial, outcome(directory, programs, trial), trial.name in pruned)
-        directory.plan(study.all())
+        directory.plan(fitted(directory, study.all()))
         finish(directory)
     return str(path)
 

@@ -58,12 +58,13 @@ def plan(config: ConfigDict, grid: Grid, seeds: int = 1) -> list[Trial]:
 def apply(config: ConfigDict, point: Point) -> ConfigDict:
     """A copy of the config with the point's values, its paths absolute."""
     changed = ConfigDict(config.to_dict())
-    for key, value in point.items():
-        *groups, last = key.split(".")
-        group = changed
-        for part in groups:
-            group = group[part]
-        group[last] = value
+    with changed.ignore_type():  # values are checked by their rules
+        for key, value in point.items():
+            *groups, last = key.split(".")
+            group = changed
+            for part in groups:
+                group = group[part]
+            group[last] = value
     return located(changed)
 
 

@@ -31,13 +31,13 @@ class Shown(Protocol):
 class Progress:
     """Shows one run: a bar on a terminal, elsewhere a plain line per validation."""
 
-    def __init__(self, heading: str = ""):
-        self.heading = heading
+    def __init__(self, done: str = "", heading: str = ""):
+        self.done, self.heading = done, heading  # what was done to the data, and what they are
         self.bar: Any = None  # rich's, where a terminal is there to see it
 
     def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
         """A run begins at step `here`."""
-        print(f"{trial.workdir}\n{self.heading}", flush=True)
+        print(f"{self.done}\n{trial.workdir}\n{self.heading}", flush=True)
         if finished:
             print(f"already finished at step {here}", flush=True)
             return

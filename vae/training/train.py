@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from vae import automatic, data
 from vae import config as configs
-from vae import data
+from vae.data.account import account
 from vae.data.dataset import Dataset
 from vae.data.observe import observed
 from vae.errors import RunError
@@ -39,9 +40,10 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
       Interrupted: by a signal; it is saved.
     """
     configs.check(config)
-    config = located(config)
+    config, source = automatic.opened(located(config), workdir)
     parallel = setup.resolve_parallel(config)
-    dataset = data.load(config.data)
+    dataset = data.load(config.data, source)
+    done = account(config.data, config.model.likelihood, dataset)
     key = setup.key(config, dataset)
     program = setup.program(config, dataset, key)
     trial = Trial(
@@ -51,7 +53,7 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
         program,
         Creator(program, dataset.shape, key),
         validator(Compiled(lambda: program.model, dataset.shape, key=key), dataset),
-        Silent() if jax.process_index() else Progress(data.describe(dataset)),
+        Silent() if jax.process_index() else Progress("\n".join(done), data.describe(dataset)),
         extend=extend,
         key=key,
     )

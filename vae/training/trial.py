@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from vae import runs
 from vae.checkpoint import Checkpoints
+from vae.data.account import account
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind
 from vae.distributed import agree, barrier
@@ -36,6 +37,8 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         table["label"] = dataset.label
     if dataset.classes:
         table["classes"] = list(dataset.classes)
+    if dataset.identifier:
+        table["id"] = dataset.identifier
     if dataset.scaler is not None:
         table["mean"], table["std"] = (values.tolist() for values in dataset.scaler)
     if dataset.context_scaler is not None:
@@ -55,6 +58,7 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "context_size": dataset.context_size,
         "shape": list(dataset.splits["train"].x.shape[1:]),
         "sizes": {name: len(split) for name, split in dataset.splits.items()},
+        "done": account(config.data, config.model.likelihood, dataset),
         **table,
     }
 
