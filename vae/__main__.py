@@ -117,6 +117,32 @@ def detect(values: Any) -> None:
     )
 
 
+def encode(values: Any) -> None:
+    """Writes the latents of examples, and prints the path."""
+    from vae.evaluation.transform import encode
+
+    count, latents = encode(values.workdir, values.input, values.output)
+    print(f"{count:,} examples, {latents:,} latents\n{values.output}")
+
+
+def reconstruct(values: Any) -> None:
+    """Writes the reconstructions of examples, and prints the path."""
+    from vae.evaluation.transform import reconstruct
+
+    count = reconstruct(values.workdir, values.input, values.output)
+    print(f"{count:,} examples\n{values.output}")
+
+
+def interpolate(values: Any) -> None:
+    """Writes what lies between two examples, and prints the path."""
+    from vae.evaluation.transform import interpolate
+
+    interpolate(
+        values.workdir, values.first, values.last, values.output, values.steps, values.input
+    )
+    print(values.output)
+
+
 def generate(values: Any) -> None:
     """Writes molecules drawn from a run and prints how many of the draws were some."""
     from vae.evaluation.molecules import generate
@@ -184,6 +210,8 @@ EXTEND = Flag(
     "extend", "go on with more train.epochs where a schedule depends on their number", False
 )
 WORKDIR = Flag("workdir", "run directory", required=True)
+INPUT = Flag("input", "a file or folder like the run's data; or train, validation, test", "test")
+OUTPUT = Flag("output", "the .csv, .parquet or .npz to write", required=True)
 LABEL = Flag("label", "column of a table that is labels", "")
 VERBS = {
     "data": Verb(
@@ -268,12 +296,32 @@ VERBS = {
         report,
         rest="compare",
     ),
+    "encode": Verb(
+        "latents of examples by a trained run: mean and standard deviation of q(z|x)",
+        (WORKDIR, INPUT, OUTPUT),
+        encode,
+    ),
+    "reconstruct": Verb(
+        "the mean of p(x|z) at the latents of examples, in the data's own units",
+        (WORKDIR, INPUT, OUTPUT),
+        reconstruct,
+    ),
+    "interpolate": Verb(
+        "what lies between two examples, along a line between their latents",
+        (
+            WORKDIR, INPUT, OUTPUT,
+            Flag("first", "number of the first example, from 0 on", 0),
+            Flag("last", "number of the last", 1),
+            Flag("steps", "of the way, the ends counted", 8),
+        ),
+        interpolate,
+    ),
     "detect": Verb(
         "anomaly scores of a table by a trained run, or by an ensemble of several",
         (
             Flag("workdir", "run directory; repeat it for an ensemble", (), required=True),
-            Flag("input", "the examples: .csv, .npz or .npy", required=True),
-            Flag("output", "the .csv to write", required=True),
+            Flag("input", "a file or folder like the run's data", required=True),
+            OUTPUT,
             Flag("score", "decides: negative_elbo, negative_iwae, reconstruction, rate, "
                  "mahalanobis, residual", "negative_elbo"),
             Flag("share", "of ordinary examples, that may be marked: false alarms", 0.01),

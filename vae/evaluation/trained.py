@@ -111,6 +111,15 @@ class Trained:
         masked = compiled.masked
         self.latent_size = config.model.latent_size if masked else self.facts.latent_size
 
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.shape))
+        model, likelihood = self.config.model, self.config.model.likelihood
+        return (
+            f"<vae.Trained {str(self.workdir)!r}: {self.described['name']} {shape} "
+            f"({self.described['observed']}), {model.encoder} encoder, {self.latent_size} latents, "
+            f"{likelihood}, {self.config.objective.name}, step {self.step:,}>"
+        )
+
     @property
     def model(self) -> "models.Model":
         """The model itself."""
@@ -160,6 +169,14 @@ class Trained:
             wanted = len(self.described["mean"])
             raise UserError(f"x has shape {np.shape(raw)}; this model takes [N, {wanted}]")
         return standardize(raw, *(np.asarray(self.described[name]) for name in ("mean", "std")))
+
+    def restore(self, x: np.ndarray) -> np.ndarray:
+        """What the model says of x [N, *shape] in the units of the data: the inverse of
+        `prepare`."""
+        if "mean" not in self.described:
+            return x
+        mean, std = (np.asarray(self.described[name]) for name in ("mean", "std"))
+        return np.asarray(x, np.float64) * std + mean
 
     def encode(self, x: np.ndarray, context: Context = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of q(z|x): two arrays [N, latent_size]."""
@@ -246,6 +263,31 @@ class Trained:
     def reconstruct(self, x: np.ndarray, context: Context = None) -> np.ndarray:
         """The mean of p(x|z) at the mean of q(z|x): [N, *shape]."""
         return self.decode(self.encode(x, context)[0], context)
+
+    def interpolate(
+        self,
+        first: np.ndarray,
+        last: np.ndarray,
+        steps: int = 8,
+        contexts: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Means of p(x|z) along the line between the posterior means of two examples [*shape]:
+        [steps, *shape]; a context [1, C] of each goes the same way."""
+        share = np.linspace(0.0, 1.0, steps, dtype=np.float32)[:, None]
+        given = (None, None) if contexts is None else contexts
+        one, other = (
+            self.encode(np.asarray(x)[None], c)[0]
+            for x, c in zip((first, last), given, strict=True)
+        )
+        way = None if contexts is None else (1.0 - share) * contexts[0] + share * contexts[1]
+        return self.decode((1.0 - share) * one + share * other, way)
+
+    def elbo(
+        self, x: np.ndarray, samples: int = 10, seed: int = 0, context: Context = None
+    ) -> np.ndarray:
+        """The evidence lower bound on log p(x), a mean over `samples` draws of z: [N] nats."""
+        bound = self.compiled(bounds.elbo, samples)
+        return self._apply(bound, self.check(x), context, _key(seed), 100)["elbo"]
 
     def log_likelihood(
         self, x: np.ndarray, samples: int = 100, seed: int = 0, context: Context = None

@@ -1,4 +1,4 @@
-"""What the `detect` verb reads of a file for a run, and what it carries into its output."""
+"""What verbs read of a file for a run, and what they carry into their output."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import small_config
 from vae.errors import UserError
-from vae.evaluation import detect
+from vae.evaluation import inputs
 
 
 def run_of(columns=None, **keys):
@@ -18,9 +18,9 @@ def run_of(columns=None, **keys):
 def test_other_columns_are_carried_as_they_are_written(tmp_path):
     path = tmp_path / "new.csv"
     path.write_text(",id,b,Class,a,when\n7,007,2.50,cat,1e3,2026-01-02\n8,008,3,,4,\n")
-    x, carried = detect.read(path, run_of(("a", "b")))
-    np.testing.assert_array_equal(x, [[1000.0, 2.5], [4.0, 3.0]])
-    assert [(name, cells.tolist()) for name, cells in carried] == [
+    given = inputs.read(path, run_of(("a", "b")))
+    np.testing.assert_array_equal(given.raw, [[1000.0, 2.5], [4.0, 3.0]])
+    assert [(name, cells.tolist()) for name, cells in given.beside.items()] == [
         ("", ["7", "8"]),
         ("id", ["007", "008"]),
         ("Class", ["cat", ""]),
@@ -32,9 +32,9 @@ def test_other_columns_are_carried_as_they_are_written(tmp_path):
 def test_a_run_of_an_array_takes_every_column_but_the_labels(tmp_path, label):
     path = tmp_path / "new.csv"
     path.write_text(f"a,{label or 'Class'},b\n1,cat,2\n3,dog,4\n")
-    x, carried = detect.read(path, run_of(data__label=label))
-    assert x.tolist() == [[1, 2], [3, 4]]
-    assert [(name, cells.tolist()) for name, cells in carried] == [
+    given = inputs.read(path, run_of(data__label=label))
+    assert given.raw.tolist() == [[1, 2], [3, 4]]
+    assert [(name, cells.tolist()) for name, cells in given.beside.items()] == [
         (label or "Class", ["cat", "dog"])
     ]
 
@@ -44,8 +44,9 @@ def test_numbers_of_a_file_keep_their_precision(tmp_path):
     np.savetxt(tmp_path / "t.csv", times[:, None], "%.17g", header="time", comments="")
     np.save(tmp_path / "t.npy", times[:, None])
     for name in ("t.csv", "t.npy"):
-        x, carried = detect.read(tmp_path / name, run_of(("time",)))
-        assert x.dtype == np.float64 and x[:, 0].tolist() == times.tolist() and not carried
+        given = inputs.read(tmp_path / name, run_of(("time",)))
+        assert given.raw.dtype == np.float64 and not given.beside
+        assert given.raw[:, 0].tolist() == times.tolist()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -55,4 +56,4 @@ def test_a_row_that_is_not_finite_is_named(tmp_path, name, value):
     x[3, 1] = value
     np.save(tmp_path / name, x) if name == "new.npy" else np.savez(tmp_path / name, x=x)
     with pytest.raises(UserError, match="NaN or infinity, first in example 3"):
-        detect.read(tmp_path / name, run_of())
+        inputs.read(tmp_path / name, run_of())
