@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae.data import pictures
+from vae.data import arrowfiles, pictures
 from vae.data.dataset import Dataset
 from vae.paths import absolute
 
@@ -42,8 +42,9 @@ def of_file(path: Path) -> str:
 
 
 def of_folder(folder: Path) -> str:
-    """Of the pictures alone: what else lies there is not read."""
-    paths = pictures.found(folder)
+    """Of the pictures alone, or of the tables of Hugging Face: what else lies there is not read."""
+    hub = arrowfiles.is_hub(folder)
+    paths = arrowfiles.hub_files(folder) if hub else pictures.found(folder)
     whole = hashlib.sha256()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, digest in zip(paths, pool.map(of_file, paths), strict=True):

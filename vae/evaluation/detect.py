@@ -10,7 +10,7 @@ import numpy as np
 
 from vae import npz
 from vae.choices import choose
-from vae.data import csvfiles
+from vae.data import csvfiles, frames
 from vae.errors import UserError
 from vae.evaluation import anomaly_scores
 from vae.evaluation.trained import Trained, load
@@ -142,11 +142,5 @@ def _columns(table: csvfiles.Table, run: Trained) -> tuple[np.ndarray, Carried]:
         found = csvfiles.features(table, run.config.data.label)
         labels = found.labels
         return found.x, [] if labels is None else [(found.label, labels)]
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise UserError(
-            f"{table.path} lacks {len(missing)} of the {len(wanted)} columns that the run was "
-            f"trained on: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
-        )
-    rest = [(name, table.cells(n)) for n, name in enumerate(names) if name not in wanted]
-    return table.numbers([names.index(name) for name in wanted]), rest
+    x, used = frames.taken(table, wanted), frames.sources(wanted, names)
+    return x, [(name, table.cells(n)) for n, name in enumerate(names) if name not in used]
