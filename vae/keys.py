@@ -67,11 +67,13 @@ GROUPS: dict[str, dict[str, Key]] = {
         "seed": Key(0, whole(0, 2**32 - 1), "weights, data order and every noise follow from it"),
     },
     "data": {
-        "name": Key("digits", text, 'a row of vae/data/table.py; "files" for your own'),
+        "name": Key("digits", text,
+            'a row of vae/data/table.py; "files" for your own; "tfds:NAME" for what else of TFDS '
+            "is in data.dir"),
         "dir": Key("", text, 'TFDS data directory; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets'),
-        "path": Key("", text, 'for "files": an .npz, .npy or .csv, or a folder of pictures'),
+        "path": Key("", text, 'for "files": a file or a folder; docs/data.md has the forms'),
         "label": Key("", text,
-            'column of a .csv that is labels, not a feature; "": label, labels, y, class or target'
+            'column of a table that is labels, not a feature; "": label, labels, y, class or target'
             " in any letter case, where one of them is there and no coordinate; none: all columns "
             "are features"),
         "id": Key(AUTO, text,

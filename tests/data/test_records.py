@@ -198,3 +198,82 @@ def test_what_an_interrupted_preparation_leaves_is_not_the_data_set(config, prep
     shutil.move(folder, folder.with_name("incomplete.ABCDEF_3.0.1"))
     with pytest.raises(UserError, match="mnist is not prepared"):
         _load(config, directory)
+
+
+@pytest.fixture
+def write_other(tmp_path):
+    """`write_other(name, features, {split: examples})`: a data set that the table does not have."""
+
+    def write(name, features, splits):
+        import tensorflow_datasets as tfds
+
+        with tfds.core.registered.skip_registration():
+
+            class Written(tfds.core.GeneratorBasedBuilder):
+                VERSION = tfds.core.Version("1.2.0")
+
+                def _info(self):
+                    return tfds.core.DatasetInfo(
+                        builder=self, description="", features=tfds.features.FeaturesDict(features)
+                    )
+
+                def _split_generators(self, dl_manager):
+                    return {split: enumerate(examples) for split, examples in splits.items()}
+
+                def _generate_examples(self):
+                    raise AssertionError("the split generators generate")
+
+        Written.name = name
+        folder = tmp_path / "tfds"
+        Written(data_dir=str(folder), file_format="array_record").download_and_prepare()
+        return str(folder)
+
+    return write
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_pictures_of_tfds_that_the_table_does_not_have(config, write_other, stream):
+    import tensorflow_datasets as tfds
+
+    features = {"photo": tfds.features.Image(shape=(8, 8, 3)),
+                "kind": tfds.features.ClassLabel(num_classes=4)}  # fmt: skip
+    photos = RNG.integers(0, 256, (50, 8, 8, 3)).astype(np.uint8)
+    photos[:, 0, 0, 0] = np.arange(50)
+    examples = [{"photo": Image.fromarray(x), "kind": n % 4} for n, x in enumerate(photos)]
+    folder = write_other("flowers", features, {"train": examples[:40], "test": examples[40:]})
+    data = load(config(name="tfds:flowers", dir=folder, stream=stream))
+    assert describe(data).startswith("tfds:flowers 1.2.0: train 36, validation 4, test 10; 8x8x3")
+    for split in data.splits.values():
+        at = np.asarray(split.x)[:, 0, 0, 0]
+        np.testing.assert_array_equal(split.x[:], photos[at])
+        np.testing.assert_array_equal(split.labels[:], at % 4)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_vectors_of_tfds_that_the_table_does_not_have(config, write_other, stream):
+    import tensorflow_datasets as tfds
+
+    features = {"x": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+                "note": tfds.features.Text()}  # fmt: skip
+    x = RNG.normal(size=(40, 3)).astype(np.float32)
+    folder = write_other("waves", features, {"train": [{"x": row, "note": ""} for row in x]})
+    data = load(config(name="tfds:waves", dir=folder, stream=stream))
+    assert (data.kind, data.shape, data.name) == ("real", (3,), "tfds:waves")
+    seen = np.concatenate([np.asarray(split.x) for split in data.splits.values()])
+    assert sorted(seen.tolist()) == sorted(x.tolist())
+
+
+def test_of_tfds_only_what_is_prepared_and_fits_is_read(config, write_other, tmp_path):
+    import tensorflow_datasets as tfds
+
+    with pytest.raises(UserError, match="tfds:roses: no version of it in"):
+        load(config(name="tfds:roses", dir=str(tmp_path)))
+    features = {"note": tfds.features.Text()}
+    folder = write_other("notes", features, {"train": [{"note": "a"}] * 20})
+    with pytest.raises(UserError, match="it needs pictures or vectors of one size"):
+        load(config(name="tfds:notes", dir=folder))
+    features = {"image": tfds.features.Image(shape=(6, 8, 1))}
+    picture = {"image": Image.fromarray(np.zeros((6, 8), np.uint8))}
+    folder = write_other("wide", features, {"train": [picture] * 20})
+    with pytest.raises(UserError, match="holds pictures of 6x8"):
+        load(config(name="tfds:wide", dir=folder))

@@ -36,9 +36,10 @@ from numpy.typing import DTypeLike
 from vae import npz
 from vae.choices import choose
 from vae.data import labels, layout, pictures, qm9
+from vae.data.content import Content
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.data.fitting import WHITE, Facts
-from vae.data.forms import MORE, Content, reader
+from vae.data.forms import MORE, reader
 from vae.data.frames import NONE
 from vae.data.misfits import Misfits
 from vae.errors import UserError

@@ -1,30 +1,14 @@
-"""The forms of a file of the user's, by its suffix, and the arrays that each holds."""
+"""The forms of a file of the user's, by its suffix, and who reads each."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from vae import npz
-from vae.data import csvfiles, frames
+from vae.data import arrowfiles, cells, csvfiles
+from vae.data.content import Content, of_table, rows
 from vae.data.dataset import Lazy
 from vae.data.misfits import Misfits
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """The arrays of a file by name, as `vae.data.layout` takes them, and what else it says."""
-
-    arrays: Mapping[str, Any]
-    label: str = ""  # name of the column that labels are from
-    classes: tuple[str, ...] = ()  # names of the labels 0, 1, ..., where the file has them
-    ids: np.ndarray | None = None  # [N] text, of the training examples
-    identifier: str = ""  # name of the column that they are from
-    categories: tuple[str, ...] = ()  # names of columns of text among the features
-    missing: int = 0  # cells of a table without anything in them
-    counts: bool = False  # whole numbers are counts, however small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,23 +34,6 @@ def sparse(path: Path) -> Lazy:
     return rows(load_npz(path))
 
 
-def rows(matrix: Any) -> Lazy:
-    """A sparse matrix of SciPy [N, D], whose rows are filled up as they are indexed."""
-    by_row = matrix.tocsr()
-    return Lazy(lambda some: by_row[some].toarray(), by_row.shape, by_row.dtype)
-
-
-def of_table(table: frames.Table, label: str, identifier: str, misfits: Misfits) -> Content:
-    """The features, labels and ids of a table."""
-    found = frames.features(table, label, identifier, misfits)
-    arrays = {"x": found.x, "columns": np.array(found.columns, dtype=str)}
-    arrays |= {} if found.labels is None else {"labels": found.labels}
-    return Content(
-        arrays, found.label, ids=found.ids, identifier=found.identifier,
-        categories=found.categories, missing=found.missing,
-    )  # fmt: skip
-
-
 def _csv(path: Path, label: str, identifier: str, misfits: Misfits) -> Content:
     return of_table(csvfiles.read(path), label, identifier, misfits)
 
@@ -75,10 +42,17 @@ READERS = {
     ".npz": Reader("arrays of NumPy", _arrays),
     ".npy": Reader("an array of NumPy", _arrays),
     ".csv": Reader("a table in text", _csv, table=True),
+    ".parquet": Reader("a table of Parquet", arrowfiles.parquet, table=True),
+    ".feather": Reader("a table of Feather", arrowfiles.feather, table=True),
+    ".arrow": Reader("a table of Arrow", arrowfiles.feather, table=True),
+    ".h5ad": Reader("cells of AnnData", cells.content, table=True),
 }
+HUB = Reader("a data set of Hugging Face", arrowfiles.hub, table=True)
 MORE = tuple(READERS)[3:]  # beside those that every message names
 
 
 def reader(path: Path) -> Reader | None:
     """How what is at a path is read; None for pictures and what is nothing."""
-    return READERS.get(path.suffix) if path.is_file() or not path.is_dir() else None
+    if path.is_dir():
+        return HUB if arrowfiles.is_hub(path) else None
+    return READERS.get(path.suffix)

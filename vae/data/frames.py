@@ -144,6 +144,8 @@ def features(
       UserError: a column has no name, no column is left, or cells are missing or of two kinds.
     """
     noted = Misfits() if misfits is None else misfits
+    if identifier != NONE and not table.names[0] and _names_rows(table, 0):  # pandas' index
+        table = dataclasses.replace(table, names=(IDENTIFIERS[1], *table.names[1:]))
     path, names = table.path, table.names
     chosen = ""
     with noted.noted():
@@ -227,20 +229,25 @@ def taken(table: Table, wanted: Sequence[str]) -> np.ndarray:
       UserError: some are not there, or are no numbers.
     """
     names = table.names
-    sources = [name if name in names else name.partition("=")[0] for name in wanted]
-    missing = [name for name, of in zip(wanted, sources, strict=True) if of not in names]
+    origins = [name if name in names else name.partition("=")[0] for name in wanted]
+    missing = [name for name, of in zip(wanted, origins, strict=True) if of not in names]
     if missing:
         raise UserError(
             f"{table.path} lacks {len(missing)} of the {len(wanted)} columns that the run was "
             f"trained on: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
         )
-    of_text = {n for n, (name, of) in enumerate(zip(wanted, sources, strict=True)) if name != of}
-    cells = {sources[n]: table.text(names.index(sources[n])) for n in of_text}
+    of_text = {n for n, (name, of) in enumerate(zip(wanted, origins, strict=True)) if name != of}
+    cells = {origins[n]: table.text(names.index(origins[n])) for n in of_text}
     plain = [n for n in range(len(wanted)) if n not in of_text]
     x = np.empty((len(table), len(wanted)))
     x[:, plain] = table.numbers([names.index(wanted[n]) for n in plain])
     for n in of_text:
-        x[:, n] = cells[sources[n]] == wanted[n].partition("=")[2]
+        x[:, n] = cells[origins[n]] == wanted[n].partition("=")[2]
+    for name in cells:
+        strange = int((x[:, [n for n in of_text if origins[n] == name]].sum(1) == 0).sum())
+        if strange:
+            warnings.warn(f"{table.path}: {strange:,} examples have a {name} that was not trained "
+                          "on, and count as having none", stacklevel=2)  # fmt: skip
     return x
 
 

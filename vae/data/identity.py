@@ -1,4 +1,4 @@
-"""The identity of data: a checksum that a run keeps and compares."""
+"""What tells data from other data: a checksum that a run keeps and compares."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae.data import pictures
+from vae.data import arrowfiles, pictures
 from vae.data.dataset import Dataset
 from vae.paths import absolute
 
@@ -17,9 +17,9 @@ ROWS = 256  # of a split of a prepared data set that are looked at
 def contents(source: str, path: str, dataset: Dataset) -> str:
     """SHA-256 of what was read; "" for data that the code itself makes.
 
-    The user's own files count byte by byte, and a folder's pictures with their names. A prepared
-    data set may have other files on another machine with the same contents, so the examples
-    themselves count, ROWS of each split.
+    The user's own files count byte by byte, a folder with the names of its pictures. Of a prepared
+    data set, whose files may differ between two machines where their contents do not, it is the
+    examples themselves, ROWS of each split.
 
     Args:
       source: of the data set's row in the table.
@@ -37,14 +37,14 @@ def contents(source: str, path: str, dataset: Dataset) -> str:
 
 
 def of_file(path: Path) -> str:
-    """SHA-256 of one file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_folder(folder: Path) -> str:
-    """SHA-256 of the pictures in a folder; nothing else in it is read."""
-    paths = pictures.found(folder)
+    """Of the pictures alone, or of the tables of Hugging Face: what else lies there is not read."""
+    hub = arrowfiles.is_hub(folder)
+    paths = arrowfiles.hub_files(folder) if hub else pictures.found(folder)
     whole = hashlib.sha256()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, digest in zip(paths, pool.map(of_file, paths), strict=True):
@@ -53,7 +53,6 @@ def of_folder(folder: Path) -> str:
 
 
 def of_rows(dataset: Dataset) -> str:
-    """SHA-256 of ROWS examples of each split, evenly spaced, with all that belongs to them."""
     whole = hashlib.sha256()
     for name, split in dataset.splits.items():
         rows = np.unique(np.linspace(0, len(split) - 1, ROWS).astype(int))

@@ -45,7 +45,7 @@ def opened(data: Any) -> Opened:
     Raises:
       UserError: unknown name, nothing there, or keys that it does not have.
     """
-    entry = row(data.name)
+    entry = _row(data)
     if data.image_size < 0:
         raise UserError(
             f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
@@ -113,13 +113,18 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
     return context.attach(whole, data.context, data.labelled, data.labelled_share)
 
 
+def _row(data: Any) -> Row:
+    """The row of the table; one made here for what TFDS has beside it."""
+    return records.other(data.name, data.dir) if records.is_other(data.name) else row(data.name)
+
+
 def divided(data: Any, sizes: dict[str, int]) -> dict[str, tuple[str, np.ndarray]]:
     """For each split a split of the source and its rows (`vae.data.splits`).
 
     Args:
       sizes: examples in each split of the source.
     """
-    entry, tenth = row(data.name), max(1, sizes["train"] // 10)
+    entry, tenth = _row(data), max(1, sizes["train"] // 10)
     return partition(
         sizes, entry.validation or tenth, entry.test or tenth, entry.shuffle, data.validation_size,
         data.size, 0 if data.per_class else data.split,
@@ -127,7 +132,7 @@ def divided(data: Any, sizes: dict[str, int]) -> dict[str, tuple[str, np.ndarray
 
 
 def _contents(data: Any, whole: Dataset) -> str:
-    return identity.contents(row(data.name).source, data.path, whole)
+    return identity.contents(_row(data).source, data.path, whole)
 
 
 def _source(entry: Row, data: Any) -> Dataset:

@@ -24,12 +24,81 @@ from vae.errors import UserError, typed
 from vae.paths import data_dir
 
 _DECODER = 1  # part of the cache's name: raise it when decoding changes
+OTHER = "tfds:"  # begins the name of a data set of TFDS that the table does not have
 _CHUNK = 256  # records decoded by one task of the thread pool
 
 
 def folder(row: Row, directory: str) -> Path:
     """Where the data set of that row is, or will be."""
     return data_dir(directory) / row.tfds / row.version
+
+
+def is_other(name: str) -> bool:
+    """Whether `data.name` is a data set of TFDS that the table need not have: "tfds:NAME"."""
+    return name.startswith(OTHER)
+
+
+def other(name: str, directory: str) -> Row:
+    """A row for a data set of TFDS that the table does not have, by what TFDS says of it: its first
+    picture or vector of numbers is x, its first class label the labels.
+
+    Raises:
+      UserError: it is not prepared, or holds neither pictures nor vectors of one size.
+    """
+    called = name.removeprefix(OTHER)
+    parent = data_dir(directory) / called
+    versions = sorted((each.name for each in parent.glob("*.*.*") if each.is_dir()), key=_version)
+    if not called or not versions:
+        raise UserError(
+            f"data.name={name}: no version of it in {parent}\n"
+            "prepare it with TFDS there, as file_format='array_record', or set data.dir"
+        )
+    where = parent / versions[-1]
+    check(where, name, directory)
+    import tensorflow_datasets as tfds
+
+    try:
+        info = tfds.builder_from_directory(str(where)).info
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _damaged(where, error) from error
+    features = dict(info.features.items())
+    label = next((k for k, v in features.items() if isinstance(v, tfds.features.ClassLabel)), "")
+    is_picture = {k: isinstance(v, tfds.features.Image) for k, v in features.items()}
+    x = next((k for k in features if is_picture[k]), "") or next(
+        (k for k, v in features.items() if _is_vector(v)), ""
+    )
+    shape = tuple(features[x].shape) if x else ()
+    if not x or None in shape:
+        listed = ", ".join(f"{k} {tuple(v.shape)}" for k, v in features.items())
+        raise UserError(
+            f"data.name={name} holds {listed}: it needs pictures or vectors of one size"
+        )
+    if is_picture[x] and shape[0] != shape[1]:
+        raise UserError(f"data.name={name} holds pictures of {shape[0]}x{shape[1]}: of those that "
+                        "are not square the table has to say more")  # fmt: skip
+    sizes = {k: info.splits[k].num_examples for k in ("train", "validation", "test")
+             if k in info.splits}  # fmt: skip
+    if "train" not in sizes:
+        raise UserError(f"data.name={name} has no split called train, but {', '.join(info.splits)}")
+    kind, levels = ("grey", 256) if is_picture[x] else ("real", 0)
+    return Row("tfds", versions[-1], shape, sizes, kind, levels, shuffle=True, tfds=called,
+               image=x, label=label)  # fmt: skip
+
+
+def _version(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.split(".") if part.isdecimal())
+
+
+def _is_vector(feature: Any) -> bool:
+    """Whether a feature of TFDS is numbers [D]."""
+    import tensorflow_datasets as tfds
+
+    is_plain = isinstance(feature, tfds.features.Tensor) and not isinstance(
+        feature, tfds.features.ClassLabel
+    )
+    return is_plain and len(feature.shape) == 1 and feature.np_dtype in (
+        np.float32, np.float64, np.int32, np.int64, np.uint8
+    )
 
 
 def load(name: str, row: Row, directory: str, image_size: int, stream: bool) -> Dataset:
@@ -130,7 +199,8 @@ class _Reader:
             features = [example.features.feature for example in examples]
             columns = {}
             if pictures:
-                columns["x"] = np.stack([self.picture(each) for each in features])
+                read = self.vector if len(self.row.shape) == 1 else self.picture
+                columns["x"] = np.stack([read(each) for each in features])
             if self.row.label:
                 columns["labels"] = _integers(features, (self.row.label,))[:, 0]
             if self.row.factors:
@@ -138,6 +208,12 @@ class _Reader:
         except (OSError, ValueError, IndexError, SyntaxError, RuntimeError) as error:
             raise _damaged(self.folder, error) from error
         return columns
+
+    def vector(self, features: Any) -> np.ndarray:
+        """The numbers of an example: float32 [D]."""
+        stored = features[self.row.image]
+        values = stored.float_list.value or stored.int64_list.value
+        return np.asarray(values, np.float32).reshape(self.row.shape)
 
     def picture(self, features: Any) -> np.ndarray:
         """Decodes one picture and brings it into the row's form: uint8 [size, size, C]."""
@@ -158,7 +234,9 @@ class _Reader:
         """Shape and type of each column there is, without reading a record."""
         count = len(self.source())
         found: dict[str, tuple[tuple[int, ...], type]] = {}
-        found["x"] = ((count, self.size, self.size, self.row.shape[2]), np.uint8)
+        found["x"] = ((count, self.size, self.size, self.row.shape[-1]), np.uint8)
+        if len(self.row.shape) == 1:
+            found["x"] = ((count, *self.row.shape), np.float32)
         if self.row.label:
             found["labels"] = ((count,), np.int32)
         if self.row.factors:

@@ -3,17 +3,17 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vae import npz
-from vae.data import csvfiles, files, forms, frames
+from vae.data import arrowfiles, csvfiles, files, forms, frames
 from vae.data.dataset import Dataset, Lazy, Rows, Split
 from vae.data.observe import observed
 from vae.errors import UserError
 from vae.evaluation.trained import Trained
 
+ARROW = (".parquet", ".feather", ".arrow")
 ARRAYS = ("x", "X", "test", "x_test", "X_test")
 SPLITS = ("train", "validation", "test")
 
@@ -39,6 +39,8 @@ def read(source: str | Path, run: Trained) -> Given:
     form = forms.reader(path)
     if path.suffix == ".csv":
         return _of_table(csvfiles.read(path, text=True), run)
+    if path.suffix in ARROW and path.is_file() and "columns" in run.described:
+        return _of_table(arrowfiles.table(path), run)
     if path.suffix in (".npz", ".npy"):
         return Given(_array(path), {})
     if not path.exists():
@@ -102,30 +104,11 @@ def _array(path: Path) -> np.ndarray:
 
 
 def _of_table(table: frames.Table, run: Trained) -> Given:
-    """The columns of a table that the run takes, and the rest. A column `name=value` of the run is
-    where the table's column `name` says so."""
+    """The columns of a table that the run takes, and the rest."""
     names, wanted = table.names, run.described.get("columns")
     if wanted is None:  # it was trained on an array, whose columns have no names
         found = csvfiles.features(table, run.config.data.label)
         return Given(found.x, {} if found.labels is None else {found.label: found.labels})
-    values, missing = np.empty((len(table), len(wanted))), []
-    used: set[str] = set()
-    plain = [(place, name) for place, name in enumerate(wanted) if name in names]
-    values[:, [place for place, _ in plain]] = table.numbers([names.index(n) for _, n in plain])
-    used.update(name for _, name in plain)
-    for place, name in enumerate(wanted):
-        column, equals, value = name.partition("=")
-        if name in names:
-            continue
-        if not equals or column not in names:
-            missing.append(name)
-            continue
-        used.add(column)
-        values[:, place] = table.text(names.index(column)) == value
-    if missing:
-        raise UserError(
-            f"{table.path} lacks {len(missing)} of the {len(wanted)} columns that the run was "
-            f"trained on: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
-        )
-    rest: dict[str, Any] = {n: table.cells(i) for i, n in enumerate(names) if n not in used}
-    return Given(values, rest)
+    used = frames.sources(wanted, names)
+    rest = {name: table.cells(n) for n, name in enumerate(names) if name not in used}
+    return Given(frames.taken(table, wanted), rest)

@@ -1,0 +1,100 @@
+"""Cells of AnnData, `.h5ad`: the matrix X, a cell an example, read without AnnData itself."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae.data import frames, labels
+from vae.data.content import Content, rows
+from vae.data.misfits import Misfits
+from vae.errors import UserError
+
+NAMES = "obs_names"  # what `data.id` calls the names of the cells
+
+
+def content(path: Path, label: str, identifier: str, misfits: Misfits) -> Content:
+    """X, the names of genes and of cells, and a column of `obs` as labels.
+
+    Raises:
+      UserError: h5py is missing, or there is no X.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise UserError(f"{path} needs h5py: pip install -e '.[cells]'") from None
+    with h5py.File(path) as file:
+        if "X" not in file:
+            raise UserError(f"{path} holds no X, but {', '.join(file)}: write AnnData's X")
+        arrays: dict[str, Any] = {"x": _matrix(file["X"], path)}
+        if "var" in file:
+            arrays["columns"] = _index(file["var"])
+        obs: Any = file["obs"] if "obs" in file else {}
+        names = [name for name in obs if name not in ("__categories", obs.attrs["_index"])]
+        chosen = ""
+        with misfits.noted():
+            chosen = labels.column(names, label, path)
+        if chosen:
+            with misfits.noted():
+                arrays["labels"] = _column(obs, chosen, path)
+        ids = _index(obs) if obs and identifier != frames.NONE else None
+    return Content(
+        arrays, chosen, ids=ids, identifier=NAMES if ids is not None else "", counts=True
+    )
+
+
+def _matrix(stored: Any, path: Path) -> Any:
+    """X [N, D]: an array, or a sparse matrix whose rows are filled up as they are indexed."""
+    import h5py
+
+    if isinstance(stored, h5py.Dataset):
+        return stored[:]
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    form = stored.attrs.get("encoding-type", stored.attrs.get("h5sparse_format", ""))
+    made = {"csr": csr_matrix, "csc": csc_matrix}.get(str(form)[:3])
+    if made is None:
+        raise UserError(f"{path} holds X as {form or 'a group'}: write it dense, CSR or CSC")
+    shape = stored.attrs.get("shape", stored.attrs.get("h5sparse_shape"))
+    parts = (stored["data"][:], stored["indices"][:], stored["indptr"][:])
+    return rows(made(parts, shape=tuple(map(int, shape))))
+
+
+def _index(table: Any) -> np.ndarray:
+    """The names of the rows of a table: text [N]."""
+    name = table.attrs.get("_index", "index")
+    return _text(table[name])
+
+
+def _text(stored: Any) -> np.ndarray:
+    is_text = stored.dtype.kind in "OS"
+    return np.array(stored.asstr()[:] if is_text else stored[:]).astype(str)
+
+
+def _column(table: Any, name: str, path: Path) -> np.ndarray:
+    """A column of `obs`: [N] numbers, or text where it has categories or words.
+
+    Raises:
+      UserError: a value is missing.
+    """
+    import h5py
+
+    stored = table[name]
+    if isinstance(stored, h5py.Group):
+        if "categories" not in stored:
+            values, missing = stored["values"][:], stored["mask"][:]
+        else:
+            codes, missing = stored["codes"][:], stored["codes"][:] < 0
+            values = _text(stored["categories"])[codes]
+    elif "categories" in stored.attrs:  # of AnnData before 0.7
+        codes, missing = stored[:], stored[:] < 0
+        values = _text(table.file[stored.attrs["categories"]])[codes]
+    else:
+        values = _text(stored) if stored.dtype.kind in "OS" else stored[:]
+        missing = np.zeros(len(values), bool)
+    if missing.any():
+        raise UserError(
+            f"{path}: {name} is missing of {int(missing.sum()):,} cells, first of example "
+            f"{int(np.argmax(missing))}: fill it, or set data.label=none"
+        )
+    return values
