@@ -9,6 +9,7 @@ import pytest
 from experiments import reproduce, result_tables, side_by_side
 from experiments.papers.broken_elbo import BETAS, Beaten, Slope, neighbours
 from experiments.protocol import OURS, READ, SCALES, Expected, Mean, compare
+from vae import automatic
 from vae import config as configs
 from vae.data.dataset import Dataset, Split
 from vae.errors import UserError
@@ -191,10 +192,11 @@ def test_every_trial_of_every_experiment_can_be_built(name, traced_once):
     for scale in SCALES:
         study = reproduce.load(name).study(scale)
         for trial in plan(study.config, study.grid):
-            source = trial.config.data.name
-            key = group_key(trial.config).replace(source, source.partition("/")[0])
+            config = automatic.resolved(trial.config)
+            source = config.data.name
+            key = group_key(config).replace(source, source.partition("/")[0])
             if key not in built:
-                setup.program(trial.config, stand_in(trial.config))
+                setup.program(config, stand_in(config))
                 built.add(key)
     assert built
 

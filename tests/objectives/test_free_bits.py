@@ -14,6 +14,7 @@ SHAPE = (4, 4, 1)
 def build(latent_size=4):
     config = base.get_config().model
     config.hidden, config.latent_size = (8,), latent_size
+    config.likelihood = "bernoulli"
     model = models.from_config(config, SHAPE)
     params = jax.eval_shape(lambda: models.initialise(model, SHAPE))
     rng = np.random.default_rng(0)

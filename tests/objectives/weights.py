@@ -31,6 +31,7 @@ def build(latent_size=2):
     """A small model with random weights."""
     config = base.get_config().model
     config.hidden, config.latent_size = (8,), latent_size
+    config.likelihood = "bernoulli"
     model = models.from_config(config, SHAPE)
     params = jax.eval_shape(lambda: models.initialise(model, SHAPE))
     rng = fixed_rng(0)

@@ -24,6 +24,7 @@ class Run:
         self.config = base.get_config()
         with self.config.unlocked():
             self.config.model.latent_size = latent_size
+            self.config.model.likelihood = "bernoulli"
         self.described = {"observed": observed, "binarized": binarized}
         rng = np.random.default_rng(0)
         self.shape = shape
