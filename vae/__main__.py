@@ -17,7 +17,21 @@ def train(values: Any) -> None:
     from vae.distributed import initialize
 
     initialize(values.coordinator, values.num_processes, values.process_id)
-    vae.train(values.config, values.workdir, values.extend)
+    config = values.config
+    if values.init_from:
+        config.train.init_from = values.init_from
+    if values.freeze:
+        config.train.freeze = tuple(values.freeze.split(","))
+    if values.epochs:
+        config.train.epochs = _epochs(values.epochs, config)
+    vae.train(config, values.workdir, values.extend or bool(values.epochs))
+
+
+def _epochs(text: str, config: Any) -> int:
+    """So many epochs, or with a + so many more than the config has."""
+    if not text.removeprefix("+").isdecimal():
+        raise UserError(f"--epochs={text}: give a whole number, or +N to go on for N more")
+    return int(text) + (config.train.epochs if text.startswith("+") else 0)
 
 
 def evaluate(values: Any) -> None:
@@ -238,6 +252,9 @@ VERBS = {
             Flag("data", "your own data, a file or a folder: --config may then be left out", ""),
             LABEL,
             Flag("workdir", "run directory; by default runs/ and a name made from the config"),
+            Flag("epochs", "train.epochs; +N: N more than the run has, which then goes on"),
+            Flag("init_from", "a run whose weights training starts from"),
+            Flag("freeze", "parts of the model that keep their weights: encoder,prior"),
             EXTEND,
             Flag("coordinator", "host:port of process 0, for several processes outside Slurm"),
             Flag("num_processes", "number of processes, with --coordinator", kind=int),

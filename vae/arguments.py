@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -249,6 +250,9 @@ def _with_overrides(
     """The config that --config names, of the data that --data does; defines the flags
     `--config.a.b`, which write into it."""
     file, own = values["config"].value, "data" in values and values["data"].value
+    begun = str(values["workdir"].value or "") if name == "train" else ""
+    if not file and not own and begun and (Path(begun) / "config.json").is_file():
+        file = begun  # a run that goes on as it is
     if not file and not own:
         instead = ", or --data=FILE for your own data" if "data" in values else ""
         raise UserError(

@@ -26,6 +26,7 @@ from vae.rules import (
     some_of,
     some_wholes,
     text,
+    texts,
     whole,
     wholes,
 )  # fmt: skip
@@ -240,6 +241,9 @@ GROUPS: dict[str, dict[str, Key]] = {
         "patience": Key(0, whole(0), "early stopping: validations without a better ELBO; 0: never"),
         "skip_steps": Key(0, whole(0),
             "bad (non-finite) steps in a row that are skipped before the run gives up"),
+        "init_from": Key("", text, 'a run whose weights training starts from; "": random ones'),
+        "freeze": Key((), texts,
+            "parts of the model whose weights stay as they are, such as ('encoder',)"),
         "wandb": Key("", text, 'Weights & Biases project; "": none'),
     },
     "eval": {
@@ -288,7 +292,7 @@ PLACE = ("train.parallel", "train.wandb", "data.dir")
 NEUTRAL = ("eval.", *PLACE)
 
 # Read by the host alone: no compiled program depends on them.
-HOST = ("eval.", "train.patience", "train.parallel", "train.wandb")
+HOST = ("eval.", "train.patience", "train.parallel", "train.wandb", "train.init_from")
 
 # Lengths of ramps, in epochs.
 RAMPS = tuple(

@@ -18,13 +18,14 @@ def data_dir(directory: str) -> Path:
 
 
 def located(config: ConfigDict) -> ConfigDict:
-    """A copy of a config whose `data.path` and `data.dir` are absolute.
+    """A copy of a config whose paths are absolute.
 
     A run keeps this copy, so its verbs read the same data from any directory and under any
     $TFDS_DATA_DIR.
     """
     copy = ConfigDict(config.to_dict())
     copy.data.path = absolute(copy.data.path)
+    copy.train.init_from = absolute(copy.train.init_from)
     copy.data.dir = absolute(copy.data.dir or os.environ.get("TFDS_DATA_DIR", ""))
     return copy.lock()
 

@@ -87,6 +87,12 @@ def some_of(place: str) -> Rule:
     return rule
 
 
+def texts(value: Any) -> str | None:
+    """Some texts, or none."""
+    right = isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)
+    return None if right else "a list of texts, such as ('encoder',)"
+
+
 def text(value: Any) -> str | None:
     """Any string."""
     return None if isinstance(value, str) else "text"

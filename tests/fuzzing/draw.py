@@ -143,7 +143,7 @@ SETTLED = (
     "model.groups", "model.encoder", "model.decoder", "model.posterior", "model.prior",
     "model.likelihood", "model.filters", "objective.name", "objective.beta",
     "objective.beta_schedule", "objective.beta_epochs", "objective.capacity_epochs",
-    "optimizer.weight_decay", "train.wandb", "eval.metrics",
+    "optimizer.weight_decay", "train.wandb", "train.init_from", "train.freeze", "eval.metrics",
 )  # fmt: skip
 # Keys that most other choices refuse: changed less often.
 NARROW = (

@@ -23,7 +23,7 @@ from vae.data.observe import observed_kind, training_mean
 from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.protocols import Likelihood
-from vae.training import schedules
+from vae.training import schedules, warm_start
 from vae.training.program import Hyper, Parts, Program
 
 LARGE = 10.0  # root mean square of a number of an example: at 30 the first step is not finite
@@ -211,6 +211,7 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
         shape, hyper = dataset.shape, hyperparameters(config)
         params = jax.eval_shape(lambda: models.initialise(model, shape))
         check_size(params)
+        warm_start.check_parts(config.train.freeze, params)
         return chosen_objective.terms(config, model, objective, hyper, params, shape)
 
     terms, read = programs.value("terms", key, traced)
@@ -227,6 +228,7 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
         levels=dataset.grey_levels,
         ema=config.train.ema > 0,
         skip_steps=config.train.skip_steps,
+        freeze=tuple(config.train.freeze),
     )
 
 

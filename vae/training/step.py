@@ -53,6 +53,10 @@ def apply_update(
     params, opt_state = optimizers.update(
         program.optimizer, hyper, gradient, norm, state.opt_state, state.params
     )
+    params = {
+        name: state.params[name] if name in program.freeze else branch
+        for name, branch in params.items()
+    }
     ema = state.ema
     if program.ema:
         ema = jax.tree.map(lambda a, p: a + (1.0 - hyper["ema"]) * (p - a), ema, params)
@@ -72,6 +76,10 @@ def train_step(
     keys = noise.example_keys(key, index)
 
     gradient, means = gradients(state.params, program, now, batch, keys, axis)
+    gradient = {
+        name: jax.tree.map(jnp.zeros_like, branch) if name in program.freeze else branch
+        for name, branch in gradient.items()
+    }
     means["gradient_norm"] = optimizers.norm(gradient)
     values = jnp.stack([means[name] for name in program.terms])
     # The last of the terms is the gradient's norm, which has a bound besides.

@@ -23,6 +23,7 @@ from vae.training.program import Program, hyper_at
 from vae.training.progress import Progress
 from vae.training.schedules import SCHEDULED
 from vae.training.state import Creator, State
+from vae.training.warm_start import started
 from vae.training.writers import Writers
 
 LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
@@ -123,7 +124,7 @@ class Trial:
         barrier("claimed")
         self.checkpoints = self._open.enter_context(Checkpoints(self.workdir))
         restored = self.checkpoints.restore(self.create.shapes(self.hyper))
-        current = restored[1] if restored else self.create(self.hyper)
+        current = restored[1] if restored else self._first()
         here = int(current.step)
         if first:
             runs.rewind_metrics(self.workdir, here)
@@ -134,6 +135,17 @@ class Trial:
         if first:
             self._writers = self._open.enter_context(Writers(self.workdir, self.config))
         return current
+
+    def _first(self) -> State:
+        """The state before the first step: random weights, or another run's."""
+        current = self.create(self.hyper)
+        if not self.config.train.init_from:
+            return current
+        params, said = started(current.params, Path(self.config.train.init_from))
+        if jax.process_index() == 0:
+            print(said, flush=True)
+        ema = jax.tree.map(np.copy, params) if current.ema else current.ema
+        return current.replace(params=params, ema=ema)
 
     def finished(self, book: dict[str, Any]) -> bool:
         """Whether all steps are done, or validations have waited long enough for a better one."""
