@@ -48,7 +48,10 @@ def sample(values: Any) -> None:
     """Draws samples from a run and prints the files written."""
     from vae.reports.sampling import sample
 
-    for path in sample(values.workdir, values.num, values.seed, values.sampler):
+    of_class = getattr(values, "class")
+    for path in sample(
+        values.workdir, values.num, values.seed, values.sampler, values.draw, of_class
+    ):
         print(path)
 
 
@@ -300,6 +303,8 @@ VERBS = {
             Flag("num", "number of samples", 64),
             Flag("seed", "seed of the draws", 0),
             Flag("sampler", "prior, normal, aggregate, mixture, flow or second_stage", "prior"),
+            Flag("draw", "draw x from p(x|z) rather than write its mean", False),
+            Flag("class", "of a model that is given labels: the class of all samples", ""),
         ),
         sample,
     ),

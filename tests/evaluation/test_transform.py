@@ -180,3 +180,29 @@ def test_a_run_says_what_it_is(digits, table):
     x = run.examples("test")
     assert run.elbo(x, 200).shape == (len(x),)
     assert (run.elbo(x, 200) < run.log_likelihood(x, 200) + 0.5).mean() > 0.9
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("conditional") / "run"
+    config = small_config(data__name="digits", data__context="labels", train__epochs=2)
+    return vae.train(config, str(workdir)) and workdir
+
+
+def test_a_class_can_be_sampled_and_the_file_says_which(conditional, capsys):
+    line = ["sample", f"--workdir={conditional}", "--num=12"]
+    assert main([*line, "--class=3", "--draw"]) == 0
+    found, run = dict(np.load(conditional / "samples.npz")), vae.load(conditional)
+    assert found["label"].tolist() == [3] * 12 and set(np.unique(found["draw"])) == {0.0, 1.0}
+    expected = run.sample(12, draw=True, context=np.full(12, 3))
+    np.testing.assert_array_equal(found["draw"], expected)
+    assert main(line) == 0
+    found = dict(np.load(conditional / "samples.npz"))
+    assert found["label"].tolist() == [*range(10), 0, 1] and "mean" in found
+    assert main([*line, "--class=12"]) == 2
+    assert "--class='12' is not one of: 0, 1, 2" in capsys.readouterr().err
+
+
+def test_a_model_without_labels_has_no_classes(digits, capsys):
+    assert main(["sample", f"--workdir={digits}", "--class=3"]) == 2
+    assert "is not given labels: train with data.context=labels" in capsys.readouterr().err

@@ -188,9 +188,11 @@ class Trained:
         """The mean of p(x|z): [N, *shape] for z [N, latent_size]."""
         return self._images(self._apply(self.compiled.decode, self._latents(z), context))
 
-    def draw(self, z: np.ndarray, seed: int = 0, context: Context = None) -> np.ndarray:
-        """One x of p(x|z) for each z [N, latent_size]: [N, *shape]."""
-        drawn = self._apply(self.compiled.draw, self._latents(z), context, _key(seed))
+    def draw(
+        self, z: np.ndarray, seed: int = 0, context: Context = None, first: int = 0
+    ) -> np.ndarray:
+        """One x of p(x|z) for each z [N, latent_size]: [N, *shape]; `first` as of `sample`."""
+        drawn = self._apply(self.compiled.draw, self._latents(z), context, _key(seed), first=first)
         return self._images(drawn)
 
     def within(self, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vae import npz
 from vae.choices import choose
+from vae.errors import UserError
 from vae.evaluation import samplers
 from vae.reports import figures, mosaics
 from vae.reports.view import brightness_range
@@ -19,24 +20,33 @@ MOST_SHOWN = 400  # samples in one picture
 
 
 def sample(
-    workdir: str | Path, num: int = 64, seed: int = 0, sampler: str = "prior"
+    workdir: str | Path,
+    num: int = 64,
+    seed: int = 0,
+    sampler: str = "prior",
+    draw: bool = False,
+    of_class: str = "",
 ) -> list[Path]:
-    """Draws z and writes the means of p(x|z): an .npz, and a grid for images.
+    """Draws z and writes the means of p(x|z), or draws of it: an .npz, and a grid for images.
 
     Args:
       num: how many; the picture shows the first 400.
       seed: of the draws; what is fitted for them does not depend on it.
       sampler: what z is drawn from: the prior, or another of `vae.evaluation.samplers`, which is
         first fitted to the training set.
+      draw: draw x from p(x|z) rather than give its mean.
+      of_class: of a model that is given labels, the class of all samples, by name or number; by
+        default every class by turns.
 
     Returns:
-      The paths: `samples.npz` with `mean` [num, *shape], `seed`, `step` and `sampler`; and, where
-      the data are images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
+      The paths: `samples.npz` with `mean` (or `draw`) [num, *shape], `seed`, `step`, `sampler` and,
+      of a model that is given labels, `label` [num] with the class of each; and, where the data are
+      images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
       than the prior.
 
     Raises:
-      UserError: no trained run there, no such sampler, a number or seed that cannot be, or more
-        than the disk has room for.
+      UserError: no trained run there, no such sampler or class, a number or seed that cannot be,
+        or more than the disk has room for.
     """
     choose(samplers.SAMPLERS, sampler, "sampler")
     import vae
@@ -46,10 +56,12 @@ def sample(
     workdir = Path(workdir)
     run = vae.load(workdir)
     path = workdir / "samples.npz"
-    parts = _Parts(run, num, seed, sampler)
+    parts = _Parts(run, num, seed, sampler, draw, classes(run, num, of_class))
+    about = {} if parts.classes is None else {"label": parts.classes}
     npz.write_in_parts(
-        path, "mean", (num, *run.shape), iter(parts), seed=seed, step=run.step, sampler=sampler
-    )
+        path, "draw" if draw else "mean", (num, *run.shape), iter(parts), seed=seed, step=run.step,
+        sampler=sampler, **about,
+    )  # fmt: skip
     if len(run.shape) != 3:
         return [path]
     shown = scaled(run, parts.first)
@@ -58,11 +70,34 @@ def sample(
     return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
 
 
-class _Parts:
-    """Means of p(x|z), some at a time; `first` are those to look at."""
+def classes(run: "Trained", num: int, of_class: str = "") -> np.ndarray | None:
+    """The class of each sample [num] of a model that is given labels; None of any other.
 
-    def __init__(self, run: "Trained", num: int, seed: int, sampler: str):
+    Raises:
+      UserError: a class is asked for, and the model is given none, or not that one.
+    """
+    labelled = run.facts.conditional and run.config.data.context == "labels"
+    if not of_class:
+        return np.asarray(run.contexts(num)) if labelled else None
+    if not labelled:
+        raise UserError(
+            f"--class={of_class}: {run.workdir} is not given labels: train with "
+            "data.context=labels"
+        )
+    names = run.described.get("classes") or [str(n) for n in range(run.facts.context_size)]
+    number = choose({name: n for n, name in enumerate(names)}, of_class, "--class")
+    return np.full(num, number)
+
+
+class _Parts:
+    """Means of p(x|z), or draws of it, some at a time; `first` are those to look at."""
+
+    def __init__(
+        self, run: "Trained", num: int, seed: int, sampler: str, draw: bool,
+        classes: np.ndarray | None,
+    ):  # fmt: skip
         self.run, self.num, self.seed, self.sampler = run, num, seed, sampler
+        self.draw, self.classes = draw, classes
 
     def __iter__(self) -> Iterator[np.ndarray]:
         from vae.evaluation.trained import PART
@@ -72,11 +107,14 @@ class _Parts:
             z = samplers.fit(run, self.sampler).sample(self.num, self.seed)
         for start in range(0, self.num, PART):
             count = min(PART, self.num - start)
+            rows = slice(start, start + count)
             if z is None:
-                context = run.contexts(count, start)
-                mean = run.sample(count, seed=self.seed, context=context, first=start)
+                known = self.classes
+                context = run.contexts(count, start) if known is None else known[rows]
+                mean = run.sample(count, self.seed, draw=self.draw, context=context, first=start)
             else:
-                mean = run.decode(z[start : start + count])
+                drawn = self.draw
+                mean = run.draw(z[rows], self.seed, first=start) if drawn else run.decode(z[rows])
             if start == 0:
                 self.first = mean[:MOST_SHOWN]
             yield np.asarray(mean, np.float32)
