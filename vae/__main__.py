@@ -160,6 +160,14 @@ def interpolate(values: Any) -> None:
     print(values.output)
 
 
+def export(values: Any) -> None:
+    """Writes a run for other programs, and prints the paths."""
+    from vae.export import export
+
+    for path in export(values.workdir, values.output, values.format):
+        print(path)
+
+
 def generate(values: Any) -> None:
     """Writes molecules drawn from a run and prints how many of the draws were some."""
     from vae.evaluation.molecules import generate
@@ -337,6 +345,15 @@ VERBS = {
             Flag("steps", "of the way, the ends counted", 8),
         ),
         interpolate,
+    ),
+    "export": Verb(
+        "a trained run for other programs: weights as safetensors, functions as StableHLO",
+        (
+            WORKDIR,
+            Flag("output", "a .safetensors file, or a folder for StableHLO", required=True),
+            Flag("format", "safetensors or stablehlo", "safetensors"),
+        ),
+        export,
     ),
     "detect": Verb(
         "anomaly scores of a table by a trained run, or by an ensemble of several",

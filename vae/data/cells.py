@@ -22,7 +22,7 @@ def content(path: Path, label: str, identifier: str, misfits: Misfits) -> Conten
     try:
         import h5py
     except ModuleNotFoundError:
-        raise UserError(f"{path} needs h5py: pip install -e '.[cells]'") from None
+        raise UserError(f"{path} needs h5py: pip install 'vae[cells]'") from None
     with h5py.File(path) as file:
         if "X" not in file:
             raise UserError(f"{path} holds no X, but {', '.join(file)}: write AnnData's X")

@@ -27,7 +27,7 @@ def need_packages() -> None:
     """Raises UserError where RDKit or SELFIES are not installed."""
     for package in ("rdkit", "selfies"):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f'molecules need {package}: pip install "vae[apps]"')
+            raise UserError(f"molecules need {package}: pip install 'vae[apps]'")
 
 
 def arrays(folder: Path, tokens: str) -> dict[str, np.ndarray]:

@@ -1,7 +1,6 @@
 """What a verb writes of examples: a table (.csv, .parquet) or arrays (.npz), by the name."""
 
 import csv
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,11 @@ def check(output: str | Path) -> Path:
     """The path, where it names something that can be written.
 
     Raises:
-      UserError: another suffix, or its package is missing.
+      UserError: it has another suffix.
     """
     path = Path(output)
     if path.suffix not in SUFFIXES:
         raise UserError(f"--output={output}: give a name that ends in {', '.join(SUFFIXES)}")
-    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise UserError("a .parquet file needs pyarrow: pip install 'vae[tables]', or write a .csv")
     return path
 
 

@@ -54,7 +54,7 @@ class Study:
         try:
             import optuna
         except ModuleNotFoundError:
-            raise UserError("--search needs Optuna: pip install -e '.[search]'") from None
+            raise UserError("--search needs Optuna: pip install 'vae[search]'") from None
         if sampler not in SAMPLERS:
             raise UserError(f"--search={sampler} is not one of: {', '.join(SAMPLERS)}")
         optuna.logging.set_verbosity(optuna.logging.WARNING)

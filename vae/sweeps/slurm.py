@@ -114,7 +114,7 @@ def _executor(options: Options, folder: Path, name: str, trials: int) -> Any:
         import submitit
     except ModuleNotFoundError:
         raise UserError(
-            "the Slurm launcher needs submitit: pip install -e '.[slurm]', or use another launcher"
+            "the Slurm launcher needs submitit: pip install 'vae[slurm]', or use another launcher"
         ) from None
     for tool in ("sbatch", "srun", "squeue", "scancel"):
         if shutil.which(tool) is None:

@@ -191,7 +191,7 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
     check_data(config, dataset)
     check_scale(dataset)
     if config.train.wandb and importlib.util.find_spec("wandb") is None:
-        raise UserError("train.wandb is set and wandb is missing: pip install -e '.[wandb]'")
+        raise UserError("train.wandb is set and wandb is missing: pip install 'vae[wandb]'")
     train = dataset.splits["train"]
     steps_per_epoch = order.steps_per_epoch(len(train), config.train.batch_size)
     if config.train.epochs * steps_per_epoch > rules.MOST:
