@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 from PIL import Image
+from pyarrow import parquet
 
 KINDS = ("binary", "grey", "real", "counts", "tokens")
 CLASSES = 3
 IDS = 5
+TABLES = ("csv", "parquet")
 GAUSSIANS = ("diagonal", "full_covariance")
 
 
@@ -32,7 +35,7 @@ class Source:
 
     kind: str
     shape: tuple[int, ...]  # of an example
-    form: str  # npz, npy, csv, pictures; or "" for data that come with the package
+    form: str  # npz, npy, csv, parquet, pictures; or "" for data that come with the package
     arrays: dict[str, np.ndarray]
     settings: dict[str, Any]
     training: int  # examples, as far as the settings leave them
@@ -46,18 +49,25 @@ class Source:
             np.savez(path, **self.arrays)
         elif self.form == "npy":
             np.save(path, x)
-        elif self.form == "csv":
+        elif self.form in TABLES:
             names = [f"c{number}" for number in range(x.shape[1])]
             columns = [x, self.arrays["labels"][:, None]] if "labels" in self.arrays else [x]
             names += ["label"] * (len(columns) - 1)
-            rows = [",".join(map(repr, row)) for row in np.hstack(columns).tolist()]
-            path.write_text("\n".join([",".join(names), *rows]) + "\n")
+            _write_table(path, names, np.hstack(columns))
         elif self.form == "pictures":
             path.mkdir()
             for number, image in enumerate(x):
                 grey = image.shape[2:] == (1,)
                 Image.fromarray(image[..., 0] if grey else image).save(path / f"{number}.png")
         return path if self.form else None
+
+
+def _write_table(path: Path, names: list[str], x: np.ndarray) -> None:
+    if path.suffix == ".parquet":
+        parquet.write_table(pyarrow.table(dict(zip(names, x.T, strict=True))), path)
+        return
+    rows = [",".join(map(repr, row)) for row in x.tolist()]
+    path.write_text("\n".join([",".join(names), *rows]) + "\n")
 
 
 def draw(d: Drawing) -> Source:
@@ -74,10 +84,10 @@ def draw(d: Drawing) -> Source:
         settings["data.kind"] = kind
     if form == "pictures":
         settings["data.kind"] = d.pick("", "grey")
-    if form in ("npz", "csv") and d.chance(0.5):
+    if form in ("npz", *TABLES) and d.chance(0.5):
         classes = d.pick(1, 2, CLASSES, CLASSES)
         arrays["labels"] = np.arange(count) % classes
-        if form == "csv":
+        if form in TABLES:
             settings["data.label"] = d.pick("", "label")
     if form == "npz" and d.chance(0.3):
         arrays["context"] = d.rng.normal(size=(count, d.pick(1, 2)))
@@ -125,7 +135,7 @@ def _form(d: Drawing, kind: str, shape: tuple[int, ...]) -> str:
     if kind == "grey" and len(shape) > 1 and d.chance(0.2):
         return "pictures"
     if len(shape) == 1 and kind != "tokens" and d.chance(0.2):
-        return "csv"
+        return d.pick(*TABLES)
     return d.pick("npz", "npz", "npz", "npy")
 
 

@@ -30,6 +30,7 @@ class Table:
     path: Path
     names: tuple[str, ...]  # "" where a column has none
     columns: tuple[Any, ...]
+    of_text: dict[int, bool] = dataclasses.field(default_factory=dict)  # as far as it is known
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -73,10 +74,19 @@ class Table:
 
     def is_text(self, column: int) -> bool:
         """Whether a column holds words: no cell of it is a number, nor meant for one."""
+        if column not in self.of_text:
+            self.of_text[column] = self._is_text(column)
+        return self.of_text[column]
+
+    def _is_text(self, column: int) -> bool:
         if self.columns[column].type == _float64():
             return False
-        cells = np.unique(self.text(column))
-        given = [cell for cell in cells.tolist() if cell.lower() not in MISSING]
+        cells = self.text(column)
+        first = [cell for cell in cells[:100].tolist() if cell.lower() not in MISSING]
+        return not any(map(csvhead.is_number, first)) and self._words(cells)
+
+    def _words(self, cells: np.ndarray) -> bool:
+        given = [cell for cell in np.unique(cells).tolist() if cell.lower() not in MISSING]
         return bool(given) and not any(map(_like_a_number, given)) and not (
             len(self.names) == 1 and any(len(cell.split()) > 1 for cell in given)
         )

@@ -56,6 +56,8 @@ def opened(data: Any) -> Opened:
                 raise UserError(
                     f"data.{key}={data[key]!r} is for data.name=files: set data.{key}=''"
                 )
+        if data.id not in (AUTO, "none"):
+            raise UserError(f"data.id={data.id!r} is for data.name=files: set data.id=auto")
         facts = fitting.Facts(entry.kind, entry.shape)
         return Opened(facts, lambda kind: _source(entry, data))
     found = files.look(data.path, data.image_size, data.kind, data.label, data.id)
