@@ -19,7 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import keys, lengths, npz, parts
+from vae import in_memory, keys, lengths, npz, parts
 from vae.errors import UserError
 from vae.npz import replacing
 from vae.paths import located, moved, of_data
@@ -108,7 +108,7 @@ def claim(workdir: Path, config: ConfigDict, extend: bool = False, contents: str
         warn_of_changed_parts(workdir, config)
         if longer:
             _extend(workdir, before.train.epochs, longer)
-    elif any(item.name != "lock" for item in workdir.iterdir()):
+    elif any(item.name not in ("lock", *in_memory.NAMES) for item in workdir.iterdir()):
         raise UserError(f"{workdir} holds other files and no config.json: use another --workdir")
     write_atomic(path, configs.to_json(config))
 

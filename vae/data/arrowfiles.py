@@ -43,6 +43,14 @@ def table(path: Path) -> frames.Table:
     return frame(_opened(path, read), path, Misfits())
 
 
+def of_pandas(table: Any) -> frames.Table:
+    """The columns of numbers and words of a DataFrame, its index left out."""
+    import pyarrow
+
+    columns = pyarrow.Table.from_pandas(table, preserve_index=False)
+    return frame(columns, Path("the table"), Misfits())
+
+
 def is_hub(folder: Path) -> bool:
     """Whether a folder is what `save_to_disk` writes."""
     return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))

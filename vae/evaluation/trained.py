@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from vae import config as configs
 from vae import keys, models, parts, run_files, runs
 from vae.checkpoint import Checkpoints
-from vae.data import again
+from vae.data import again, arrowfiles, frames
 from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
@@ -20,6 +21,7 @@ from vae.errors import UserError, needed
 from vae.estimators import bounds
 from vae.estimators.batches import PerExample
 from vae.estimators.compiled import Compiled
+from vae.in_memory import is_frame
 from vae.probability import noise
 
 BATCH = 500  # examples a device holds at a time
@@ -178,8 +180,13 @@ class Trained:
         mean, std = (np.asarray(self.described[name]) for name in ("mean", "std"))
         return np.asarray(x, np.float64) * std + mean
 
-    def encode(self, x: np.ndarray, context: Context = None) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of q(z|x): two arrays [N, latent_size]."""
+    def encode(self, x: Any, context: Context = None) -> tuple[Any, Any]:
+        """Mean and standard deviation of q(z|x): two arrays [N, latent_size]; of a DataFrame, two
+        DataFrames of its rows."""
+        if is_frame(x):
+            both = self.encode(self.taken(x), context)
+            names = [f"z{n}" for n in range(self.latent_size)]
+            return like(x, both[0], names), like(x, both[1], names)
         both = self._apply(self.compiled.encode, self.check(x), context)
         mean, std = (values[:, : self.latent_size] for values in both)
         return mean, std
@@ -262,8 +269,23 @@ class Trained:
         temperatures = np.full(num, temperature, np.float32)
         return self._apply(self.compiled.prior, temperatures, context, _key(seed), first=first)
 
-    def reconstruct(self, x: np.ndarray, context: Context = None) -> np.ndarray:
-        """The mean of p(x|z) at the mean of q(z|x): [N, *shape]."""
+    def taken(self, frame: Any) -> np.ndarray:
+        """The columns of a DataFrame that the run was trained on, as the model sees them [N, D]:
+        in its order, text as categories, standardised where its training data were.
+
+        Raises:
+          UserError: the run is not of a table, or columns are missing.
+        """
+        wanted = self.described.get("columns")
+        if wanted is None:
+            raise UserError(f"{self.workdir} was not trained on a table: give an array")
+        return self.prepare(frames.taken(arrowfiles.of_pandas(frame), wanted))
+
+    def reconstruct(self, x: Any, context: Context = None) -> Any:
+        """The mean of p(x|z) at the mean of q(z|x): [N, *shape]; of a DataFrame, in its units."""
+        if is_frame(x):
+            found = self.restore(self.reconstruct(self.taken(x), context))
+            return like(x, found, self.described["columns"])
         return self.decode(self.encode(x, context)[0], context)
 
     def interpolate(
@@ -285,16 +307,20 @@ class Trained:
         return self.decode((1.0 - share) * one + share * other, way)
 
     def elbo(
-        self, x: np.ndarray, samples: int = 10, seed: int = 0, context: Context = None
+        self, x: Any, samples: int = 10, seed: int = 0, context: Context = None
     ) -> np.ndarray:
-        """The evidence lower bound on log p(x), a mean over `samples` draws of z: [N] nats."""
+        """The evidence lower bound on log p(x), a mean over `samples` draws of z: [N] nats, of the
+        numbers as the model sees them."""
+        x = self.taken(x) if is_frame(x) else x
         bound = self.compiled(bounds.elbo, samples)
         return self._apply(bound, self.check(x), context, _key(seed), 100)["elbo"]
 
     def log_likelihood(
-        self, x: np.ndarray, samples: int = 100, seed: int = 0, context: Context = None
+        self, x: Any, samples: int = 100, seed: int = 0, context: Context = None
     ) -> np.ndarray:
-        """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats."""
+        """The importance-weighted lower bound on log p(x) with `samples` draws: [N] nats, of the
+        numbers as the model sees them."""
+        x = self.taken(x) if is_frame(x) else x
         bound = self.compiled(bounds.iwae, samples)
         return self._apply(bound, self.check(x), context, _key(seed), 100)
 
@@ -374,6 +400,11 @@ class Trained:
             most = self.described["levels"] - 1
             raise UserError(f"x holds the token {x.max():g}; this model knows 0 to {most}")
         return x
+
+
+def like(frame: Any, values: np.ndarray, names: Sequence[str]) -> Any:
+    """Values [N, D] as a DataFrame of another's rows."""
+    return type(frame)(values, index=frame.index, columns=list(names))
 
 
 def check_draws(num: int, seed: int, first: int = 0) -> None:
