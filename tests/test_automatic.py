@@ -194,3 +194,20 @@ def test_a_sweep_may_set_what_is_left_to_the_data():
     found = plan(base_config, [{"data.standardize": value} for value in (True, False)])
     assert [trial.config.data.standardize for trial in found] == [True, False]
     assert apply(base_config, {"model.likelihood": "laplace"}).model.likelihood == "laplace"
+
+
+@pytest.mark.slow
+def test_a_sweep_is_of_settled_configs_and_goes_on(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", RNG.poisson(2.0, (60, 4)))
+    config = own_config(tmp_path / "x.npy", train__epochs=1, train__eval_epochs=1.0,
+                        model__hidden=(4,), eval__iwae_samples=(2,))  # fmt: skip
+    grid = [{"model.latent_size": 2}, {"model.likelihood": "multinomial"}]
+    for dry_run in (False, True):
+        vae.sweep(config, grid, workdir=str(tmp_path / "s"), dry_run=dry_run)
+    assert "2 trials, 0 to run" in capsys.readouterr().out
+    found = [json.loads(path.read_text())
+             for path in sorted(tmp_path.glob("s/trials/*/config.json"))]  # fmt: skip
+    assert [each["model"]["likelihood"] for each in found] == ["negative_binomial", "multinomial"]
+    assert {each["data"]["kind"] for each in found} == {"counts"}
+    written = json.loads((tmp_path / "s" / "sweep.json").read_text())["config"]
+    assert written["model"]["likelihood"] == "negative_binomial"

@@ -164,3 +164,29 @@ def test_a_key_that_is_there_already_is_refused(monkeypatch):
     monkeypatch.setattr(part, "keys", {"hidden": keys.KEYS["model.hidden"], "sigma": None})
     with pytest.raises(UserError, match="declares the key 'sigma', which there is already"):
         keys.known({"model.encoder": "lab.parts:encoder"})
+
+
+def test_a_data_set_of_a_program_is_one_like_any(tmp_path, capsys):
+    line = ["train", "--config=base", "--config.data.name=lab.parts:dataset",
+            "--config.train.epochs=2", "--config.model.hidden=(8,)"]  # fmt: skip
+    assert main([*line, f"--workdir={tmp_path}/w"]) == 0
+    run = vae.load(tmp_path / "w")
+    assert run.config.model.likelihood == "gaussian_learned" and run.config.data.standardize
+    arrays = parts.outside("lab.parts:dataset", "data.name")(run.config.data)
+    found = np.concatenate([run.restore(run.examples(split)) for split in run.dataset.splits])
+    np.testing.assert_allclose(np.sort(found, 0), np.sort(arrays["x"], 0), atol=1e-5)
+    assert main(["evaluate", f"--workdir={tmp_path}/w", "--metrics=probes"]) == 0
+    assert runs.read_json(tmp_path / "w" / "environment.json")["parts"]["data.name"]["source"]
+    sweep = ["sweep", *line[1:], "--sweep=model.latent_size=1,2", f"--workdir={tmp_path}/s"]
+    assert main(sweep) == 0
+
+
+def test_a_data_set_that_changed_is_refused(tmp_path, monkeypatch, capsys):
+    line = ["train", "--config=base", "--config.data.name=lab.parts:dataset",
+            "--config.train.epochs=1", "--config.model.hidden=(8,)", f"--workdir={tmp_path}/w"]
+    assert main(line) == 0  # fmt: skip
+    part = parts.outside("lab.parts:dataset", "data.name")
+    changed = {"x": part(vae.load(tmp_path / "w").config.data)["x"] + 1.0}
+    monkeypatch.setattr("lab.parts.dataset", lambda data: changed)
+    assert main(line) == 2
+    assert "lab.parts:dataset does not hold what" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def report(values: Any) -> None:
 def data(values: Any) -> None:
     from vae.first_look import first_look
 
-    found = first_look(values.file, values.label, values.kind)
+    found = first_look(values.file, values.label or "", values.kind or "")
     print(found.text, flush=True)
     found.misfits.check(values.file)
 
@@ -237,13 +237,13 @@ EXTEND = Flag(
 WORKDIR = Flag("workdir", "run directory", required=True)
 INPUT = Flag("input", "a file or folder like the run's data; or train, validation, test", "test")
 OUTPUT = Flag("output", "the .csv, .parquet or .npz to write", required=True)
-LABEL = Flag("label", "column of a table that is labels", "")
+LABEL = Flag("label", "column of a table that is labels, none for none")
 VERBS = {
     "data": Verb(
         "look at your own data before training: what they are, what is wrong, what would be done",
         (
             LABEL,
-            Flag("kind", "what the numbers are: binary, grey, real, counts or tokens", ""),
+            Flag("kind", "what the numbers are: binary, grey, real, counts or tokens"),
         ),
         data,
         argument="file",
@@ -260,7 +260,7 @@ VERBS = {
     "train": Verb(
         "train a config, resuming if the run directory holds the same config",
         (
-            Flag("data", "your own data, a file or a folder: --config may then be left out", ""),
+            Flag("data", "your own data, a file or a folder: --config may then be left out"),
             LABEL,
             Flag("workdir", "run directory; by default runs/ and a name made from the config"),
             Flag("epochs", "train.epochs; +N: N more than the run has, which then goes on"),

@@ -20,7 +20,7 @@ from vae.keys import AUTO, KEYS, LEFT
 def resolved(config: ConfigDict, workdir: Path | str | None = None) -> ConfigDict:
     """A copy of a config in which nothing is left to the data; see `opened`."""
     adopted, _ = _adopted(config, workdir)
-    if config.data.name != "files" and AUTO not in _values(adopted).values():
+    if not loading.is_own(config.data.name) and AUTO not in _values(adopted).values():
         return adopted
     return opened(config, workdir)[0]
 

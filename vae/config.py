@@ -183,4 +183,5 @@ def run_name(config: ConfigDict) -> str:
     values = {k: v for k, v in flatten(config) if not k.startswith(NEUTRAL)}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
     source = Path(config.data.path).stem if config.data.name == "files" else config.data.name
+    source = source.replace(":", ".")
     return f"{source}-{config.model.encoder}-z{config.model.latent_size}-s{config.seed}-{digest}"

@@ -70,7 +70,8 @@ GROUPS: dict[str, dict[str, Key]] = {
     "data": {
         "name": Key("digits", text,
             'a row of vae/data/table.py; "files" for your own; "tfds:NAME" for what else of TFDS '
-            "is in data.dir"),
+            "is in data.dir; package.module:function of config.data for arrays of a program",
+            part=True),
         "dir": Key("", text, 'TFDS data directory; "" is $TFDS_DATA_DIR or ~/tensorflow_datasets'),
         "path": Key("", text, 'for "files": a file or a folder; docs/data.md has the forms'),
         "label": Key("", text,

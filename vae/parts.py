@@ -18,10 +18,12 @@ from typing import Any
 
 from vae.errors import UserError
 
+TFDS = "tfds:"  # before the name of a data set, where `data.name` is no part from outside
+
 
 def is_outside(name: Any) -> bool:
     """Whether a value names a part from outside the package."""
-    return isinstance(name, str) and ":" in name
+    return isinstance(name, str) and ":" in name and not name.startswith(TFDS)
 
 
 def outside(name: str, key: str) -> Any:

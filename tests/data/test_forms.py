@@ -190,7 +190,7 @@ def test_cells(tmp_path, form, whole_numbers):
 def test_cells_need_their_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     (tmp_path / "c.h5ad").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"needs h5py: pip install -e '\.\[cells\]'"):
+    with pytest.raises(UserError, match=r"needs h5py: pip install 'vae\[cells\]'"):
         look(str(tmp_path / "c.h5ad"))
 
 

@@ -136,6 +136,7 @@ KEYS = {
     "eval.local_draws": of(1, 2),
     "eval.active_threshold": of(0.0, 0.01, 1e9),
     "eval.metric": of("elbo", "nll_iwae_3"),
+    "data.id": of("none", "auto"),
 }
 SETTLED = (
     "data.name", "data.dir", "data.path", "data.label", "data.kind", "data.binarization",

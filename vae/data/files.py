@@ -197,6 +197,18 @@ def _pictures(folder: Path, image_size: int, label: str) -> Found:
     return Found(folder, "a folder of pictures", arrays, facts, misfits, content)
 
 
+def of_arrays(arrays: Mapping[str, Any], name: str) -> Found:
+    """Arrays of a program, by name as an .npz has them (`vae.data.layout`).
+
+    Raises:
+      UserError: they are none; what else is wrong is in `misfits`.
+    """
+    if not isinstance(arrays, Mapping):
+        arrays = {"x": arrays}
+    path, content, misfits = Path(name), Content(dict(arrays)), Misfits()
+    return _found(path, "arrays", content, layout.arrays(content.arrays, path), misfits)
+
+
 def _black_and_white(x: Any, chunk: int = 64) -> bool:
     """Whether pictures are of 0 and 255 alone; looks no further than the first other value."""
     parts = (np.asarray(x[start : start + chunk]) for start in range(0, len(x), chunk))

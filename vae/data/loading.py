@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from vae import parts
 from vae.choices import choose
 from vae.data import (
     binarization,
@@ -60,7 +61,11 @@ def opened(data: Any) -> Opened:
             raise UserError(f"data.id={data.id!r} is for data.name=files: set data.id=auto")
         facts = fitting.Facts(entry.kind, entry.shape)
         return Opened(facts, lambda kind: _source(entry, data))
-    found = files.look(data.path, data.image_size, data.kind, data.label, data.id)
+    if parts.is_outside(data.name):
+        made = parts.outside(data.name, "data.name")(data)
+        found = files.of_arrays(made, data.name)
+    else:
+        found = files.look(data.path, data.image_size, data.kind, data.label, data.id)
     return Opened(found.facts, found.dataset, found)
 
 
@@ -92,12 +97,12 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
         data = ConfigDict({**data.to_dict(), **values})
     whole = source.dataset(data.kind)
     whole = dataclasses.replace(whole, contents=_contents(data, whole))
-    parts = divided(data, {split: len(examples) for split, examples in whole.splits.items()})
+    divisions = divided(data, {split: len(examples) for split, examples in whole.splits.items()})
     if data.image_size and len(whole.shape) == 1:
         raise UserError(f"data.image_size={data.image_size}: {data.name} holds vectors, not images")
     binarize = _binarized_splits(data, whole)
     splits = {}
-    for name, (of, rows) in parts.items():
+    for name, (of, rows) in divisions.items():
         split = whole.splits[of]
         if data.image_size and split.x.shape[1:3] != (data.image_size,) * 2:
             split = dataclasses.replace(split, x=_resized(split.x, data.image_size, whole.levels))
@@ -115,8 +120,15 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
     return context.attach(whole, data.context, data.labelled, data.labelled_share)
 
 
+def is_own(name: str) -> bool:
+    """Whether `data.name` is of the user's own data."""
+    return name == "files" or parts.is_outside(name)
+
+
 def _row(data: Any) -> Row:
-    """The row of the table; one made here for what TFDS has beside it."""
+    """The row of the table; one made here for what TFDS has beside it, or a program makes."""
+    if parts.is_outside(data.name):
+        return row("files")
     return records.other(data.name, data.dir) if records.is_other(data.name) else row(data.name)
 
 
@@ -134,7 +146,8 @@ def divided(data: Any, sizes: dict[str, int]) -> dict[str, tuple[str, np.ndarray
 
 
 def _contents(data: Any, whole: Dataset) -> str:
-    return identity.contents(_row(data).source, data.path, whole)
+    source = "" if parts.is_outside(data.name) else _row(data).source
+    return identity.contents(source, data.path, whole)
 
 
 def _source(entry: Row, data: Any) -> Dataset:

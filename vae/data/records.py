@@ -21,10 +21,10 @@ from vae.data import cache, images
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.data.table import Row
 from vae.errors import UserError, typed
+from vae.parts import TFDS
 from vae.paths import data_dir
 
 _DECODER = 1  # part of the cache's name: raise it when decoding changes
-OTHER = "tfds:"  # begins the name of a data set of TFDS that the table does not have
 _CHUNK = 256  # records decoded by one task of the thread pool
 
 
@@ -35,7 +35,7 @@ def folder(row: Row, directory: str) -> Path:
 
 def is_other(name: str) -> bool:
     """Whether `data.name` is a data set of TFDS that the table need not have: "tfds:NAME"."""
-    return name.startswith(OTHER)
+    return name.startswith(TFDS)
 
 
 def other(name: str, directory: str) -> Row:
@@ -45,7 +45,7 @@ def other(name: str, directory: str) -> Row:
     Raises:
       UserError: it is not prepared, or holds neither pictures nor vectors of one size.
     """
-    called = name.removeprefix(OTHER)
+    called = name.removeprefix(TFDS)
     parent = data_dir(directory) / called
     versions = sorted((each.name for each in parent.glob("*.*.*") if each.is_dir()), key=_version)
     if not called or not versions:

@@ -99,6 +99,14 @@ class logistic(Likelihood):  # noqa: N801
         return theta + jax.random.logistic(key, theta.shape)
 
 
+def dataset(data: Any) -> dict[str, np.ndarray]:
+    """Points near a curve, of two kinds."""
+    rng = np.random.default_rng(data.split)
+    way, kind = rng.uniform(-1.0, 1.0, 300), rng.integers(0, 2, 300)
+    x = np.stack([way, way**2 + kind, np.sin(3.0 * way), kind - way], 1)
+    return {"x": x + 0.05 * rng.normal(size=x.shape), "labels": kind}
+
+
 def spread(subject: Any) -> Any:
     """The standard deviation of each posterior mean, over the data, and their mean."""
     return by_name(SPREAD(subject.posterior_mean.std(0), "latent units")), {}
