@@ -24,7 +24,8 @@ class Run:
         self.config = base.get_config()
         with self.config.unlocked():
             self.config.model.latent_size = latent_size
-        self.described = {"observed": observed, "binarized": binarized}
+        size = 0 if classes is None else 3
+        self.described = {"observed": observed, "binarized": binarized, "context_size": size}
         rng = np.random.default_rng(0)
         self.shape = shape
         self.prior_moments = np.zeros(latent_size), np.ones(latent_size)
@@ -101,7 +102,8 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tag = tag
-        self.links += [value for name, value in attributes if name in ("src", "href", "srcset")]
+        found = [value for name, value in attributes if name in ("src", "href", "srcset")]
+        self.links += [link for link in found if not link.startswith("#")]
 
     def handle_data(self, data):
         self.words.append(data)

@@ -35,6 +35,15 @@ def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_si
     assert f"Differs from configs/base.py here there model.latent_size {latent_size} 10" in text
 
 
+def test_a_trial_leads_back_to_its_sweep(make_run, tmp_path):
+    (tmp_path / "a sweep" / "trials").mkdir(parents=True)
+    workdir = make_run(name="a sweep/trials/one")
+    assert "../../report.html" not in read(report(workdir))[0].links
+    (tmp_path / "a sweep" / "sweep.json").write_text("{}")
+    page, text = read(report(workdir))
+    assert "../../report.html" in page.links and "← a sweep" in text
+
+
 def test_a_run_that_is_not_evaluated_says_how(make_run):
     page, text = read(report(make_run(evaluated=False)))
     assert "has not been evaluated" in text
@@ -96,7 +105,7 @@ def test_a_collapsed_run_says_so_and_has_nothing_to_move(make_run):
     page, text = read(report(workdir))
     assert "Posterior collapse: no latent is active: the decoder ignores z. Try " in text
     assert "there is nothing to move" in text
-    assert "Samples" in page.headings and "Interpolation" in page.headings
+    assert "Means of p(x|z)" in page.headings and "Interpolation" in page.headings
 
 
 def test_an_older_evaluation_is_shown_by_the_names_of_its_metrics(make_run):
@@ -182,7 +191,11 @@ def test_pictures_of_a_conditional_model_keep_the_contexts_of_their_examples(mak
     run = vae.load(workdir)
     run.config.data.context = "labels"
     text = report(workdir).read_text()
-    assert "Classes by turns." in text
+    assert "A column is a class." in text
+    assert "<span>0</span><span>1</span><span>2</span>" in text
+    samples = [asked for asked in run.asked if asked is not None and asked.ndim == 1]
+    assert all(np.array_equal(asked, np.arange(len(asked)) % 3) for asked in samples)
+    assert {len(asked) for asked in samples} == {24, 30}  # rows of three, to move and still
     given = [asked.argmax(1) for asked in run.asked if asked is not None and asked.ndim == 2]
     assert any(np.array_equal(rows, np.arange(30) % 3) for rows in given)  # reconstructions
     assert any(len(rows) % 11 == 0 and not rows.any() for rows in given)  # traversals, of the first

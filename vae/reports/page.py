@@ -8,7 +8,7 @@ import numpy as np
 
 from vae import config as configs
 from vae import run_files, runs
-from vae.reports import figures, interactive, render, stills, summary
+from vae.reports import figures, interactive, latent_figures, render, stills, summary
 from vae.reports.figures import Gallery
 from vae.reports.render import Cell, Table
 from vae.reports.tables import typeset_metric
@@ -57,6 +57,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         binarized=run.described.get("binarized"),
         said=_said(run, evaluation, records, workdir),
         workdir=str(workdir),
+        of_sweep=_of_sweep(workdir.resolve()),
         view=view,
         figures=gallery.saved,
         config=config,
@@ -64,6 +65,14 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         **(_pictures(view, gallery) if view.x.ndim == 4 else _molecules(run, gallery)),
         **_evaluated(run, evaluation, gallery),
     )
+
+
+def _of_sweep(workdir: Path) -> Cell | None:
+    """What leads back from a trial to its sweep's page, which may not have been written yet."""
+    directory = workdir.parent.parent
+    if workdir.parent.name != "trials" or not (directory / "sweep.json").exists():
+        return None
+    return Cell(directory.name, "../../report.html")
 
 
 def _said(
@@ -136,14 +145,14 @@ def _evaluated(run: "Trained", evaluation: Values | None, gallery: Gallery) -> d
     kl, variance = arrays.get("kl_per_latent"), arrays.get("posterior_mean_variance")
     if "kl_per_layer" in arrays:
         sizes = evaluation["arrays"]["latents_per_layer"]
-        gallery.save(figures.kl_per_layer(arrays["kl_per_layer"], sizes), "kl_per_layer")
+        gallery.save(latent_figures.kl_per_layer(arrays["kl_per_layer"], sizes), "kl_per_layer")
     elif kl is not None and variance is not None:
         threshold = run.config.eval.active_threshold
-        gallery.save(figures.kl_per_latent(kl, variance, threshold), "kl_per_latent")
+        gallery.save(latent_figures.kl_per_latent(kl, variance, threshold), "kl_per_latent")
     if "ais_rate" in arrays:
         encoder = metrics["rate"]["value"], metrics["distortion"]["value"]
         curve = arrays["ais_rate"], arrays["ais_distortion"]
-        gallery.save(figures.annealed_curve(*curve, encoder), "annealed")
+        gallery.save(latent_figures.annealed_curve(*curve, encoder), "annealed")
     rows: list[list[str | Cell]] = [
         [Cell(metric["label"], note=metric["unit"]), typeset_metric(metric)]
         for metric in metrics.values()

@@ -28,6 +28,15 @@ def signed(value: float) -> str:
     return f"{value:.1f}".replace("-", "−")
 
 
+def class_heads(run: "Trained") -> list[str]:
+    """The classes that a grid of samples has a column each for, as `run.contexts` gives them by
+    turns; none of a model that is given no labels, or where there are many classes."""
+    if run.config.data.context != "labels" or run.contexts(1) is None:
+        return []
+    size = run.described["context_size"]
+    return [str(label) for label in range(size)] if size <= MOST_CLASSES else []
+
+
 class View:
     """The first examples of a split [N, H, W, C], and what the run makes of them.
 
