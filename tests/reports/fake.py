@@ -19,13 +19,14 @@ class Run:
 
     def __init__(
         self, shape, latent_size, observed="binary", num=40, classes=None, labels=None,
-        binarized="",
+        binarized="", described=None,
     ):  # fmt: skip
         self.config = base.get_config()
         with self.config.unlocked():
             self.config.model.latent_size = latent_size
         size = 0 if classes is None else 3
         self.described = {"observed": observed, "binarized": binarized, "context_size": size}
+        self.described |= described or {}
         rng = np.random.default_rng(0)
         self.shape = shape
         self.prior_moments = np.zeros(latent_size), np.ones(latent_size)
@@ -66,7 +67,7 @@ class Run:
         self.asked.append(context)
         return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
 
-    def sample(self, num, seed=0, temperature=1.0, context=None, first=0):
+    def sample(self, num, seed=0, temperature=1.0, draw=False, context=None, first=0):
         self.asked.append(context)
         size = self.config.model.latent_size
         return self.decode(temperature * np.random.default_rng(seed).normal(size=(num, size)))

@@ -59,11 +59,14 @@ def test_the_head_of_the_page_says_when_grey_levels_are_binarised(make_run, bina
     assert (said if binarized else "digits, 8×8×1 · mlp encoder") in text
 
 
-def test_vectors_have_no_pictures_and_the_page_says_so(make_run):
+def test_tables_have_errors_marginals_and_correlations(make_run):
     workdir = make_run(shape=(12,), observed="real")
-    _, text = read(report(workdir))
-    assert "vectors of 12 values" in text
-    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == ["kl_per_latent", "training"]
+    page, text = read(report(workdir))
+    assert {"Reconstruction error by column", "Marginals", "Correlations"} <= set(page.headings)
+    assert "the first 40 test examples" in text
+    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == [
+        "correlations", "kl_per_latent", "marginals", "training",
+    ]  # fmt: skip
     assert [path.name for path in sample(workdir, num=3)] == ["samples.npz"]
 
 
@@ -155,8 +158,9 @@ def test_numbers_of_another_step_are_flagged(make_run):
     assert "evaluate again" in read(report(workdir))[1]
 
 
-def test_one_example_and_an_empty_log_are_enough(make_run):
-    workdir = make_run(num=1)
+@pytest.mark.parametrize("options", [{}, {"shape": (12,), "observed": "real"}])
+def test_one_example_and_an_empty_log_are_enough(make_run, options):
+    workdir = make_run(num=1, **options)
     (workdir / "metrics.jsonl").unlink()
     assert "nothing to draw" in read(report(workdir))[1]
 

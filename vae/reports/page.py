@@ -8,7 +8,7 @@ import numpy as np
 
 from vae import config as configs
 from vae import run_files, runs
-from vae.reports import figures, interactive, latent_figures, render, stills, summary
+from vae.reports import figures, interactive, latent_figures, render, stills, summary, vectors
 from vae.reports.figures import Gallery
 from vae.reports.render import Cell, Table
 from vae.reports.tables import typeset_metric
@@ -62,7 +62,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         figures=gallery.saved,
         config=config,
         differing=_differing(config),
-        **(_pictures(view, gallery) if view.x.ndim == 4 else _molecules(run, gallery)),
+        **_examples(view, gallery),
         **_evaluated(run, evaluation, gallery),
     )
 
@@ -114,6 +114,17 @@ def _titles(objective: str) -> dict[str, str]:
     return programs.value("titles", objective, find)
 
 
+def _examples(view: View, gallery: Gallery) -> dict[str, Any]:
+    """What the model makes of its examples, by what they are: one of these parts."""
+    if view.x.ndim == 4:
+        found = _pictures(view, gallery)
+    elif view.run.described["observed"] == "tokens":
+        found = _molecules(view.run, gallery) or vectors.sequences(view)
+    else:
+        found = vectors.parts(view, gallery)
+    return {"movable": None, "vectors": None, "sequences": None, **found}
+
+
 def _pictures(view: View, gallery: Gallery) -> dict[str, Any]:
     """What the model makes of images: parts to move, and still figures as files."""
     for name, figure in stills.stills(view).items():
@@ -122,7 +133,7 @@ def _pictures(view: View, gallery: Gallery) -> dict[str, Any]:
 
 
 def _molecules(run: "Trained", gallery: Gallery) -> dict[str, Any]:
-    """What a model of molecules draws, where it is one."""
+    """What a model of molecules draws; {} where it is none, or draws none."""
     from vae.evaluation import molecules
     from vae.scores import smiles
 
@@ -130,10 +141,10 @@ def _molecules(run: "Trained", gallery: Gallery) -> dict[str, Any]:
     if molecules.are(run):
         made = [s for s in molecules.of_run(run, run.sample(MOST_DRAWN, draw=True)) if s]
     shown = made[:MOST_MOLECULES]
-    if shown:
-        gallery.save(figures.as_it_is(smiles.picture(shown)), "molecules")
-    counts = {"shown": len(shown), "made": len(made), "drawn": MOST_DRAWN}
-    return {"movable": None, "molecules": counts}
+    if not shown:
+        return {}
+    gallery.save(figures.as_it_is(smiles.picture(shown)), "molecules")
+    return {"molecules": {"shown": len(shown), "made": len(made), "drawn": MOST_DRAWN}}
 
 
 def _evaluated(run: "Trained", evaluation: Values | None, gallery: Gallery) -> dict[str, Any]:
