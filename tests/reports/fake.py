@@ -33,12 +33,14 @@ class Run:
         self.weights = rng.normal(size=(latent_size, int(np.prod(shape)))) / 10
         self.x = rng.integers(0, 2, (num, *shape)).astype(np.float32)
         self.classes, self.labels, self.asked = classes, labels, []
+        self.class_names = ()
         self.variables, self.workdir = None, None
         self.compiled = lambda build, samples: self.elbo
 
     @property
     def dataset(self):
-        return SimpleNamespace(splits={"test": SimpleNamespace(labels=self.labels)})
+        splits = {"test": SimpleNamespace(labels=self.labels)}
+        return SimpleNamespace(splits=splits, classes=self.class_names)
 
     def examples(self, split, num):
         return self.seen(split)[:num]

@@ -21,11 +21,12 @@ def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_si
     path = report(workdir)
     page, text = read(path)
     assert path == workdir / "report.html"
-    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == sorted(ALL)
+    drawn = ALL + ["latents"] * (latent_size > 1)
+    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == sorted(drawn)
     icon, *pictures = page.links
     assert icon == "data:,"
     ranked, sheets = 16, 3  # best and worst; samples, ends and paths of interpolations
-    assert len(pictures) == 3 + ranked + sheets + min(latent_size, 64)
+    assert len(pictures) == 3 + (latent_size > 1) + ranked + sheets + min(latent_size, 64)
     assert all(link.startswith("data:image/png;base64,") for link in pictures)
     assert not re.search(r"https?://|@import|url\(", path.read_text())
     assert "−91.23 ± 0.31 nats" in text
@@ -65,7 +66,7 @@ def test_tables_have_errors_marginals_and_correlations(make_run):
     assert {"Reconstruction error by column", "Marginals", "Correlations"} <= set(page.headings)
     assert "the first 40 test examples" in text
     assert sorted(p.stem for p in (workdir / "figures").iterdir()) == [
-        "correlations", "kl_per_latent", "marginals", "training",
+        "correlations", "kl_per_latent", "latents", "marginals", "training",
     ]  # fmt: skip
     assert [path.name for path in sample(workdir, num=3)] == ["samples.npz"]
 

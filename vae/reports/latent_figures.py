@@ -1,8 +1,10 @@
 """Figures of a run's latents from plain arrays: KL, rate and distortion, posterior means."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -122,3 +124,43 @@ def latent_plane(means: np.ndarray, labels: np.ndarray | None, reach: float) -> 
     if 1 < len(classes) <= 20:
         figure.legend(loc="outside right upper", markerscale=2, handletextpad=0.1)
     return figure
+
+
+@styled
+def class_points(
+    points: np.ndarray, classes: np.ndarray | None, names: tuple[str, str]
+) -> Figure:
+    """Points [N, 2] of posterior means, coloured by class; of more classes than colours those after
+    the last colour are triangles.
+
+    Args:
+      classes: [N], numbers or names, or None.
+      names: of the axes, to the right and upwards.
+    """
+    figure, axes = _plane(names)
+    found: list[Any] = [None] if classes is None else np.unique(classes).tolist()
+    for number, label in enumerate(found):
+        shown = points if label is None else points[classes == label]
+        colour, marker = CLASSES[number % len(CLASSES)], "o^"[number // len(CLASSES) % 2]
+        look: dict[str, Any] = {"s": 9, "color": colour, "marker": marker, "linewidths": 0}
+        axes.scatter(shown[:, 0], shown[:, 1], label=label, **look)
+    if len(found) > 1:
+        figure.legend(loc="outside right upper", markerscale=2, handletextpad=0.1)
+    return figure
+
+
+@styled
+def valued_points(points: np.ndarray, values: np.ndarray, names: tuple[str, str]) -> Figure:
+    """Points [N, 2] of posterior means, coloured by value [N]."""
+    figure, axes = _plane(names)
+    shown = axes.scatter(points[:, 0], points[:, 1], s=9, c=values, cmap="viridis", linewidths=0)
+    figure.colorbar(shown, ax=axes, pad=0.02, aspect=30, label="label").outline.set_visible(False)
+    return figure
+
+
+def _plane(names: tuple[str, str]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.grid(False)
+    return figure, axes

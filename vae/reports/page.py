@@ -8,7 +8,16 @@ import numpy as np
 
 from vae import config as configs
 from vae import run_files, runs
-from vae.reports import figures, interactive, latent_figures, render, stills, summary, vectors
+from vae.reports import (
+    figures,
+    interactive,
+    latent_figures,
+    projection,
+    render,
+    stills,
+    summary,
+    vectors,
+)
 from vae.reports.figures import Gallery
 from vae.reports.render import Cell, Table
 from vae.reports.tables import typeset_metric
@@ -63,6 +72,7 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         config=config,
         differing=_differing(config),
         **_examples(view, gallery),
+        projection=projection.draw(view, gallery),
         **_evaluated(run, evaluation, gallery),
     )
 
