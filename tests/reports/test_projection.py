@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 import types
 
@@ -17,7 +16,6 @@ from vae.reports.view import MOST_EXAMPLES, View
 def without_umap(monkeypatch):
     """Also where it is installed; and fewer pixels, for speed."""
     monkeypatch.setitem(sys.modules, "umap", None)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(figures, "DPI", 60)
 
 
@@ -56,8 +54,8 @@ def test_axes_say_their_share_of_the_variance():
 
 def test_umap_is_used_where_it_is(monkeypatch):
     class UMAP:
-        def __init__(self, **settings):
-            assert settings["random_state"] == 0
+        def __init__(self, neighbours, **settings):
+            assert neighbours == 15 and settings["random_state"] == 0
 
         def fit_transform(self, means):
             return means[:, :2] + 1
@@ -65,7 +63,6 @@ def test_umap_is_used_where_it_is(monkeypatch):
     umap = types.ModuleType("umap")
     umap.UMAP = UMAP
     monkeypatch.setitem(sys.modules, "umap", umap)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     means = np.random.default_rng(0).normal(size=(40, 5))
     points, names, how = projection.project(means)
     np.testing.assert_array_equal(points, means[:, :2] + 1)

@@ -281,6 +281,13 @@ def test_many_grids_are_cut_and_those_that_fail_are_named(tmp_path, write_sweep)
     assert "No samples of seed=3,b=0: no checkpoint there." in page.text
 
 
+@pytest.mark.parametrize("heads", [[], ["0", "1"]])
+def test_classes_above_columns_are_explained(tmp_path, write_sweep, heads):
+    images = np.zeros((4, 3, 3, 1)), heads
+    page, _ = page_of(tmp_path, write_sweep, grid(), samples=lambda _: images)
+    assert ("Above columns stand the classes" in page.text) == bool(heads)
+
+
 def test_no_sweep_is_named(tmp_path):
     with pytest.raises(UserError, match=r"sweep\.json"):
         sweep_report(tmp_path, blobs)

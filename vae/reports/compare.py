@@ -128,7 +128,8 @@ def _said(compared: Sequence[Compared]) -> list[Sentence]:
         if len(having) > 1 and sign(about):
             best = max(having, key=lambda run: sign(about) * run.metrics[metric]["value"])
             number = f"{typeset_metric(best.metrics[metric])} {counted_in(about)}".rstrip()
-            found.append(Sentence(f"Best by {about['label']}: {best.name}, {number}."))
+            split = needed(best.evaluation, "evaluation")["split"]
+            found.append(Sentence(f"Best by {split} {about['label']}: {best.name}, {number}."))
     if len({_measured_on(run) for run in compared if run.evaluation}) > 1:
         text = "The numbers are of different data or splits, and not to be compared."
         problems.append(Sentence(text, is_problem=True))

@@ -1,7 +1,7 @@
 """Posterior means of a run in a plane: two latents as they are, more by UMAP or principal
 components."""
 
-import importlib.util
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from vae.reports.view import View
 
 MOST = 2000  # examples
 MOST_NAMED = 20  # classes that have a colour each
+NEIGHBOURS = 15  # of UMAP
 
 
 def draw(view: View, gallery: Gallery) -> dict[str, Any] | None:
@@ -41,10 +42,12 @@ def project(means: np.ndarray) -> tuple[np.ndarray, tuple[str, str], str]:
     """Of posterior means [N, L] points [N, 2], the names of the axes, and how they were found."""
     if means.shape[1] == 2:
         return means, ("$z_0$", "$z_1$"), "latents"
-    if len(means) > 15 and importlib.util.find_spec("umap"):  # as many neighbours as it asks for
+    with suppress(ImportError):  # an extra
         from umap import UMAP
 
-        return UMAP(random_state=0, n_jobs=1).fit_transform(means), ("UMAP 1", "UMAP 2"), "umap"
+        if len(means) > NEIGHBOURS:
+            points = UMAP(NEIGHBOURS, random_state=0, n_jobs=1).fit_transform(means)
+            return points, ("UMAP 1", "UMAP 2"), "umap"
     points, shares = principal(means)
     first, second = (f"{100 * share:.0f} % of variance" for share in shares)
     return points, (f"component 1 ({first})", f"component 2 ({second})"), "pca"

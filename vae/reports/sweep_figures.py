@@ -184,13 +184,13 @@ def _scale(axes: Axes, values: np.ndarray, which: str = "x") -> None:
         axis.axes.set_xscale("log") if which == "x" else axis.axes.set_yscale("log")
         ticks = sorted(set(values.tolist()))
         if len(ticks) <= 7:
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_ticks(ticks, list(map(show, ticks)))
         else:
             axis.set_ticks(found := _round_ticks(*ticks[:: len(ticks) - 1]), list(map(show, found)))
         axis.set_ticks([], minor=True)
     elif len(set(values.tolist())) <= 6:
         axis.set_ticks(sorted(set(values.tolist())))
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: show(v)))
     else:
         axis.set_major_locator(MaxNLocator(5, steps=ROUND))
 

@@ -128,12 +128,13 @@ def sample_grids(results: Results, samples: Samples) -> dict[str, Any]:
 
     Returns:
       `figures`, in so many `columns`; `missing`, trials and why they have none; how many
-      combinations were `found`, the `most` that are shown, and whether there are `several` seeds.
+      combinations were `found`, the `most` that are shown, whether there are `several` seeds, and
+      whether there are `classes` above columns.
     """
     first: dict[tuple, Mapping[str, Any]] = {}
     for row in results.done:
         first.setdefault(tuple(row["values"].get(key) for key in results.others), row)
-    shown, missing = [], {}
+    shown, missing, classes = [], {}, False
     for row in list(first.values())[:MOST_GRIDS]:
         try:
             drawn = samples(results.gallery.directory / "trials" / row["trial"])
@@ -143,6 +144,7 @@ def sample_grids(results: Results, samples: Samples) -> dict[str, Any]:
         if drawn is not None and len(drawn[0]):
             label = results.describe(row["values"], results.others) or row["trial"]
             figure = mosaics.grid(np.asarray(drawn[0]), drawn[1], SAMPLE)
+            classes = classes or bool(drawn[1])
             shown.append((label, results.gallery.save(figure, f"samples/{row['trial']}")))
     columns = 4
     if len(results.axes) > 1:
@@ -154,4 +156,5 @@ def sample_grids(results: Results, samples: Samples) -> dict[str, Any]:
         "found": len(first),
         "most": MOST_GRIDS,
         "several": len(first) < len(results.done),
+        "classes": classes,
     }

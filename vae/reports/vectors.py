@@ -187,7 +187,7 @@ def sequences(view: View) -> dict[str, Any]:
     context = None if view.context is None else view.context[:SHOWN]
     symbols = run.described.get("vocabulary", ())
     pairs = zip(x, run.reconstruct(x, context), strict=True)
-    drawn = run.sample(SHOWN, draw=True, context=context if context is None else context[: len(x)])
+    drawn = run.sample(len(x), draw=True, context=context)
     return {
         "sequences": {
             "pairs": [(_text(ids, symbols), _text(again, symbols)) for ids, again in pairs],
