@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import last_state
+from vae import runs
 from vae.__main__ import VERBS, main
 from vae.errors import shortened
 
@@ -26,6 +27,21 @@ SMALL = [
     "--config.train.parallel=jit",
     "--config.eval.iwae_samples=(5,)",
 ]
+
+
+@pytest.mark.parametrize(
+    ("program", "called"),
+    [
+        (Path(runs.__file__).with_name("__main__.py"), "python -m vae"),
+        (Path("/bin/vae"), "vae"),
+        (Path("/my tools/own.py"), "'/my tools/own.py'"),
+    ],
+)
+def test_the_command_that_a_page_shows_can_be_pasted(program, called, monkeypatch):
+    monkeypatch.delenv("VAE_COMMAND", raising=False)
+    monkeypatch.setattr(sys, "argv", [str(program), "train", "--workdir=my runs/a", "--x=(1, 2)"])
+    assert runs.command() == f"{called} train '--workdir=my runs/a' '--x=(1, 2)'"
+
 
 
 @pytest.fixture(scope="module")

@@ -290,3 +290,23 @@ def test_a_key_is_of_all_that_is_not_traced(monkeypatch):
     data = [grey_dataset(110), grey_dataset(shape=(4, 2, 1)), grey_dataset(levels=9)]
     keys = [key(), *(key(**changes) for changes in others), *map(key, data)]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_key_of_a_kept_program_draws_counts(tmp_path):
+    """Poisson draws, those of the negative binomial, ask whose key it is."""
+    script = (
+        "import jax; from vae.probability import noise;"
+        "print(jax.random.poisson(noise.key_for(3, 'sample'), 9.0, (4,)).tolist())"
+    )
+    given = os.environ | {
+        "PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+    }  # fmt: skip
+    told = []
+    for _ in range(2):  # compiles, then reads
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=given, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout)
+    assert told[0] == told[1] and list((tmp_path / "programs").iterdir())

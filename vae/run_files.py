@@ -101,7 +101,8 @@ SWEEP = {
     "trials": _list_of(
         _object(
             {"name": _text, "values": lambda v: isinstance(v, dict), "state": _one_of(STATES)},
-            {"reason": _or_none(_text), "seconds": _or_none(is_number)},
+            {"reason": _or_none(_text), "seconds": _or_none(is_number),
+             "value": _or_none(is_number)},  # of what a search optimises, on the validation set
         )
     ),
 }

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from ml_collections import ConfigDict
 
 from vae import config as configs
 from vae import in_memory, keys, lengths, npz, parts
-from vae.errors import UserError
+from vae.errors import UserError, typed
 from vae.npz import replacing
 from vae.paths import located, moved, of_data
 
@@ -238,6 +239,13 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in PACKAGES}
 
 
+def command() -> str:
+    """How the program was called, to be pasted into a shell."""
+    here = Path(sys.argv[0]).name == "vae" or Path(sys.argv[0]).parent == Path(__file__).parent
+    called = typed() if here else shlex.quote(sys.argv[0])
+    return " ".join([called, *map(shlex.quote, sys.argv[1:])])
+
+
 def environment() -> dict[str, Any]:
     """Versions, devices, git revision, command and time: what a result needs to be repeated."""
     import jax
@@ -245,7 +253,7 @@ def environment() -> dict[str, Any]:
     devices = jax.devices()
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": " ".join(sys.argv),
+        "command": command(),
         "git_revision": git_revision(),
         "python": platform.python_version(),
         "versions": versions(),

@@ -25,10 +25,11 @@ def write_sweep():
     return _write_sweep
 
 
-def _write_sweep(directory, trials, keys, states=None):
+def _write_sweep(directory, trials, keys, states=None, metric="", told=None):
     """A sweep directory of (values, metrics) pairs; metrics None: not evaluated.
 
-    Metrics map a name to a value, or to a value and its standard error.
+    Metrics map a name to a value, or to a value and its standard error. Of a search: its `metric`,
+    and what it was `told` of trials by number.
     """
     entries = []
     for number, (values, metrics) in enumerate(trials):
@@ -37,7 +38,8 @@ def _write_sweep(directory, trials, keys, states=None):
         reason = f"reason {number} <&>" if state in ("failed", "pruned") else None
         seconds = None if state == "pending" else 10.0 + number
         entry = {"name": name, "values": values, "state": state, "reason": reason}
-        entries.append({**entry, "seconds": seconds})
+        known = {"value": told[number]} if told and number in told else {}
+        entries.append({**entry, "seconds": seconds, **known})
         workdir = directory / "trials" / name
         workdir.mkdir(parents=True)
         if metrics is not None:
@@ -49,7 +51,7 @@ def _write_sweep(directory, trials, keys, states=None):
         "name": "a <sweep>", "command": "vae sweep --x <y>", "time": "now",
         "launcher": "population", "environment": {"versions": {"jax": "0.10"}},
         "config": {"seed": 0, "model": {"latent_size": 10}, "train": {"epochs": 5}},
-        "keys": keys, "trials": entries, "metric": "elbo",
+        "keys": keys, "trials": entries, "metric": metric,
     }  # fmt: skip
     (directory / "sweep.json").write_text(json.dumps(sweep))
     return sweep

@@ -19,25 +19,29 @@ class Run:
 
     def __init__(
         self, shape, latent_size, observed="binary", num=40, classes=None, labels=None,
-        binarized="",
+        binarized="", described=None,
     ):  # fmt: skip
         self.config = base.get_config()
         with self.config.unlocked():
             self.config.model.latent_size = latent_size
             self.config.model.likelihood = "bernoulli"
-        self.described = {"observed": observed, "binarized": binarized}
+        size = 0 if classes is None else 3
+        self.described = {"observed": observed, "binarized": binarized, "context_size": size}
+        self.described |= described or {}
         rng = np.random.default_rng(0)
         self.shape = shape
         self.prior_moments = np.zeros(latent_size), np.ones(latent_size)
         self.weights = rng.normal(size=(latent_size, int(np.prod(shape)))) / 10
         self.x = rng.integers(0, 2, (num, *shape)).astype(np.float32)
         self.classes, self.labels, self.asked = classes, labels, []
+        self.class_names = ()
         self.variables, self.workdir = None, None
         self.compiled = lambda build, samples: self.elbo
 
     @property
     def dataset(self):
-        return SimpleNamespace(splits={"test": SimpleNamespace(labels=self.labels)})
+        splits = {"test": SimpleNamespace(labels=self.labels)}
+        return SimpleNamespace(splits=splits, classes=self.class_names)
 
     def examples(self, split, num):
         return self.seen(split)[:num]
@@ -66,7 +70,7 @@ class Run:
         self.asked.append(context)
         return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
 
-    def sample(self, num, seed=0, temperature=1.0, context=None, first=0):
+    def sample(self, num, seed=0, temperature=1.0, draw=False, context=None, first=0):
         self.asked.append(context)
         size = self.config.model.latent_size
         return self.decode(temperature * np.random.default_rng(seed).normal(size=(num, size)))
@@ -102,7 +106,8 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tag = tag
-        self.links += [value for name, value in attributes if name in ("src", "href", "srcset")]
+        found = [value for name, value in attributes if name in ("src", "href", "srcset")]
+        self.links += [link for link in found if not link.startswith("#")]
 
     def handle_data(self, data):
         self.words.append(data)

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 
 import vae
 from tests.reports.fake import write_run
+from vae.reports import figures
 from vae.reports.compare import compare
 from vae.reports.page import report, report_run
 
@@ -87,6 +88,57 @@ def test_a_page_fits_and_loads_without_a_fault(view, two_latents, width, scheme)
     assert (brightness[0] > brightness[1]) == (scheme == "light")
 
 
+def test_a_chart_is_legible_on_a_phone_and_whole_on_a_screen(view, two_latents):
+    """The width at which the smallest letters of a chart are drawn, in pixels."""
+    for width, least in ((390, 9.9), (1400, 9.0)):
+        page = view(two_latents, width)
+        letters = page.evaluate(
+            """() => [...document.querySelectorAll(".chart img")].map((image) =>
+              image.getBoundingClientRect().width / image.naturalWidth)"""
+        )
+        assert min(letters) * figures.LEAST / 72 * figures.DPI >= least
+    scrolled = page.evaluate(
+        """() => [...document.querySelectorAll(".scroll")].map((part) =>
+          part.scrollWidth - part.clientWidth)"""
+    )
+    assert max(scrolled) <= 1
+
+
+@pytest.mark.parametrize(("heads", "values"), [("Value", [1, 1, 0]), ("Metric", [1, 0, 1])])
+def test_a_click_on_a_head_sorts_the_table(view, two_latents, heads, values):
+    """By number ("−91.23 ± 0.31" is below "88.50 ± 0.30"), or by text; a second click turns it."""
+    page = view(two_latents)
+    table = page.locator("table.data", has_text=heads).first
+    names = table.locator("tbody tr td:first-child")
+    assert [name.startswith("ELBO") for name in names.all_text_contents()] == [True, False]
+    for value in values[1:]:
+        table.get_by_role("button", name=heads).click()
+        assert names.first.text_content().startswith("ELBO") == bool(value)
+        assert table.locator("th[aria-sort]").text_content() == heads
+    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    assert page.wrong == []
+
+
+def test_the_list_of_contents_leads_to_every_section(view, two_latents):
+    page = view(two_latents)
+    links = page.locator("nav a")
+    assert links.all_text_contents() == page.locator("h2").all_text_contents()
+    for place in links.evaluate_all("links => links.map((link) => link.getAttribute('href'))"):
+        assert page.locator(f"h2{place}").count() == 1
+
+
+def test_on_a_dark_page_nothing_is_white_but_bright_pixels(view, make_run):
+    """Of black pictures: neither the ground behind them nor the gaps between them are white."""
+    workdir = make_run()
+    run = vae.load(workdir)
+    run.x, run.weights = np.zeros_like(run.x), np.zeros_like(run.weights)
+    run.decode = lambda z, context=None: np.zeros((len(z), *run.shape))
+    page = view(report(workdir), scheme="dark")
+    for part in (".picture", ".player.wide .window", ".player .window"):
+        page.locator(part).first.screenshot(path=workdir / "shown.png")
+        assert imread(workdir / "shown.png")[..., :3].max() < 0.6  # the labels' grey
+
+
 def picture(page, part):
     return page.locator(part).screenshot()
 
@@ -122,7 +174,7 @@ def test_moving_over_the_map_decodes_the_place(view, two_latents):
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
     before = picture(page, ".map .window")
-    page.mouse.move(box["x"] + 2, box["y"] + box["height"] - 2)
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] - 4)
     assert page.locator(".map output").text_content() == "z₀ = −3.0, z₁ = −3.0"
     corner = picture(page, ".map .window")
     assert corner != before
@@ -145,7 +197,7 @@ def test_the_map_shows_the_frame_of_its_place(view, make_run):
     plane = page.locator(".plane")
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2)
+    page.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] - 4)  # a round corner
     page.locator(".map .window").screenshot(path=workdir / "shown.png")
     pixels = imread(workdir / "shown.png")[..., 0]
     height, width = pixels.shape

@@ -26,7 +26,7 @@ def test_runs_stand_beside_each_other(two, tmp_path):
     path = compare(two, tmp_path / "page", ("png", "pdf"))
     page, text = read(path)
     assert page.headings[:2] == ["Numbers", "Beside first"]
-    assert "Best by ELBO: second, −80.50 ± 0.31 nats." in text
+    assert "Best by test ELBO: second, −80.50 ± 0.31 nats." in text
     assert "model.latent_size 2 3" in text
     assert "second 1 " in text  # every ELBO is a nat better: no error
     # The mean of 3 and 1 by turns, and its error: a standard deviation of 1 over sqrt(39).

@@ -124,7 +124,7 @@ def test_a_sweep(tmp_path, write_sweep):
     def samples(workdir):
         if workdir.name == f"{NAME}0":
             raise UserError(f"error {EVIL}")
-        return np.zeros((1, 3, 3, 1))
+        return np.zeros((1, 3, 3, 1)), [EVIL]
 
     told = [f"{what} {EVIL}" for what in ("name", "command", "set", "device", "reason", "error")]
     values = f"swept: value {NAME}a, value {NAME}b"

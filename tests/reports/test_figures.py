@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 from vae.errors import UserError
-from vae.reports import figures, mosaics
+from vae.reports import figures, latent_figures, mosaics
 
 TITLES = {"elbo": "ELBO (nats)", "loss": "Loss (nats)", "mi": "$I$ (nats)"}
 
@@ -60,19 +60,23 @@ def test_one_record_is_enough(tmp_path):
 def test_kl_is_sorted_and_coloured_by_activity(size, tmp_path):
     rng = np.random.default_rng(size)
     kl, variance = rng.gamma(1.0, 1.0, size), rng.uniform(0.0, 0.02, size)
-    figure = figures.kl_per_latent(kl, variance, threshold=0.01)
+    figure = latent_figures.kl_per_latent(kl, variance, threshold=0.01)
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     np.testing.assert_allclose(heights, np.sort(kl)[::-1])
-    active = matplotlib.colors.to_rgba(figures.ACTIVE)
+    active = matplotlib.colors.to_rgba(latent_figures.ACTIVE)
     coloured = [bar.get_facecolor() == active for bar in figure.axes[0].patches]
     assert coloured == list(variance[np.argsort(-kl)] > 0.01)
+    ticks = figure.axes[1].get_xticklabels()  # where the traversals find it
+    named = {int(tick.get_position()[0]): int(tick.get_text()) for tick in ticks}
+    assert 1 in named and len(named) <= latent_figures.NAMED
+    assert all(latent == np.argsort(-kl)[place - 1] for place, latent in named.items())
     figures.save(figure, tmp_path / "kl.png")
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("threshold", [0.0, 0.01])
 def test_kl_of_a_collapsed_model(threshold, tmp_path):
-    figure = figures.kl_per_latent(np.zeros(5), np.zeros(5), threshold)
+    figure = latent_figures.kl_per_latent(np.zeros(5), np.zeros(5), threshold)
     assert figure.axes[0].get_title("right") == "0 of 5 active"
     figures.save(figure, tmp_path / "kl.png")
 
@@ -83,13 +87,11 @@ def test_pictures_hold_every_pixel_exactly(side, channels, tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 256, (2, 3, side, side, channels)) / 255
     path = figures.save(mosaics.picture_rows(rows), tmp_path / "new folder" / "rows.png")
-    read = imread(path)[..., :3]
-    np.testing.assert_allclose(read, over_white(mosaics.mosaic(mosaics.fit(rows))), atol=0.5 / 255)
-
-
-def over_white(rgba):
-    rgba = rgba / 255
-    return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
+    tiled = mosaics.mosaic(mosaics.fit(rows)) / 255
+    read = imread(path)
+    np.testing.assert_array_equal(read[..., 3], tiled[..., 3])  # clear between: any page's colour
+    opaque = tiled[..., 3] == 1
+    np.testing.assert_allclose(read[opaque], tiled[opaque], atol=0.5 / 255)
 
 
 def test_a_mosaic_reads_row_by_row_with_wide_gaps_where_asked():
@@ -98,6 +100,29 @@ def test_a_mosaic_reads_row_by_row_with_wide_gaps_where_asked():
     assert picture.shape == (3, 8, 4)
     np.testing.assert_allclose(picture[::2, [0, 5, 7], 0], rows[:, :, 0, 0, 0], atol=0.5 / 255)
     assert picture[..., 3].sum() == 6
+
+
+def test_what_a_grid_lacks_is_clear_and_its_columns_have_heads(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        mosaics, "picture_rows", lambda rows, headers, cell: shown.update(rows=rows, heads=headers)
+    )
+    mosaics.grid(np.arange(4.0).reshape(4, 1, 1, 1), ["a", "b", "c"])
+    np.testing.assert_array_equal(
+        shown["rows"][..., 0, 0, 0], [[0, 1, 2], [3, np.nan, np.nan]]
+    )
+    assert shown["heads"] == {0: "a", 1: "b", 2: "c"}
+    picture = mosaics.mosaic(shown["rows"], gap=0)
+    assert picture[..., 3].tolist() == [[255] * 3, [255, 0, 0]]
+
+
+def test_the_first_tenth_is_cut_off_where_enough_follows_it():
+    few = np.stack([np.arange(1.0, 21), -100 / np.arange(1.0, 21)], axis=1)
+    many = np.stack([np.arange(1.0, 41), -100 / np.arange(1.0, 41)], axis=1)
+    assert figures.limits(few, from_zero=False)[0] < -100
+    assert -25 < figures.limits(many, from_zero=False)[0] < -100 / 5  # from epoch 5 on
+    several = np.concatenate([few] * 5)  # curves of 20 places each
+    assert figures.limits(several, from_zero=False)[0] < -100
 
 
 def test_large_images_are_averaged_and_small_ones_repeated():
@@ -124,7 +149,7 @@ def test_every_picture_can_be_drawn_from_few_images(tmp_path):
     values = np.linspace(-3, 3, 2)
     for number, figure in enumerate(
         (
-            mosaics.grid(np.repeat(one, 3, 0), columns=2),
+            mosaics.grid(np.repeat(one, 3, 0), ["a", "b"]),
             mosaics.reconstructions(one, one),
             mosaics.interpolations(one, one[:, None].repeat(2, 1), one),
             mosaics.traversals(one[:, None].repeat(2, 1), ["$z_{0}$\n1.00"], values),

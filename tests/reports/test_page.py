@@ -21,11 +21,12 @@ def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_si
     path = report(workdir)
     page, text = read(path)
     assert path == workdir / "report.html"
-    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == sorted(ALL)
+    drawn = ALL + ["latents"] * (latent_size > 1)
+    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == sorted(drawn)
     icon, *pictures = page.links
     assert icon == "data:,"
     ranked, sheets = 16, 3  # best and worst; samples, ends and paths of interpolations
-    assert len(pictures) == 3 + ranked + sheets + min(latent_size, 64)
+    assert len(pictures) == 3 + (latent_size > 1) + ranked + sheets + min(latent_size, 64)
     assert all(link.startswith("data:image/png;base64,") for link in pictures)
     assert not re.search(r"https?://|@import|url\(", path.read_text())
     assert "−91.23 ± 0.31 nats" in text
@@ -33,6 +34,15 @@ def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_si
     assert "a run & more" in text and "vae train <x>" in text  # escaped, and whole
     assert "model.latent_size" in text and "versions.jax" in text
     assert f"Differs from configs/base.py here there model.latent_size {latent_size} 10" in text
+
+
+def test_a_trial_leads_back_to_its_sweep(make_run, tmp_path):
+    (tmp_path / "a sweep" / "trials").mkdir(parents=True)
+    workdir = make_run(name="a sweep/trials/one")
+    assert "../../report.html" not in read(report(workdir))[0].links
+    (tmp_path / "a sweep" / "sweep.json").write_text("{}")
+    page, text = read(report(workdir))
+    assert "../../report.html" in page.links and "← a sweep" in text
 
 
 def test_a_run_that_is_not_evaluated_says_how(make_run):
@@ -50,11 +60,14 @@ def test_the_head_of_the_page_says_when_grey_levels_are_binarised(make_run, bina
     assert (said if binarized else "digits, 8×8×1 · mlp encoder") in text
 
 
-def test_vectors_have_no_pictures_and_the_page_says_so(make_run):
+def test_tables_have_errors_marginals_and_correlations(make_run):
     workdir = make_run(shape=(12,), observed="real")
-    _, text = read(report(workdir))
-    assert "vectors of 12 values" in text
-    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == ["kl_per_latent", "training"]
+    page, text = read(report(workdir))
+    assert {"Reconstruction error by column", "Marginals", "Correlations"} <= set(page.headings)
+    assert "the first 40 test examples" in text
+    assert sorted(p.stem for p in (workdir / "figures").iterdir()) == [
+        "correlations", "kl_per_latent", "latents", "marginals", "training",
+    ]  # fmt: skip
     assert [path.name for path in sample(workdir, num=3)] == ["samples.npz"]
 
 
@@ -96,7 +109,7 @@ def test_a_collapsed_run_says_so_and_has_nothing_to_move(make_run):
     page, text = read(report(workdir))
     assert "Posterior collapse: no latent is active: the decoder ignores z. Try " in text
     assert "there is nothing to move" in text
-    assert "Samples" in page.headings and "Interpolation" in page.headings
+    assert "Means of p(x|z)" in page.headings and "Interpolation" in page.headings
 
 
 def test_an_older_evaluation_is_shown_by_the_names_of_its_metrics(make_run):
@@ -146,8 +159,9 @@ def test_numbers_of_another_step_are_flagged(make_run):
     assert "evaluate again" in read(report(workdir))[1]
 
 
-def test_one_example_and_an_empty_log_are_enough(make_run):
-    workdir = make_run(num=1)
+@pytest.mark.parametrize("options", [{}, {"shape": (12,), "observed": "real"}])
+def test_one_example_and_an_empty_log_are_enough(make_run, options):
+    workdir = make_run(num=1, **options)
     (workdir / "metrics.jsonl").unlink()
     assert "nothing to draw" in read(report(workdir))[1]
 
@@ -182,7 +196,11 @@ def test_pictures_of_a_conditional_model_keep_the_contexts_of_their_examples(mak
     run = vae.load(workdir)
     run.config.data.context = "labels"
     text = report(workdir).read_text()
-    assert "Classes by turns." in text
+    assert "A column is a class." in text
+    assert "<span>0</span><span>1</span><span>2</span>" in text
+    samples = [asked for asked in run.asked if asked is not None and asked.ndim == 1]
+    assert all(np.array_equal(asked, np.arange(len(asked)) % 3) for asked in samples)
+    assert {len(asked) for asked in samples} == {24, 30}  # rows of three, to move and still
     given = [asked.argmax(1) for asked in run.asked if asked is not None and asked.ndim == 2]
     assert any(np.array_equal(rows, np.arange(30) % 3) for rows in given)  # reconstructions
     assert any(len(rows) % 11 == 0 and not rows.any() for rows in given)  # traversals, of the first

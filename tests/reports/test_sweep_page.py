@@ -9,6 +9,7 @@ import pytest
 from vae.errors import UserError
 from vae.reports import figures, rate_distortion, sweep_figures
 from vae.reports.sweep_page import sweep_report
+from vae.reports.swept import on_validation
 
 KEYS = ["model.latent_size", "objective.beta", "seed"]
 
@@ -19,7 +20,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.headings, self.sources, self.links, self.words = [], [], [], []
-        self.tables, self.tag = [], None
+        self.tables, self.best, self.tag = [], [], None  # best: numbers of rows that are marked
         self.feed(path.read_text(encoding="utf-8"))
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
 
@@ -27,11 +28,12 @@ class Page(html.parser.HTMLParser):
         self.tag = tag
         found = dict(attributes)
         self.sources += [found[name] for name in ("src", "srcset") if name in found]
-        self.links += [found["href"]] if "href" in found else []
+        self.links += [found["href"]] if found.get("href", "#")[0] != "#" else []
         if tag == "table":
             self.tables.append([])
         elif tag == "tr":
             self.tables[-1].append([])
+            self.best += [len(self.tables[-1]) - 1] if found.get("class") == "best" else []
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
 
@@ -63,9 +65,11 @@ def grid(latents=(2, 8), betas=(0.5, 1.0, 4.0), seeds=(0, 1)):
 
 
 def add_curves(directory, sweep):
-    for trial in sweep["trials"]:
+    """The n-th trial ends at -80 - n nats."""
+    for number, trial in enumerate(sweep["trials"]):
         lines = [
-            {"step": 10 * epoch, "epoch": float(epoch), "split": split, "elbo": -120.0 + epoch}
+            {"step": 10 * epoch, "epoch": float(epoch), "split": split,
+             "elbo": -84.0 + epoch - number}
             for epoch in range(1, 5)
             for split in ("train", "validation")
         ]
@@ -74,7 +78,7 @@ def add_curves(directory, sweep):
 
 
 def blobs(workdir):
-    return np.random.default_rng(0).uniform(size=(5, 8, 8, 1))
+    return np.random.default_rng(0).uniform(size=(5, 8, 8, 1)), []
 
 
 ALL = {"elbo_heat_map", "nll_iwae_100_heat_map", "active_units_heat_map", "rate_distortion"}
@@ -107,7 +111,7 @@ def test_the_page_holds_its_figures_and_loads_nothing(whole):
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not re.search(r"https?://|@import|url\(", text)
     assert page.headings == [
-        "Summary", "Over latent size and β", "Rate and distortion", "Validation", "Samples",
+        "Summary", "Over latent size and β", "Rate and distortion", "Validation", "Means of p(x|z)",
         "Trials", "Config", "Environment",
     ]  # fmt: skip
     assert not list(directory.rglob(".*"))  # no temporary file is left
@@ -127,12 +131,36 @@ def test_the_verdict_counts_names_the_failed_and_the_best(whole):
     assert "12 trials: latent size 2, 8 × β 0.5, 1, 4 × seed 0, 1" in said
     assert "10 of 12 trials done, 1 failed, 1 pruned." in said
     assert "latent_size=2,beta=1.0,seed=1 failed: reason 3 <&>" in said  # escaped, and whole
-    assert (
-        "Best trial by ELBO: −82.00 ± 0.30 nats (standard error over 1,234 test examples), of "
-        "latent size 8, β 0.5, seed 0. Best mean over seeds: −82.50 ± 0.50 nats (standard error "
-        "over 2 seeds), of latent size 8, β 0.5."
+    assert (  # on the validation set, where it is not the one of the best test ELBO
+        "Best trial, of the highest validation ELBO (−80 nats): latent size 2, β 0.5, seed 0. On "
+        "1,234 test examples: ELBO −94.00 ± 0.30 nats; −log p(x), IWAE bound, K = 100 "
+        "92.00 ± 0.25 nats (± standard error). Best mean over seeds of the validation ELBO: "
+        "−80.50 ± 0.50 nats (standard error over 2 seeds), of latent size 2, β 0.5."
     ) in said
-    assert "IWAE bound, K = 100: 80.00 ± 0.25 nats (standard error over 1,234 test" in said
+    assert whole[1].best == [1]
+    assert "The marked trial is the best by validation ELBO." in said
+
+
+def test_without_validation_the_choice_is_said_to_be_of_the_test_examples(tmp_path, write_sweep):
+    page, _ = page_of(tmp_path, write_sweep, grid())
+    assert (
+        "Best trial by ELBO: −82.00 ± 0.30 nats (standard error over 1,234 test examples, on which "
+        "it was chosen), of latent size 8, β 0.5, seed 0. Best mean over seeds: −82.50 ± 0.50 nats "
+        "(standard error over 2 seeds), of latent size 8, β 0.5."
+    ) in page.text
+    assert "IWAE bound, K = 100: 80.00 ± 0.25 nats (standard error over 1,234 test" in page.text
+    assert page.best == [7] and "best by test ELBO" in page.text
+
+
+@pytest.mark.parametrize(("checkpoint", "best"), [("best", -3.0), ("last", -5.0)])
+def test_the_bound_of_the_checkpoint_that_is_evaluated_counts(checkpoint, best):
+    lines = [{"split": "validation", "elbo": value} for value in (-9.0, -3.0, -5.0)]
+    lines.append({"split": "train", "elbo": -1.0})
+    row = {"value": 0.25, "split": "test", "metrics": {"elbo": -4.0}}
+    assert on_validation(row, lines, "", checkpoint) == {"elbo": best}
+    assert on_validation(row, lines, "sap", checkpoint) == {"elbo": best, "sap": 0.25}
+    own = {**row, "split": "validation"}
+    assert on_validation(own, [], "", checkpoint) == {"elbo": -4.0}
 
 
 def test_the_tables_hold_means_over_seeds_and_every_trial(whole):
@@ -244,13 +272,20 @@ def test_many_grids_are_cut_and_those_that_fail_are_named(tmp_path, write_sweep)
         drawn.append(workdir.name)
         if len(drawn) == 1:
             raise UserError("no checkpoint there")
-        return np.zeros((1, 3, 3, 3))
+        return np.zeros((1, 3, 3, 3)), []
 
     trials = [({"seed": s, "a.b": n}, {"elbo": -1.0 - n}) for n in range(30) for s in (3, 4)]
     page, _ = page_of(tmp_path, write_sweep, trials, ["a.b", "seed"], samples)
     assert len(drawn) == 24 and all(name.startswith("seed=3") for name in drawn)
     assert "The first 24 of 30 are shown." in page.text
     assert "No samples of seed=3,b=0: no checkpoint there." in page.text
+
+
+@pytest.mark.parametrize("heads", [[], ["0", "1"]])
+def test_classes_above_columns_are_explained(tmp_path, write_sweep, heads):
+    images = np.zeros((4, 3, 3, 1)), heads
+    page, _ = page_of(tmp_path, write_sweep, grid(), samples=lambda _: images)
+    assert ("Above columns stand the classes" in page.text) == bool(heads)
 
 
 def test_no_sweep_is_named(tmp_path):
@@ -270,7 +305,10 @@ def test_cells_of_a_heat_map_are_written_and_the_best_is_framed():
             (0.5, 0.5): "−99.25", (1.5, 0.5): "–", (0.5, 1.5): "−95.00", (1.5, 1.5): "−90.50",
         }  # fmt: skip
         assert [patch.get_xy() for patch in axes.patches] == places
+        (mesh,) = axes.collections
+        assert mesh.get_cmap().name == sweep_figures.shades(sign)
         assert [text.get_text() for text in axes.get_yticklabels()] == ["2", "8"]
+    assert sweep_figures.shades(0) == "Greys"  # more active units are no better
 
 
 def test_text_stands_out_from_every_shade():

@@ -319,6 +319,26 @@ def test_a_search_goes_the_way_that_its_metric_is_better(metric, way, tmp_path):
         Study(tmp_path, config, space, "tpe")
 
 
+def test_trials_of_a_search_are_named_by_text_and_older_ones_as_they_were(tmp_path):
+    """pandas reads "0000" as the number 0."""
+    space = {"model.latent_size": [2, 5]}
+    (tmp_path / "new").mkdir()
+    new = Study(tmp_path / "new", digits.get_config(), space, "random")
+    first, second = new.open(2, 2)
+    assert [first.name, second.name] == ["trial-0000", "trial-0001"]
+    new.tell(second, -3.5)
+    assert new.values() == {"trial-0001": -3.5}
+    old = tmp_path / "old"
+    entry = {"name": "0000", "values": {}, "state": "pending"}
+    old.mkdir()
+    sweep = {"name": "old", "keys": [], "config": {}, "trials": [entry]}
+    (old / "sweep.json").write_text(json.dumps(sweep))
+    again = Study(old, digits.get_config(), space, "random")
+    (trial,) = again.open(1, 2)
+    again.tell(trial, -4.5)
+    assert again.values() == {"0000": -4.5}
+
+
 MAPPINGS = """
 import gc, sys
 import vae
@@ -363,7 +383,7 @@ def test_a_search_prunes_and_resumes_where_it_was(tmp_path):
     best = min(first, key=lambda row: row["state"])
     assert float(best["elbo"]) >= max(float(row["elbo"]) for row in first) - 1.0
     code, out, err = finish(start(workdir, *flags, "--trials=6"))
-    assert code == 0 and "trials 0004 to 0005 of 6" in out, err
+    assert code == 0 and "trial-0004 to trial-0005 of 6" in out, err
     assert table(workdir)[:4] == first
     steps = {row["trial"]: int(last_state(workdir / "trials" / row["trial"])["step"])
              for row in first}  # fmt: skip

@@ -42,7 +42,9 @@ def key_for(seed: jax.Array | int, purpose: str) -> jax.Array:
     """The root key of one purpose; the seed may be traced."""
     number = PURPOSES.index(purpose)
     if isinstance(seed, int) and 0 <= seed < 2**31:  # by a program that is kept between processes
-        return _root(np.uint32(seed), np.uint32(number))
+        # Wrapped here: what a program that was read from a file returns is a key of a copy of
+        # threefry, which `jax.random.poisson` refuses.
+        return jax.random.wrap_key_data(_root(np.uint32(seed), np.uint32(number)))
     return jax.random.fold_in(jax.random.key(seed), number)
 
 
@@ -50,4 +52,6 @@ def _derived(seed: jax.Array, number: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), number)
 
 
-_root = Kept(lambda: jax.jit(_derived), "root key", "")
+_root = Kept(
+    lambda: jax.jit(lambda *given: jax.random.key_data(_derived(*given))), "root key's data", ""
+)

@@ -12,10 +12,17 @@ from vae import run_files, runs
 from vae.config import flatten
 from vae.errors import UserError, needed
 from vae.metrics import counted_in, mean_and_stderr, sign
-from vae.reports import mosaics, rate_distortion, render, summary, sweep_figures, sweep_panels
+from vae.reports import (
+    mosaics,
+    rate_distortion,
+    render,
+    sampling,
+    summary,
+    sweep_figures,
+    sweep_panels,
+)
 from vae.reports.figures import Gallery
 from vae.reports.render import Table
-from vae.reports.sampling import scaled
 from vae.reports.tables import typeset, typeset_metric
 from vae.reports.verdict import Sentence, bound, verdict
 
@@ -121,7 +128,8 @@ def _said(compared: Sequence[Compared]) -> list[Sentence]:
         if len(having) > 1 and sign(about):
             best = max(having, key=lambda run: sign(about) * run.metrics[metric]["value"])
             number = f"{typeset_metric(best.metrics[metric])} {counted_in(about)}".rstrip()
-            found.append(Sentence(f"Best by {about['label']}: {best.name}, {number}."))
+            split = needed(best.evaluation, "evaluation")["split"]
+            found.append(Sentence(f"Best by {split} {about['label']}: {best.name}, {number}."))
     if len({_measured_on(run) for run in compared if run.evaluation}) > 1:
         text = "The numbers are of different data or splits, and not to be compared."
         problems.append(Sentence(text, is_problem=True))
@@ -218,8 +226,8 @@ def _samples(
     shown = []
     for number, (run, trained) in enumerate(zip(compared, loaded, strict=True)):
         if len(trained.shape) == 3:
-            images = trained.sample(SAMPLES, context=trained.contexts(SAMPLES))
-            figure = mosaics.grid(scaled(trained, np.asarray(images)), cell=sweep_panels.SAMPLE)
+            images, heads = sampling.for_a_grid(trained, SAMPLES)
+            figure = mosaics.grid(images, heads, sweep_panels.SAMPLE)
             shown.append((run.name, gallery.save(figure, f"samples/{number}")))
     return shown
 

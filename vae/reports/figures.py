@@ -1,4 +1,5 @@
-"""Figures of one run from plain arrays: curves, KL, latents. Pictures of data: images.py."""
+"""How figures look and are saved, and the curves of training. Others: latent_figures.py,
+mosaics.py and sweep_figures.py."""
 
 import dataclasses
 import functools
@@ -10,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vae import runs
 from vae.choices import choose
@@ -22,7 +23,8 @@ CLASSES = (  # of points of many classes
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#a6761d",
     "#e7298a", "#86962d",
 )  # fmt: skip
-ACTIVE, INACTIVE, THRESHOLD = "#0072b2", "#b8bcc2", "#d55e00"
+LEAST = 7  # points of the smallest letters: what a page's narrowest charts are made for
+FEW = 20  # places after the first tenth of training; of fewer none is cut off
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -46,8 +48,8 @@ STYLE: dict[Any, Any] = {
     "ytick.color": "#8a8f98",
     "xtick.labelcolor": "#333333",
     "ytick.labelcolor": "#333333",
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    "xtick.labelsize": LEAST,
+    "ytick.labelsize": LEAST,
     "xtick.major.size": 2.5,
     "ytick.major.size": 0,
     "legend.frameon": False,
@@ -55,7 +57,7 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.3,
     "lines.solid_capstyle": "round",
     "figure.facecolor": "white",
-    "savefig.facecolor": "white",
+    "savefig.facecolor": "auto",  # the figure's own
     "pdf.fonttype": 42,  # letters stay letters: to be searched, and as journals ask
 }
 
@@ -163,7 +165,7 @@ def training_curves(records: Sequence[Mapping[str, Any]], titles: Mapping[str, s
         axes.set_xlabel(x_key)
     handles = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
     figure.legend(
-        handles.values(), handles.keys(), loc="outside upper right", ncols=2, handlelength=1.4
+        handles.values(), handles.keys(), loc="outside upper left", ncols=2, handlelength=1.4
     )
     return figure
 
@@ -188,124 +190,16 @@ def limits(points: np.ndarray, from_zero: bool) -> tuple[float, float]:
     """Limits of points [N, 2] along the second axis.
 
     From 0 to the largest; or around all but the first tenth of training, whose fall would flatten
-    everything after it.
+    everything after it, where at least FEW places follow it.
     """
     x, y = points.T
     if from_zero:
         return 0.0, 1.1 * y.max() or 1.0
-    later = y[x >= x.min() + 0.1 * (x.max() - x.min())]
+    is_later = x >= x.min() + 0.1 * (x.max() - x.min())
+    later = y[is_later] if len(np.unique(x[is_later])) >= FEW else y
     low, high = later.min(), later.max()
     margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
     return low - margin, high + margin
-
-
-@styled
-def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Figure:
-    """KL of each latent, largest first, above the activity that decides whether it is in use.
-
-    Args:
-      kl: [L] mean over examples of KL(q(z_j|x) || p(z_j)), nats.
-      variance: [L] variance over examples of the posterior means.
-      threshold: a unit is active where its variance is above it (Burda et al. 2015, section 5.2).
-    """
-    order = np.argsort(-kl, kind="stable")
-    kl, variance = kl[order], variance[order]
-    active = variance > threshold
-    place = np.arange(1, len(kl) + 1)
-    colours = np.where(active, ACTIVE, INACTIVE)
-
-    figure = Figure(figsize=(5.6, 3.3), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    top.bar(place, kl, color=colours, width=0.8 if len(kl) <= 100 else 1.0)
-    top.set_title("KL$(q(z_j|x)\\,\\|\\,p(z_j))$ (nats)")
-    top.set_ylim(0.0, max(1.08 * kl.max(), 1e-3))
-    top.set_title(f"{active.sum()} of {len(kl)} active", loc="right")
-
-    floor = max(min(variance.min(), threshold) / 3, 1e-10)
-    size = np.clip(400 / len(kl), 2, 16)
-    bottom.set_yscale("log")
-    bottom.scatter(place, np.maximum(variance, floor), c=colours, s=size, linewidths=0, zorder=3)
-    line = max(threshold, floor)  # the axis is of logarithms
-    bottom.axhline(line, color=THRESHOLD, linewidth=0.9, linestyle=(0, (4, 2)))
-    label = f"active above {threshold:g}"
-    bottom.annotate(
-        label, (1, line), (0, 2), bottom.get_yaxis_transform(), "offset points",
-        ha="right", va="bottom", color=THRESHOLD,
-    )  # fmt: skip
-    bottom.yaxis.set_minor_locator(NullLocator())
-    bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), line))
-    bottom.set_title("Variance over $x$ of the posterior mean $E_q[z_j]$")
-    bottom.set_xlabel("rank of latent $j$ by KL")
-    bottom.set_xlim(0.25, len(kl) + 0.75)
-    bottom.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1, steps=WHOLE))
-    return figure
-
-
-def kl_per_layer(kl: np.ndarray, sizes: Sequence[int]) -> Figure:
-    """KL of each layer of latents, the one next to x first.
-
-    Args:
-      kl: mean over examples, nats, of each layer.
-      sizes: latents of each layer.
-    """
-    figure = Figure(figsize=(5.6, 2.6), layout="constrained")
-    axes = figure.subplots()
-    place = np.arange(len(kl))
-    axes.bar(place, kl, color=ACTIVE)
-    axes.set_title("KL of each layer of latents (nats)")
-    axes.set_ylim(0.0, max(1.08 * float(np.max(kl)), 1e-3))
-    shown = place[:: -(-len(kl) // 12)]
-    axes.set_xticks(shown, [f"{number + 1}\n{sizes[number]}" for number in shown])
-    return figure
-
-
-@styled
-def annealed_curve(
-    rate: np.ndarray, distortion: np.ndarray, encoder: tuple[float, float] | None
-) -> Figure:
-    """Rate and distortion along AIS's path from the prior to the posterior (Huang et al. 2020).
-
-    Args:
-      rate, distortion: [T] nats, means over examples, inverse temperature rising.
-      encoder: the rate and distortion of q(z|x), which no curve of the same decoder is above.
-    """
-    figure = Figure(figsize=(5.6, 3.0), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(rate, distortion, color=TRAIN, label="annealed posterior")
-    axes.plot(rate[-1:], distortion[-1:], "o", color=TRAIN, markersize=4)
-    if encoder is not None:
-        axes.plot(*encoder, "o", color=VALIDATION, markersize=4, label="encoder")
-    axes.set(xlabel="rate (nats)", title="Distortion (nats)")
-    # Near the prior distortion is far above everything that a decoder is used for.
-    top = float(np.interp(0.15 * rate[-1], rate, distortion))
-    shown = [*distortion[distortion <= top], *([encoder[1]] if encoder else [])]
-    margin = 0.08 * (max(shown) - min(shown)) or 1.0
-    axes.set_ylim(min(shown) - margin, max(shown) + margin)
-    axes.legend()
-    return figure
-
-
-@styled
-def latent_plane(means: np.ndarray, labels: np.ndarray | None, reach: float) -> Figure:
-    """Posterior means of two latents.
-
-    Args:
-      means: [N, 2], in standard deviations of the prior from its mean.
-      labels: classes [N], or None.
-      reach: the axes run from -reach to reach.
-    """
-    figure = Figure(figsize=(3.6, 3.2), layout="constrained")
-    axes = figure.subplots()
-    classes = [None] if labels is None else np.unique(labels).tolist()
-    for number, label in enumerate(classes):
-        points = means if label is None else means[labels == label]
-        colour = CLASSES[number % len(CLASSES)]
-        axes.scatter(points[:, 0], points[:, 1], s=5, color=colour, linewidths=0, label=label)
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$z_0$", title="$z_1$")
-    axes.set_aspect("equal")
-    if 1 < len(classes) <= 20:
-        figure.legend(loc="outside right upper", markerscale=2, handletextpad=0.1)
-    return figure
 
 
 def is_number(value: Any) -> bool:

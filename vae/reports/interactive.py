@@ -9,7 +9,7 @@ import numpy as np
 
 from vae.reports.figures import CLASSES
 from vae.reports.strips import Strip, shrink, strip, tiled
-from vae.reports.view import PLANE, REACH, View, signed
+from vae.reports.view import PLANE, REACH, View, class_heads, signed
 
 FRAMES = 21  # of a latent
 MOST_LATENTS = 64
@@ -29,6 +29,7 @@ class Player:
     note: str  # what stands beside it
     values: Sequence[str]  # a text for each frame
     start: int  # the frame that is shown first
+    heads: Sequence[str] = ()  # above columns of equal width
 
 
 def parts(view: View) -> dict[str, Any]:
@@ -93,11 +94,14 @@ def plane(view: View) -> dict[str, Any]:
 
 
 def samples(view: View) -> Player:
-    """Grids of samples at several temperatures, of the same noise."""
-    grids = shrink(np.stack([view.sample(GRID**2, float(t)) for t in TEMPERATURES]))
-    frames = tiled(grids, GRID, gap=max(1, grids.shape[2] // 14))
+    """Grids of means of p(x|z) at several temperatures of the prior, of the same noise."""
+    heads = class_heads(view.run)
+    columns = len(heads) or GRID
+    grids = shrink(np.stack([view.sample(GRID * columns, float(t)) for t in TEMPERATURES]))
+    frames = tiled(grids, columns, gap=max(1, grids.shape[2] // 14))
     start = int(np.argmin(np.abs(TEMPERATURES - 1.0)))
-    return Player(strip(frames, 3), "Temperature", "", [f"{t:.1f}" for t in TEMPERATURES], start)
+    texts = [f"{t:.1f}" for t in TEMPERATURES]
+    return Player(strip(frames, 3), "Temperature", "", texts, start, heads)
 
 
 def interpolation(view: View) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from vae.reports.figures import DPI, styled
 CELL = 96  # aimed at, in pixels: images are enlarged by a whole factor
 GAP = 4
 LETTER = 0.062  # width of a letter of a label, inches
+LABELS = "#767d88"  # reads on white and on black: between images a picture is clear
 
 
 def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -> np.ndarray:
-    """Tiles images [R, K, H, W, C] into one RGBA picture of whole levels, clear between them.
+    """Tiles images [R, K, H, W, C] into one RGBA picture of whole levels, clear between them and
+    where they are NaN.
 
     Args:
       gap: pixels between two images.
@@ -31,7 +33,8 @@ def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -
     """
     num_rows, num_columns, height, width = images.shape[:4]
     colour = images if images.shape[-1] == 3 else images[..., :1]
-    colour = np.rint(255.0 * np.clip(colour, 0.0, 1.0)).astype(np.uint8)
+    opaque = np.where(np.isnan(colour).any(-1), 0, 255)
+    colour = np.rint(255.0 * np.clip(np.nan_to_num(colour), 0.0, 1.0)).astype(np.uint8)
     lefts = _lefts(num_columns, width, gap, wide_after)
     canvas = np.zeros((num_rows * (height + gap) - gap, lefts[-1] + width, 4), np.uint8)
     for row in range(num_rows):
@@ -39,7 +42,7 @@ def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -
             top = row * (height + gap)
             tile = canvas[top : top + height, left : left + width]
             tile[..., :3] = colour[row, column]
-            tile[..., 3] = 255
+            tile[..., 3] = opaque[row, column]
     return canvas
 
 
@@ -74,7 +77,7 @@ def picture_rows(
     wide_after: Sequence[int] = (),
     cell: int = CELL,
 ) -> Figure:
-    """Rows of images, each image pixel a whole number of the figure's pixels.
+    """Rows of images on clear ground, each image pixel a whole number of the figure's pixels.
 
     Args:
       rows: [R, K, H, W, C] in [0, 1].
@@ -87,13 +90,14 @@ def picture_rows(
     height, width = picture.shape[:2]
     left = round(LETTER * DPI * max(map(_longest_line, labels))) + 3 * GAP if labels else 0
     above = 30 if headers else 0
-    figure = Figure(figsize=((left + width) / DPI, (above + height) / DPI), dpi=DPI)
+    size = (left + width) / DPI, (above + height) / DPI
+    figure = Figure(figsize=size, dpi=DPI, facecolor="none")
     whole_width, whole_height = left + width, above + height
     axes = figure.add_axes((left / whole_width, 0, width / whole_width, height / whole_height))
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_axis_off()
     figure.add_artist(_Pixels(picture, left))
-    text: dict[str, Any] = {"color": "#333333", "fontsize": 7}
+    text: dict[str, Any] = {"color": LABELS, "fontsize": 7}
     for row, label in enumerate(labels):
         middle = (row + 0.5) / len(rows) * height
         axes.text(-2.5 * GAP, middle, label, ha="right", va="center", **text)
@@ -142,16 +146,17 @@ def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) 
     return picture_rows(rows, ("input", "recon.") * (len(rows) // 2))
 
 
-def grid(images: np.ndarray, columns: int = 0, cell: int = CELL) -> Figure:
-    """Images [N, H, W, C] in reading order; the last row is filled up with white.
+def grid(images: np.ndarray, heads: Sequence[str] = (), cell: int = CELL) -> Figure:
+    """Images [N, H, W, C] in reading order, of which the last row may lack some.
 
     Args:
-      columns: 0: as many as make it a square.
+      heads: a text above each column; none: as many columns as make it a square.
     """
-    columns = min(columns or math.ceil(math.sqrt(len(images))), len(images))
-    blank = np.ones((-len(images) % columns, *images.shape[1:]))
+    columns = min(len(heads) or math.ceil(math.sqrt(len(images))), len(images))
+    blank = np.full((-len(images) % columns, *images.shape[1:]), np.nan)
     full = np.concatenate([images, blank])
-    return picture_rows(full.reshape(-1, columns, *images.shape[1:]), cell=cell)
+    rows = full.reshape(-1, columns, *images.shape[1:])
+    return picture_rows(rows, headers=dict(enumerate(heads[:columns])), cell=cell)
 
 
 def interpolations(starts: np.ndarray, paths: np.ndarray, ends: np.ndarray) -> Figure:

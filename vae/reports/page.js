@@ -1,5 +1,5 @@
-// Makes pictures that hold many frames show one, which a slider, a map or a choice picks.
-// Without this the pictures stand whole.
+// Makes pictures that hold many frames show one, which a slider, a map or a choice picks, and sorts
+// tables by the head that is clicked. Without this the pictures stand whole.
 "use strict";
 
 function make(tag, attributes = {}, ...inside) {
@@ -153,4 +153,40 @@ for (const blend of document.querySelectorAll(".blend")) {
   blend.replaceChildren(first, middle, second);
   blend.classList.add("live");
   begin();
+}
+
+// A cell's number, whatever stands behind it ("−1,234 ± 5"); null where it has none.
+function number(cell) {
+  const text = cell.textContent.trim().replace("−", "-").replaceAll(",", "");
+  return /^[-+]?\.?\d/.test(text) ? parseFloat(text) : null;
+}
+
+// Of two rows by a column; a row that lacks it, or its number, is the last either way.
+function compared(one, other, column, numeric, way) {
+  const cells = [one, other].map((row) => row.cells[column]);
+  const values = cells.map((cell) =>
+    cell && cell.colSpan === 1 ? (numeric ? number(cell) : cell.textContent.trim()) : null,
+  );
+  if (values.includes(null)) return (values[0] === null) - (values[1] === null);
+  if (numeric) return way * (values[0] - values[1]);
+  return way * values[0].localeCompare(values[1], undefined, { numeric: true });
+}
+
+for (const table of document.querySelectorAll("table.data")) {
+  const body = table.tBodies[0];
+  if (body.rows.length < 2) continue;
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = make("button", { type: "button" }, ...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const falling = head.getAttribute("aria-sort") === "ascending";
+      for (const other of heads) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+      const numeric = head.classList.contains("number");
+      const rows = [...body.rows];
+      rows.sort((one, other) => compared(one, other, column, numeric, falling ? -1 : 1));
+      body.append(...rows);
+    });
+  });
 }

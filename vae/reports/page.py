@@ -8,7 +8,16 @@ import numpy as np
 
 from vae import config as configs
 from vae import run_files, runs
-from vae.reports import figures, interactive, render, stills, summary
+from vae.reports import (
+    figures,
+    interactive,
+    latent_figures,
+    projection,
+    render,
+    stills,
+    summary,
+    vectors,
+)
 from vae.reports.figures import Gallery
 from vae.reports.render import Cell, Table
 from vae.reports.tables import typeset_metric
@@ -57,13 +66,23 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         binarized=run.described.get("binarized"),
         said=_said(run, evaluation, records, workdir),
         workdir=str(workdir),
+        of_sweep=_of_sweep(workdir.resolve()),
         view=view,
         figures=gallery.saved,
         config=config,
         differing=_differing(config),
-        **(_pictures(view, gallery) if view.x.ndim == 4 else _molecules(run, gallery)),
+        **_examples(view, gallery),
+        projection=projection.draw(view, gallery),
         **_evaluated(run, evaluation, gallery),
     )
+
+
+def _of_sweep(workdir: Path) -> Cell | None:
+    """What leads back from a trial to its sweep's page, which may not have been written yet."""
+    directory = workdir.parent.parent
+    if workdir.parent.name != "trials" or not (directory / "sweep.json").exists():
+        return None
+    return Cell(directory.name, "../../report.html")
 
 
 def _said(
@@ -105,6 +124,17 @@ def _titles(objective: str) -> dict[str, str]:
     return programs.value("titles", objective, find)
 
 
+def _examples(view: View, gallery: Gallery) -> dict[str, Any]:
+    """What the model makes of its examples, by what they are: one of these parts."""
+    if view.x.ndim == 4:
+        found = _pictures(view, gallery)
+    elif view.run.described["observed"] == "tokens":
+        found = _molecules(view.run, gallery) or vectors.sequences(view)
+    else:
+        found = vectors.parts(view, gallery)
+    return {"movable": None, "vectors": None, "sequences": None, **found}
+
+
 def _pictures(view: View, gallery: Gallery) -> dict[str, Any]:
     """What the model makes of images: parts to move, and still figures as files."""
     for name, figure in stills.stills(view).items():
@@ -113,7 +143,7 @@ def _pictures(view: View, gallery: Gallery) -> dict[str, Any]:
 
 
 def _molecules(run: "Trained", gallery: Gallery) -> dict[str, Any]:
-    """What a model of molecules draws, where it is one."""
+    """What a model of molecules draws; {} where it is none, or draws none."""
     from vae.evaluation import molecules
     from vae.scores import smiles
 
@@ -121,10 +151,10 @@ def _molecules(run: "Trained", gallery: Gallery) -> dict[str, Any]:
     if molecules.are(run):
         made = [s for s in molecules.of_run(run, run.sample(MOST_DRAWN, draw=True)) if s]
     shown = made[:MOST_MOLECULES]
-    if shown:
-        gallery.save(figures.as_it_is(smiles.picture(shown)), "molecules")
-    counts = {"shown": len(shown), "made": len(made), "drawn": MOST_DRAWN}
-    return {"movable": None, "molecules": counts}
+    if not shown:
+        return {}
+    gallery.save(figures.as_it_is(smiles.picture(shown)), "molecules")
+    return {"molecules": {"shown": len(shown), "made": len(made), "drawn": MOST_DRAWN}}
 
 
 def _evaluated(run: "Trained", evaluation: Values | None, gallery: Gallery) -> dict[str, Any]:
@@ -136,14 +166,14 @@ def _evaluated(run: "Trained", evaluation: Values | None, gallery: Gallery) -> d
     kl, variance = arrays.get("kl_per_latent"), arrays.get("posterior_mean_variance")
     if "kl_per_layer" in arrays:
         sizes = evaluation["arrays"]["latents_per_layer"]
-        gallery.save(figures.kl_per_layer(arrays["kl_per_layer"], sizes), "kl_per_layer")
+        gallery.save(latent_figures.kl_per_layer(arrays["kl_per_layer"], sizes), "kl_per_layer")
     elif kl is not None and variance is not None:
         threshold = run.config.eval.active_threshold
-        gallery.save(figures.kl_per_latent(kl, variance, threshold), "kl_per_latent")
+        gallery.save(latent_figures.kl_per_latent(kl, variance, threshold), "kl_per_latent")
     if "ais_rate" in arrays:
         encoder = metrics["rate"]["value"], metrics["distortion"]["value"]
         curve = arrays["ais_rate"], arrays["ais_distortion"]
-        gallery.save(figures.annealed_curve(*curve, encoder), "annealed")
+        gallery.save(latent_figures.annealed_curve(*curve, encoder), "annealed")
     rows: list[list[str | Cell]] = [
         [Cell(metric["label"], note=metric["unit"]), typeset_metric(metric)]
         for metric in metrics.values()

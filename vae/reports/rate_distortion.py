@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vae.reports import summary
-from vae.reports.figures import ROUND, styled
+from vae.reports.figures import LEAST, ROUND, styled
 from vae.reports.summary import show
 from vae.reports.sweep_figures import SOFT, colours, named, proxy
-from vae.reports.sweep_panels import Results
+from vae.reports.swept import Results
 
 PLANE = ("rate", "distortion")
 BETA = "objective.beta"
@@ -169,7 +169,7 @@ def _beside(axes: Axes, mean: Mapping[str, Any], colour: str, number: int) -> No
     ha, va = ("left", "bottom") if side > 0 else ("right", "top")
     point = mean["rate"], mean["distortion"]
     axes.annotate(
-        mean["label"], point, (side * 3.5, away), in_layout=False, color=colour, fontsize=6.5,
+        mean["label"], point, (side * 3.5, away), in_layout=False, color=colour, fontsize=LEAST,
         zorder=5, textcoords="offset points", ha=ha, va=va,
     )  # fmt: skip
 
@@ -188,6 +188,6 @@ def _iso_elbo(axes: Axes) -> None:
         else:
             at, offset, ha, va = (total - bottom, bottom), (2, 3), "left", "bottom"
         axes.annotate(
-            value, at, offset, textcoords="offset points", ha=ha, va=va, color=SOFT, fontsize=6.5,
+            value, at, offset, textcoords="offset points", ha=ha, va=va, color=SOFT, fontsize=LEAST,
             annotation_clip=False,
         )  # fmt: skip

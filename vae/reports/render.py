@@ -8,7 +8,9 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import shlex
+import struct
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from vae import runs
 from vae.config import flatten
 from vae.errors import typed
+from vae.reports import figures
 from vae.reports.tables import typeset_metric
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
+LETTERS = 10  # pixels, of the smallest letters of a chart on a phone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Table:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
+    best: int | None = None  # the row that is marked
 
     @property
     def numeric(self) -> list[bool]:
@@ -84,6 +89,8 @@ def _templates() -> "Environment":
     )
     found.filters |= {
         "as_json": functools.partial(json.dumps, ensure_ascii=False),
+        "contents": contents,
+        "least_width": least_width,
         "commas": "{:,}".format,
         "picture": picture,
         "quoted": shlex.quote,
@@ -94,6 +101,26 @@ def _templates() -> "Environment":
         text = (HERE / name).read_text(encoding="utf-8")
         found.globals[name.replace(".", "_")] = Markup(text)
     return found
+
+
+def least_width(path: Path) -> int:
+    """Pixels of a page that a chart needs for its smallest letters to be of LETTERS pixels."""
+    width, _ = struct.unpack(">II", path.read_bytes()[16:24])  # where a PNG has them
+    return round(LETTERS * width / figures.DPI * 72 / figures.LEAST)
+
+
+def contents(page: str) -> dict[str, Any]:
+    """A page's sections with addresses in it: the new `text`, and (address, title) of each."""
+    from markupsafe import Markup
+
+    found: list[tuple[str, Markup]] = []
+
+    def addressed(heading: re.Match) -> str:
+        found.append((f"part{len(found) + 1}", Markup(heading[1])))
+        return f'<h2 id="{found[-1][0]}">{heading[1]}</h2>'
+
+    text = re.sub("<h2>(.*?)</h2>", addressed, page)
+    return {"text": Markup(text), "titles": found}
 
 
 def picture(path: Path) -> str:

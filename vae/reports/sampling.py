@@ -11,7 +11,7 @@ from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import samplers
 from vae.reports import figures, mosaics
-from vae.reports.view import brightness_range
+from vae.reports.view import brightness_range, class_heads
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
@@ -118,6 +118,14 @@ class _Parts:
             if start == 0:
                 self.first = mean[:MOST_SHOWN]
             yield np.asarray(mean, np.float32)
+
+
+def for_a_grid(run: "Trained", about: int) -> tuple[np.ndarray, list[str]]:
+    """Means of p(x|z) as brightness, about so many, z from the prior; and the classes that a grid
+    of them has a column each for."""
+    heads = class_heads(run)
+    num = -(-about // len(heads)) * len(heads) if heads else about
+    return scaled(run, np.asarray(run.sample(num, context=run.contexts(num)))), heads
 
 
 def scaled(run: "Trained", values: np.ndarray) -> np.ndarray:

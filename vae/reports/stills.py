@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae.reports import figures, mosaics
-from vae.reports.view import PLANE, REACH, View, plane_axis, signed
+from vae.reports import latent_figures, mosaics
+from vae.reports.view import PLANE, REACH, View, class_heads, plane_axis, signed
 
 COLUMNS = 10
 NUM_TRAVERSED = 8  # latents
@@ -16,7 +16,7 @@ def stills(view: View) -> dict[str, Figure]:
     """Name to figure."""
     found = {
         "reconstructions": _reconstructions(view),
-        "samples": mosaics.grid(view.sample(COLUMNS**2), COLUMNS),
+        "samples": _samples(view),
         "interpolations": _interpolations(view),
         "traversals": _traversals(view),
     }
@@ -24,7 +24,7 @@ def stills(view: View) -> dict[str, Figure]:
     if moved is not None:
         found["arithmetic"] = _arithmetic(view, *moved)
     if view.mean.shape[1] == 2:
-        found["latent_space"] = figures.latent_plane(view.standardised, view.labels(), REACH)
+        found["latent_space"] = latent_figures.latent_plane(view.standardised, view.labels(), REACH)
         found["manifold"] = _manifold(view)
     return found
 
@@ -38,6 +38,11 @@ def _reconstructions(view: View) -> Figure:
     count = num_reconstructed(view)
     decoded = view.decode(view.mean[:count], np.arange(count))
     return mosaics.reconstructions(view.shown(view.x[:count]), decoded, COLUMNS)
+
+
+def _samples(view: View) -> Figure:
+    heads = class_heads(view.run)
+    return mosaics.grid(view.sample(COLUMNS * (len(heads) or COLUMNS)), heads)
 
 
 def _interpolations(view: View) -> Figure:

@@ -28,7 +28,8 @@ def rows(sweep: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
 
     Returns:
       One mapping a trial, in order: `trial` (its name), `values` (dotted key to value, lists as
-      tuples), `state`, `reason`, `seconds` (or None); and from evaluation.json, in its order,
+      tuples), `state`, `reason`, `seconds` (or None), `value` (of what a search optimises, on the
+      validation set, or None); and from evaluation.json, in its order,
       `metrics` (name to float), `stderr` (over examples, where there is one) and `facts` (name to
       what the metric is: label, better, unit, shown), all empty where it is missing, with `split`
       and `num_examples`, None where it is missing. A metric that is not finite is left out.
@@ -45,6 +46,7 @@ def _row(trial: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
         "state": trial["state"],
         "reason": trial.get("reason"),
         "seconds": trial.get("seconds"),
+        "value": trial.get("value"),
         "metrics": {name: float(metric["value"]) for name, metric in metrics.items()},
         "stderr": {k: float(m["stderr"]) for k, m in metrics.items() if _finite(m.get("stderr"))},
         "facts": {name: facts(metric) for name, metric in metrics.items()},

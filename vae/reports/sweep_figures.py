@@ -20,6 +20,7 @@ DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 
 INK, SOFT = "#333333", "#8a8f98"
 COLOURS = "viridis"
 SHADES = "YlGnBu"  # from light to dark: turned over on a dark page it is from dark to light
+NEUTRAL = "Greys"  # of what has no best: no shade of it says better
 
 
 def colours(values: Sequence[Hashable]) -> dict[Hashable, str]:
@@ -60,7 +61,7 @@ def heat_map(
     size = max(2.7, 0.75 + cell * len(columns)), 0.75 + max(height, 1.0)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    colour = matplotlib.colormaps[f"{SHADES}_r" if sign < 0 else SHADES]
+    colour = matplotlib.colormaps[shades(sign)]
     low, high = np.nanmin(matrix), np.nanmax(matrix)
     spread = high - low or 1.0
     ends = (low - spread / 4, high) if sign < 0 else (low, high + spread / 4)
@@ -81,6 +82,11 @@ def heat_map(
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
     _bare(axes)
     return figure
+
+
+def shades(sign: int) -> str:
+    """The colours of a metric of which more is better (1), or less (-1), or neither (0)."""
+    return {1: SHADES, -1: f"{SHADES}_r", 0: NEUTRAL}[sign]
 
 
 def readable_on(colour: Sequence[float]) -> str:
@@ -154,16 +160,16 @@ def scatter(
 
     Args:
       names: of the keys upwards and to the right.
-      sign: 1: more is better; -1: less is; 0: neither, and the most is darkest.
+      sign: 1: more is better; -1: less is; 0: neither, and the most is darkest, in grey.
     """
     figure = Figure(figsize=(2.9, 2.3), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(values)
     order = order[::-1] if sign < 0 else order
-    shades = f"{SHADES}_r" if sign < 0 else SHADES
     points = axes.scatter(
-        x[order], y[order], c=values[order], cmap=shades, s=22, linewidths=0.5, edgecolors=SOFT
-    )
+        x[order], y[order], c=values[order], cmap=shades(sign), s=22, linewidths=0.5,
+        edgecolors=SOFT,
+    )  # fmt: skip
     figure.colorbar(points, ax=axes, pad=0.02, aspect=18).outline.set_visible(False)
     axes.set(title=title, ylabel=names[0], xlabel=names[1])
     _scale(axes, x)
@@ -178,13 +184,27 @@ def _scale(axes: Axes, values: np.ndarray, which: str = "x") -> None:
         axis.axes.set_xscale("log") if which == "x" else axis.axes.set_yscale("log")
         ticks = sorted(set(values.tolist()))
         if len(ticks) <= 7:
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-            axis.set_ticks([], minor=True)
+            axis.set_ticks(ticks, list(map(show, ticks)))
+        else:
+            axis.set_ticks(found := _round_ticks(*ticks[:: len(ticks) - 1]), list(map(show, found)))
+        axis.set_ticks([], minor=True)
     elif len(set(values.tolist())) <= 6:
         axis.set_ticks(sorted(set(values.tolist())))
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: show(v)))
     else:
         axis.set_major_locator(MaxNLocator(5, steps=ROUND))
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """A few round numbers between two, for a logarithmic axis."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        found = [step * 10.0**power for power in powers for step in steps]
+        found = [tick for tick in found if low <= tick <= high]
+        if len(found) <= 6:
+            break
+    return found
 
 
 def proxy(colour: str, **look: Any) -> Line2D:

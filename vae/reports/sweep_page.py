@@ -1,33 +1,30 @@
 """The report of a sweep, read from its directory: figures/*.png and report.html."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vae import run_files
 from vae.config import flatten
-from vae.metrics import counted_in
-from vae.reports import rate_distortion, render, summary, sweep_panels
+from vae.reports import chosen, rate_distortion, render, searched, summary, sweep_panels
 from vae.reports.figures import Gallery
 from vae.reports.render import Cell, Table
-from vae.reports.sweep_panels import Results
+from vae.reports.sweep_panels import Samples
+from vae.reports.swept import BOUND, Results
 from vae.reports.tables import typeset
 from vae.reports.verdict import Sentence
 
 
 def sweep_report(
     directory: str | Path,
-    samples: Callable[[Path], np.ndarray | None],
+    samples: Samples,
     formats: Sequence[str] = ("png",),
 ) -> Path:
     """Writes the figures and the page of a sweep, of however many of its trials are done.
 
     Args:
-      samples: gives a few images [n, H, W, C] in [0, 1] of the run in a directory, or None where
-        its data are no images. A UserError that it raises is a sentence on the page.
+      samples: draws images of a run; a UserError that it raises is a sentence on the page.
       formats: of the figures, "png" and "pdf".
 
     Returns:
@@ -39,7 +36,7 @@ def sweep_report(
     directory = Path(directory)
     gallery = Gallery(directory, formats)
     sweep = run_files.read_sweep(directory)
-    results = Results.read(sweep, gallery)
+    results, metric = Results.read(sweep, gallery), sweep.get("metric") or ""
     swept = {key: _values(results, key) for key in results.keys}
     told = ("command", "time", "launcher")
     known: dict[str, Any] = {key: sweep[key] for key in told if key in sweep}
@@ -48,13 +45,14 @@ def sweep_report(
         "sweep.html",
         {**(sweep.get("environment") or {}), **known},
         title=sweep["name"],
-        said=_said(results, sweep.get("metric")),
+        said=_said(results, metric),
         **_summary(results),
+        search=searched.panels(results, metric),
         over=sweep_panels.over_keys(results),
         plane=rate_distortion.plane(results),
         curves=sweep_panels.curves(results),
         samples=sweep_panels.sample_grids(results, samples),
-        **_trials(results),
+        **_trials(results, metric),
         num_trials=len(results.rows),
         swept=[(results.name(key), values) for key, values in swept.items()],
         config=_config(sweep, swept),
@@ -66,7 +64,7 @@ def _values(results: Results, key: str) -> list[str]:
     return [summary.show(value) for value in found]
 
 
-def _said(results: Results, searched: str | None) -> list[Sentence]:
+def _said(results: Results, searched: str) -> list[Sentence]:
     """What is done and what is best, and a line for each failed trial.
 
     Args:
@@ -79,36 +77,10 @@ def _said(results: Results, searched: str | None) -> list[Sentence]:
         sentences.append(f"{blind} of those done not evaluated: evaluate, then report again.")
     if not results.done:
         sentences.append("There is nothing to compare yet.")
-    for metric in dict.fromkeys(("elbo", results.nll, searched)):
-        sentences += _best(results, metric) if metric else []
+    sentences += chosen.sentences(results, searched)
     failed = [row for row in results.rows if row["state"] == "failed"]
     reasons = [f"{row['trial']} failed: {row['reason'] or 'no reason recorded'}" for row in failed]
     return [*map(Sentence, sentences), *(Sentence(text, is_problem=True) for text in reasons)]
-
-
-def _best(results: Results, metric: str) -> list[str]:
-    """The best trial, and the best mean over seeds where there are several."""
-    row = summary.best(results.done, metric)
-    value = None if row is None else summary.value(row, metric)
-    if row is None or value is None:
-        return []
-    about = results.about(metric)
-    unit = f" {counted_in(about)}".rstrip()
-    trial = results.describe(row["values"], results.keys) or row["trial"]
-    error = row["stderr"].get(metric)
-    number = typeset(value, error)
-    over = f" (standard error over {row['num_examples'] or 0:,} {row['split']} examples)"
-    said = f"Best trial by {about['label']}: {number}{unit}{over if error else ''}, of {trial}."
-    groups = results.means(metric)
-    best = summary.best_group(groups, metric, results.way(metric))
-    if best and max(group["n"] for group in groups) > 1 and len(groups) > 1:
-        seeds = f"{best['n']} seed{'s' if best['n'] > 1 else ''}"
-        over = f"standard error over {seeds}" if best[metric][1] is not None else seeds
-        said += (
-            f" Best mean over seeds: {typeset(*best[metric])}{unit} ({over}), of "
-            f"{results.describe(best, results.others)}."
-        )
-    return [said]
 
 
 def _texts(groups: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
@@ -130,13 +102,19 @@ def _summary(results: Results) -> dict[str, Any]:
     return {"summary_table": Table(head, rows), "metrics": metrics, "several": several}
 
 
-def _trials(results: Results) -> dict[str, Any]:
-    """The table of all trials, and whether one was measured."""
+def _trials(results: Results, searched: str) -> dict[str, Any]:
+    """The table of all trials, in which the best is marked; and what the caption says of it."""
     metrics = summary.metric_names(results.rows)
     timed = any(row["seconds"] is not None for row in results.rows)
     head = ["Trial", "State", *map(results.column, metrics), *[summary.SECONDS.label] * timed]
     rows = [_trial(results.gallery.directory, row, metrics, timed) for row in results.rows]
-    return {"trials": Table(head, rows), "measured": bool(metrics)}
+    choice = chosen.best(results, searched or BOUND) if len(rows) > 1 else None
+    names = [row["trial"] for row in results.rows]
+    return {
+        "trials": Table(head, rows, names.index(choice.row["trial"]) if choice else None),
+        "measured": bool(metrics),
+        "marked": f"{choice.split} {results.about(choice.metric)['label']}" if choice else "",
+    }
 
 
 def _trial(

@@ -1,6 +1,5 @@
 """The figures of a sweep's page, and what their captions tell: over the keys, curves, samples."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,69 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae import runs
 from vae.errors import UserError
-from vae.metrics import counted_in, sign
 from vae.reports import figures, mosaics, summary, sweep_figures
-from vae.reports.figures import Gallery
+from vae.reports.swept import Results
 
 MOST_GRIDS = 24
-SAMPLE = 42  # pixels aimed at for an image of a small grid
-SYMBOLS = {"beta": "β", "gamma": "γ"}
+SAMPLE = 64  # pixels aimed at for an image of a small grid
 
-
-@dataclasses.dataclass(frozen=True)
-class Results:
-    """A sweep as its figures need it."""
-
-    gallery: Gallery
-    keys: Sequence[str]  # that were swept, the seed among them
-    rows: Sequence[Mapping[str, Any]]  # of summary.rows, as sweep.json has them
-    done: Sequence[Mapping[str, Any]]  # those that are compared, in order of the axes' values
-    axes: Sequence[str]  # keys that figures are drawn over, the first two of them above all
-    nll: str | None  # the tightest
-
-    @classmethod
-    def read(cls, sweep: Mapping[str, Any], gallery: Gallery) -> "Results":
-        rows, keys = summary.rows(sweep, gallery.directory), list(sweep["keys"])
-        done = summary.done(rows)
-        axes = summary.axes(done, keys)
-        ranks = [summary.ordered([row["values"].get(key) for row in done]) for key in axes]
-
-        def place(row: Mapping[str, Any]) -> list[int]:
-            return [r.index(row["values"].get(key)) for key, r in zip(axes, ranks, strict=True)]
-
-        return cls(gallery, keys, rows, sorted(done, key=place), axes, summary.tightest_nll(done))
-
-    @property
-    def others(self) -> list[str]:
-        return [key for key in self.keys if key != "seed"]
-
-    def means(self, *metrics: str) -> list[dict[str, Any]]:
-        """Over seeds, of the combinations that have all these metrics."""
-        groups = summary.over_seeds(self.done, self.keys, metrics)
-        return [group for group in groups if all(group[metric] for metric in metrics)]
-
-    def about(self, metric: str) -> Mapping[str, Any]:
-        """A metric's label, and what else it says of itself."""
-        return summary.about(self.rows, metric)
-
-    def way(self, metric: str) -> int:
-        """1 where more of a metric is better, -1 where less is, 0 where neither is."""
-        return sign(self.about(metric))
-
-    def column(self, metric: str) -> str:
-        """A metric's name above a column or a figure, with its unit."""
-        unit = counted_in(self.about(metric))
-        return self.about(metric)["label"] + (f" ({unit})" if unit else "")
-
-    def name(self, key: str | None) -> str:
-        short = summary.short_name(key or "", self.keys)
-        return SYMBOLS.get(short, short.replace("_", " ").replace(".", " "))
-
-    def describe(self, values: Mapping[str, Any], keys: Sequence[str]) -> str:
-        """What a trial is, values unbroken from names: "latent size 2, β 0.5"."""
-        return ", ".join(f"{self.name(key)}\u00a0{summary.show(values.get(key))}" for key in keys)
+# A few images [n, H, W, C] in [0, 1] of the run in a directory, with what heads the columns of a
+# grid of them; None where its data are no images.
+Samples = Callable[[Path], tuple[np.ndarray, Sequence[str]] | None]
 
 
 ELSEWHERE = ("rate", "distortion", summary.SECONDS.name)  # in a plane of their own, in the table
@@ -145,9 +91,7 @@ def curves(results: Results) -> dict[str, Any] | None:
     """The validation ELBO of the trials that are done or were `pruned`; None of no trial."""
     pruned = [row for row in results.rows if row["state"] == "pruned"]
     shown = [*results.done, *pruned]
-    x_name, points = validation(
-        [runs.read_metrics(results.gallery.directory / "trials" / row["trial"]) for row in shown]
-    )
+    x_name, points = validation([row["records"] for row in shown])
     colour, style = [*results.axes[:2], None, None][:2]
     drawn = [
         {
@@ -179,28 +123,28 @@ def validation(records: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[str, lis
     return x_name, [np.array([(r[x_name], r["elbo"]) for r in line], float) for line in lines]
 
 
-def sample_grids(
-    results: Results, samples: Callable[[Path], np.ndarray | None]
-) -> dict[str, Any]:
+def sample_grids(results: Results, samples: Samples) -> dict[str, Any]:
     """A small grid of samples for each trial, of the first seed only.
 
     Returns:
       `figures`, in so many `columns`; `missing`, trials and why they have none; how many
-      combinations were `found`, the `most` that are shown, and whether there are `several` seeds.
+      combinations were `found`, the `most` that are shown, whether there are `several` seeds, and
+      whether there are `classes` above columns.
     """
     first: dict[tuple, Mapping[str, Any]] = {}
     for row in results.done:
         first.setdefault(tuple(row["values"].get(key) for key in results.others), row)
-    shown, missing = [], {}
+    shown, missing, classes = [], {}, False
     for row in list(first.values())[:MOST_GRIDS]:
         try:
-            images = samples(results.gallery.directory / "trials" / row["trial"])
+            drawn = samples(results.gallery.directory / "trials" / row["trial"])
         except UserError as error:
             missing[row["trial"]] = error
             continue
-        if images is not None and len(images):
+        if drawn is not None and len(drawn[0]):
             label = results.describe(row["values"], results.others) or row["trial"]
-            figure = mosaics.grid(np.asarray(images), cell=SAMPLE)
+            figure = mosaics.grid(np.asarray(drawn[0]), drawn[1], SAMPLE)
+            classes = classes or bool(drawn[1])
             shown.append((label, results.gallery.save(figure, f"samples/{row['trial']}")))
     columns = 4
     if len(results.axes) > 1:
@@ -212,4 +156,5 @@ def sample_grids(
         "found": len(first),
         "most": MOST_GRIDS,
         "several": len(first) < len(results.done),
+        "classes": classes,
     }

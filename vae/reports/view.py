@@ -28,6 +28,15 @@ def signed(value: float) -> str:
     return f"{value:.1f}".replace("-", "−")
 
 
+def class_heads(run: "Trained") -> list[str]:
+    """The classes that a grid of samples has a column each for, as `run.contexts` gives them by
+    turns; none of a model that is given no labels, or where there are many classes."""
+    if run.config.data.context != "labels" or run.contexts(1) is None:
+        return []
+    size = run.described["context_size"]
+    return [str(label) for label in range(size)] if size <= MOST_CLASSES else []
+
+
 class View:
     """The first examples of a split [N, H, W, C], and what the run makes of them.
 
@@ -45,6 +54,15 @@ class View:
     def mean(self) -> np.ndarray:
         """Of q(z|x) of each example: [N, L]."""
         return np.asarray(self.run.encode(self.x, self.context)[0])
+
+    def means(self, most: int) -> np.ndarray:
+        """Of q(z|x) of the first `most` examples, of which `mean` may have fewer: [N, L]."""
+        rest = self.run.seen(self.split)[len(self.x) : most]
+        if not len(rest):
+            return self.mean[:most]
+        context = self.run.context(self.split, most)
+        given = None if context is None else context[len(self.x) :]
+        return np.concatenate([self.mean, np.asarray(self.run.encode(rest, given)[0])])
 
     def shown(self, values: np.ndarray) -> np.ndarray:
         low, high = self._range
@@ -106,10 +124,10 @@ class View:
         lines[np.arange(len(latents)), :, latents] = centre + scale * values
         return lines
 
-    def labels(self) -> np.ndarray | None:
-        """The class of each example, or None."""
+    def labels(self, most: int = MOST_EXAMPLES) -> np.ndarray | None:
+        """The class of each of the first examples, or None."""
         labels = self.run.dataset.splits[self.split].labels
-        return None if labels is None else np.asarray(labels[: len(self.x)])
+        return None if labels is None else np.asarray(labels[:most])
 
     def arithmetic(self, num: int) -> tuple[np.ndarray, np.ndarray] | None:
         """The first examples' posterior means, less the mean of their class and plus that of each.

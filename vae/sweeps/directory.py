@@ -1,9 +1,8 @@
 """A sweep's directory: sweep.json, the trials' run directories, and what became of each."""
 
 import json
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ class SweepDirectory:
         self.extend = extend
         self.trials: list[Trial] = []
         self._known: set[str] = set()  # names of the trials that are there
+        self._values: dict[str, float] = {}  # of what a search optimises, by name
         self._notes: dict[str, tuple[str, str]] = {}  # name -> (state, reason), beside the run's
         file = path / "sweep.json"
         if file.exists():
@@ -58,8 +58,11 @@ class SweepDirectory:
             if trial["state"] == "pruned":
                 self._notes[trial["name"]] = ("pruned", trial["reason"])
 
-    def plan(self, trials: Sequence[Trial]) -> None:
+    def plan(self, trials: Sequence[Trial], values: Mapping[str, float] | None = None) -> None:
         """Sets the trials; a relaunch may add some, and leave out none.
+
+        Args:
+          values: what a search optimises, measured on the validation set, of trials by name.
 
         Raises:
           UserError: one that is there is missing from the plan.
@@ -70,7 +73,7 @@ class SweepDirectory:
                 f"{self.path} holds trials that this sweep does not have: {', '.join(missing[:3])}"
                 f"{' ...' * (len(missing) > 3)}\nuse another --workdir, or the sweep it was made by"
             )
-        self.trials = list(trials)
+        self.trials, self._values = list(trials), dict(values or {})
 
     def workdir(self, trial: Trial) -> Path:
         """The trial's run directory."""
@@ -139,7 +142,7 @@ class SweepDirectory:
         keys.sort(key=lambda key: key == "seed")  # the seed last
         sweep = {
             "name": self.path.resolve().name,
-            "command": " ".join(sys.argv),
+            "command": runs.command(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "launcher": self.launcher,
             "metric": self.metric,
@@ -166,10 +169,11 @@ class SweepDirectory:
         workdir = self.workdir(trial)
         begun = (workdir / "metrics.jsonl").exists()
         seconds = round(runs.training_seconds(workdir), 2) if begun else None
-        return {
+        entry = {
             "name": trial.name,
             "values": trial.values,
             "state": state,
             "reason": reason or None,
             "seconds": seconds,
         }
+        return entry | ({"value": self._values[trial.name]} if trial.name in self._values else {})

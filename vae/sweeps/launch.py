@@ -190,15 +190,15 @@ def search(
         batch = slots or max(4, len(os.sched_getaffinity(0)))
         programs = grouped.Populations(directory, slots, largest_latent_size(config, space))
         while todo := fitted(directory, study.open(batch, trials)):
-            directory.plan(fitted(directory, study.all()))
-            print(f"{path}: trials {todo[0].name} to {todo[-1].name} of {trials}", flush=True)
+            directory.plan(fitted(directory, study.all()), study.values())
+            print(f"{path}: {todo[0].name} to {todo[-1].name} of {trials}", flush=True)
             settled(directory, todo)
             pruned = prune(directory, programs, todo, eta)
             rest = [trial for trial in todo if trial.name not in pruned]
             run(directory, rest, launcher, slots, cluster or slurm.Options(), programs)
             for trial in todo:
                 study.tell(trial, outcome(directory, programs, trial), trial.name in pruned)
-        directory.plan(fitted(directory, study.all()))
+        directory.plan(fitted(directory, study.all()), study.values())
         finish(directory)
     return str(path)
 

@@ -15,6 +15,7 @@ from vae.sweeps.directory import SweepDirectory
 
 if TYPE_CHECKING:
     from vae.evaluation.trained import Trained
+    from vae.reports.sweep_panels import Samples
 
 SHOWN = 16  # samples of each trial on the page
 
@@ -51,14 +52,13 @@ def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
     return sweep_report(directory, sampler(loader()), formats)
 
 
-def sampler(load: Callable[[Path], "Trained"]) -> Callable[[Path], np.ndarray | None]:
-    """Draws a few images [n, H, W, C] in [0, 1] of a run that `load` gives."""
-    from vae.reports.sampling import scaled
+def sampler(load: Callable[[Path], "Trained"]) -> "Samples":
+    """Draws a few images of a run that `load` gives, as a sweep's page shows them."""
+    from vae.reports.sampling import for_a_grid
 
-    def samples(workdir: Path) -> np.ndarray | None:
+    def samples(workdir: Path) -> tuple[np.ndarray, list[str]] | None:
         run = load(workdir)
-        images = run.sample(SHOWN, context=run.contexts(SHOWN))
-        return scaled(run, images) if images.ndim == 4 else None
+        return for_a_grid(run, SHOWN) if len(run.shape) == 3 else None
 
     return samples
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vae import runs
+from vae import run_files, runs
 from vae.errors import UserError
 from vae.metrics import declared
 from vae.sweeps.directory import SweepDirectory
@@ -60,6 +60,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna, self.config, self.space = optuna, config, space
         self.metric = config.eval.metric
+        self.prefix = _prefix(path)
         self.study = self._opened(path / "study.journal")
         asked = len(self.study.trials)  # a resumed sampler goes on, it does not repeat itself
         seed = config.seed + asked
@@ -114,12 +115,23 @@ class Study:
         """A trial's metric; None where it failed."""
         states = self.optuna.trial.TrialState
         if value is None or not math.isfinite(value):
-            self.study.tell(int(trial.name), state=states.FAIL)
+            self.study.tell(self._number(trial), state=states.FAIL)
         elif pruned:
-            self._handle(int(trial.name)).report(value, step=1)
-            self.study.tell(int(trial.name), state=states.PRUNED)
+            self._handle(self._number(trial)).report(value, step=1)
+            self.study.tell(self._number(trial), state=states.PRUNED)
         else:
-            self.study.tell(int(trial.name), value)
+            self.study.tell(self._number(trial), value)
+
+    def values(self) -> dict[str, float]:
+        """What has been told of trials, by name; of those that failed nothing."""
+        told = {self._name(t.number): t.value for t in self.study.trials if t.value is not None}
+        return {name: float(value) for name, value in told.items()}
+
+    def _name(self, number: int) -> str:
+        return f"{self.prefix}{number:04d}"
+
+    def _number(self, trial: Trial) -> int:
+        return int(trial.name.removeprefix(self.prefix))
 
     def _in_state(self, state: str) -> list[int]:
         return [trial.number for trial in self.study.trials if trial.state.name == state]
@@ -137,7 +149,14 @@ class Study:
                                                                         self.config)
             for key, choices in self.space.items()
         }  # fmt: skip
-        return Trial(f"{number:04d}", values, apply(self.config, values))
+        return Trial(self._name(number), values, apply(self.config, values))
+
+
+def _prefix(path: Path) -> str:
+    """What the names of a search's trials begin with, so that a table's readers take them for text;
+    nothing in older directories, whose trials are named "0000"."""
+    known = run_files.read_sweep(path)["trials"] if (path / "sweep.json").exists() else []
+    return "" if any(trial["name"].isdigit() for trial in known) else "trial-"
 
 
 def _suggest(handle: Any, key: str, choices: list[Any] | Range, config: ConfigDict) -> Any:
