@@ -28,6 +28,7 @@ class Run:
         size = 0 if classes is None else 3
         self.described = {"observed": observed, "binarized": binarized, "context_size": size}
         self.described |= described or {}
+        self.facts = SimpleNamespace(conditional=bool(size), context_size=size)
         rng = np.random.default_rng(0)
         self.shape = shape
         self.prior_moments = np.zeros(latent_size), np.ones(latent_size)

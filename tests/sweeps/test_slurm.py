@@ -206,7 +206,7 @@ def test_a_refused_array_is_one_line(sweep):
 def test_what_is_missing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[slurm\]'"):
+    with pytest.raises(UserError, match=r"pip install 'vae\[slurm\]'"):
         slurm.run([tmp_path], slurm.Options(), tmp_path / "slurm")
     monkeypatch.setitem(sys.modules, "submitit", threading)  # any module
     with pytest.raises(UserError, match="no sbatch"):
