@@ -8,8 +8,10 @@ import pytest
 
 from tests.reports.fake import evaluation
 from vae import runs
+from vae.reports.tables import format_table
 from vae.scores.disentanglement import udr
 from vae.sweeps.agreement import across_seeds
+from vae.sweeps.results import narrowed
 
 ROWS = np.random.default_rng(0).normal(size=(300, 3))
 TURN = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
@@ -100,3 +102,11 @@ def test_sweeps_of_other_metrics_are_left_alone(tmp_path):
     models = Models(directory)
     across_seeds(directory, models)
     assert models.loaded == 0 and "udr_lasso" not in directory.metrics("1,0")
+
+
+def test_a_table_wider_than_the_terminal_loses_whole_columns_and_says_so():
+    table = format_table([{"beta": "1", "elbo": "-24.1", "nll_iwae_100": "23.7", "seconds": "6"}])
+    assert narrowed(table, 0) == narrowed(table, 80) == table
+    lines = narrowed(table, 20).splitlines()
+    assert lines[0].split() == ["beta", "elbo"] and lines[2].split() == ["1", "-24.1"]
+    assert lines[-1] == "2 more columns: see results.csv" and max(map(len, lines[:-1])) <= 20

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,17 @@ def measure(
     groups = _groups(names)
     subject, metrics, arrays = bounds_of(run, split)
     for group in groups:
+        _say(group.__name__)
         more, drawn = group(subject)
         place = f"{group.__module__}.{group.__name__}"
         metrics, arrays = {**metrics, **checked(more, place)}, arrays | drawn
     return subject, metrics, arrays
+
+
+def _say(what: str) -> None:
+    """Tells who waits at a terminal what is being computed."""
+    if sys.stderr.isatty():
+        print(f"evaluating: {what}", file=sys.stderr, flush=True)
 
 
 def _groups(names: Sequence[str]) -> list[Any]:
@@ -105,6 +113,7 @@ def bounds_of(
     x, context = run.examples(split), run.context(split)
     settings, key = run.config.eval, noise.key_for(SEED, "evaluate")
     evaluator = run.compiled(bounds.elbo, settings.elbo_samples)
+    _say(f"elbo of {len(x):,} {split} examples")
     per_example = evaluator(run.variables, x, key, settings.batch_size, context)
     per_latent = {k: per_example[k][:, : run.latent_size] for k in PER_LATENT if k in per_example}
     found = [kind(per_example[kind.name]) for kind in (ELBO, DISTORTION, RATE)]
@@ -117,6 +126,7 @@ def bounds_of(
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
         bound = run.compiled(bounds.iwae, samples)
+        _say(f"nll_iwae_{samples}")
         best = -bound(run.variables, x, key, settings.batch_size, context)
         found.append(NLL_IWAE[samples](best))
         kept[found[-1].name] = best

@@ -1,6 +1,9 @@
 """Compares the seeds of a sweep's finished trials, and makes its table and its page."""
 
 import json
+import re
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,12 +31,14 @@ def finish(directory: SweepDirectory) -> None:
     """
     from vae.reports.sweep_page import sweep_report
 
+    print(f"{directory.path}: comparing the trials, drawing the page", flush=True)
     load = loader()
     across_seeds(directory, load)
     found = directory.write()
     page = sweep_report(directory.path, sampler(load))
     rows = summary.rows(found, directory.path)
-    print(f"\n{summary.summary_table(rows, found['keys'])}\n")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    print(f"\n{narrowed(summary.summary_table(rows, found['keys']), width)}\n")
     print(f"  table   {directory.path / 'results.csv'}\n  report  {page}", flush=True)
     failed = directory.failed()
     if failed:
@@ -43,6 +48,19 @@ def finish(directory: SweepDirectory) -> None:
             f"the others are done; to try one again, delete its directory in "
             f"{directory.path / 'trials'}"
         )
+
+
+def narrowed(table: str, width: int) -> str:
+    """A table for the terminal without the columns that its width has no room for, and a line that
+    says so; whole where the width is 0."""
+    lines = table.splitlines()
+    if not width or max(map(len, lines)) <= width:
+        return table
+    ends = [match.end() for match in re.finditer("─+", lines[1])]
+    kept = max((end for end in ends if end <= width), default=ends[0])
+    more = sum(end > kept for end in ends)
+    shown = [line[:kept].rstrip() for line in lines]
+    return "\n".join([*shown, f"{more} more column{'s' * (more > 1)}: see results.csv"])
 
 
 def report(directory: str | Path, formats: Sequence[str] = ("png",)) -> Path:
