@@ -31,7 +31,10 @@ QUICK = (
     "--config.optimizer.schedule=constant",
 )  # fmt: skip
 FLAGS = (*QUICK, *(f"--config.{key}={name}" for key, name in PARTS.items()))
-OWN = ("--config.objective.judge_hidden=(5,)", "--config.model.sines=7")
+OWN = (
+    "--config.objective.judge_hidden=(5,)", "--config.model.sines=7",
+    "--config.eval.figures=('lab.parts:picture',)",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,7 +69,10 @@ def test_a_run_of_such_parts_is_a_run(run, capsys):
     assert found["lab_spread"]["value"] == pytest.approx(spread.mean(), rel=1e-5)
     assert found["lab_spread"]["label"] == "Spread of the posterior means"
     assert main(["report", f"--workdir={run}"]) == 0
-    assert "Spread of the posterior means" in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    assert "Spread of the posterior means" in page and "How wide the posteriors are<" in page
+    assert "Of the first test examples." in page and (run / "figures" / "own_0.png").exists()
+    assert model.described["done"][0] in page
     assert main(["sample", f"--workdir={run}", "--num=4"]) == 0
 
 
@@ -140,7 +146,7 @@ def test_a_run_says_where_its_parts_came_from_and_whether_they_have_changed(run,
     origins = runs.read_json(run / "environment.json")["parts"]
     assert origins["objective.name"]["name"] == "lab.parts:matched"
     assert {each["version"] for each in origins.values()} == {"1.0"}
-    assert set(origins) == set(PARTS)
+    assert set(origins) == {*PARTS, "eval.figures lab.parts:picture"}
 
     def loaded(folder):
         command = [sys.executable, "-m", "vae", "sample", f"--workdir={run}", "--num=4"]

@@ -255,6 +255,9 @@ GROUPS: dict[str, dict[str, Key]] = {
         "elbo_samples": Key(10, whole(1), "draws of z an example for elbo and distortion"),
         "metrics": Key((), some_of("vae.evaluation.groups:GROUPS"),
             "groups of metrics beside the bounds (docs/evaluation.md)", part=True),
+        "figures": Key((), texts,
+            "for the report: package.module:function of the trained run that gives a Matplotlib "
+            "figure", part=True),
         "codes": Key(10_000, whole(2),
             "disentanglement, probes: most examples whose codes are used"),
         "samples": Key(10_000, whole(10), "samples: as many, beside as many of the split"),

@@ -145,6 +145,7 @@ SETTLED = (
     "model.likelihood", "model.filters", "objective.name", "objective.beta",
     "objective.beta_schedule", "objective.beta_epochs", "objective.capacity_epochs",
     "optimizer.weight_decay", "train.wandb", "train.init_from", "train.freeze", "eval.metrics",
+    "eval.figures",
 )  # fmt: skip
 # Keys that most other choices refuse: changed less often.
 NARROW = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import config as configs
+from vae import parts as part_of
 from vae import run_files, runs
 from vae.reports import (
     figures,
@@ -68,6 +69,8 @@ def report_run(run: "Trained", workdir: Path, formats: Sequence[str] = ("png",))
         workdir=str(workdir),
         of_sweep=_of_sweep(workdir.resolve()),
         view=view,
+        own=_own_figures(run, gallery),
+        done=run.described.get("done", ()),
         figures=gallery.saved,
         config=config,
         differing=_differing(config),
@@ -121,7 +124,23 @@ def _titles(objective: str) -> dict[str, str]:
 
         return facts.titles(getattr(objectives, objective, None))
 
+    if part_of.is_outside(objective):
+        from vae.objectives import facts
+
+        return facts.titles(part_of.outside(objective, "objective.name"))
     return programs.value("titles", objective, find)
+
+
+def _own_figures(run: "Trained", gallery: Gallery) -> list[dict[str, Any]]:
+    """The figures that `eval.figures` names: title, caption and path of each, by what its function
+    says of itself."""
+    found = []
+    for number, name in enumerate(run.config.eval.figures):
+        draw = part_of.outside(name, "eval.figures")
+        title, _, caption = (draw.__doc__ or name).strip().partition("\n")
+        path = gallery.save(draw(run), f"own_{number}")
+        found.append({"title": title.rstrip("."), "caption": caption.strip(), "path": path})
+    return found
 
 
 def _examples(view: View, gallery: Gallery) -> dict[str, Any]:

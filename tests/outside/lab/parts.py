@@ -107,6 +107,18 @@ def dataset(data: Any) -> dict[str, np.ndarray]:
     return {"x": x + 0.05 * rng.normal(size=x.shape), "labels": kind}
 
 
+def picture(run: Any) -> Any:
+    """How wide the posteriors are.
+
+    Of the first test examples.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.subplots().plot(run.encode(run.examples("test", 20))[1].mean(1))
+    return figure
+
+
 def spread(subject: Any) -> Any:
     """The standard deviation of each posterior mean, over the data, and their mean."""
     return by_name(SPREAD(subject.posterior_mean.std(0), "latent units")), {}
