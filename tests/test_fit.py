@@ -6,6 +6,7 @@ from scipy import sparse
 
 import vae
 from tests.helpers import last_state
+from vae import config as configs
 from vae import runs
 from vae.errors import UserError
 
@@ -74,6 +75,15 @@ def test_a_directory_of_its_own_follows_from_data_and_config(tmp_path, monkeypat
     assert vae.fit(x + 1, **SMALL).workdir != one.workdir
     assert vae.fit(x, **SMALL | {"latent_size": 3}).workdir != one.workdir
     assert len(vae.results("runs")) == 3
+
+
+def test_train_takes_data_too(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    config = configs.default({"model.hidden": (8,), "train.epochs": 1})
+    one = vae.train(config, str(tmp_path / "one"), data=x)
+    two = vae.fit(x, config=config, workdir=tmp_path / "two")
+    for name, value in last_state(two.workdir).items():
+        np.testing.assert_array_equal(last_state(one)[name], value)
 
 
 @pytest.mark.parametrize("labelled", [False, True])

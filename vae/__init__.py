@@ -63,11 +63,22 @@ def results(folder: "str | Path" = "runs") -> Any:
     return results(folder)
 
 
-def train(config: "ConfigDict", workdir: str | None = None, extend: bool = False) -> str:
+def train(
+    config: "ConfigDict",
+    workdir: str | None = None,
+    extend: bool = False,
+    data: Any = None,
+    labels: Any = None,
+) -> str:
     """Trains the config, resuming what `workdir` already holds; returns the run directory.
 
-    A run may go on with more `train.epochs`; where its result depends on the length, only with
-    `extend`."""
+    `train.epochs` may have grown since; where the result depends on the length, `extend` must say
+    so. `data` and `labels`, as `vae.fit` takes them, are in place of what the config names.
+    """
+    if data is not None:
+        from vae.one_call import trained
+
+        return trained(config, data, labels, workdir)
     from vae.training.train import train
 
     return train(config, workdir, extend)

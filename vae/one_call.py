@@ -27,17 +27,22 @@ def fit(
     if isinstance(config, str):
         config = config_files.load(config)
     chosen = configs.with_values(config or configs.default(), _by_key(changes))
+    return load(trained(chosen, x, labels, workdir))
+
+
+def trained(config: ConfigDict, x: Any, labels: Any, workdir: str | Path | None) -> str:
+    """Trains a config on data that are given; returns the run directory. See `vae.fit`."""
+    from vae.training.train import train
+
     with tempfile.TemporaryDirectory() as folder:
         path, label = in_memory.written(x, labels, Path(folder))
         values = {"data.name": "files"} | ({"data.label": label} if label else {})
         if workdir is None:
-            workdir = Path("runs") / _name(configs.with_values(chosen, values), path)
+            workdir = Path("runs") / _name(configs.with_values(config, values), path)
         if path.parent == Path(folder):
             path = _moved(path, Path(workdir))
-    from vae.training.train import train
-
-    chosen = configs.with_values(chosen, values | {"data.path": str(path)})
-    return load(train(chosen, str(workdir), extend=True))
+    config = configs.with_values(config, values | {"data.path": str(path)})
+    return train(config, str(workdir), extend=True)
 
 
 def _moved(path: Path, workdir: Path) -> Path:
