@@ -11,6 +11,7 @@ files. Exit code 1 where a case failed.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -173,7 +174,7 @@ def summarise(records: list[dict[str, Any]], values: flags.FlagValues, output: P
         "trained_with": {
             key: dict(sorted(Counter(of.get(key, "") for of in trained).items())) for key in CHOICES
         },
-        "stopped": sorted({r["message"] for r in records if r["outcome"] == "stopped"}),
+        "stopped": sorted({placeless(r["message"]) for r in records if r["outcome"] == "stopped"}),
         "failures": failures,
     }
     runs.write_atomic(output, result_files.text(result))
@@ -182,6 +183,11 @@ def summarise(records: list[dict[str, Any]], values: flags.FlagValues, output: P
     print(", ".join(f"{count} {name}" for name, count in result["counts"].items()))
     print(f"{result['cpu_seconds']['mean']} CPU seconds a case; {output}")
     return int(bool(failures))
+
+
+def placeless(message: str) -> str:
+    """A message without the temporary folder that its run was in."""
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/\w+/", "", message)
 
 
 if __name__ == "__main__":
