@@ -42,12 +42,15 @@ def key_for(seed: jax.Array | int, purpose: str) -> jax.Array:
     """The root key of one purpose; the seed may be traced."""
     number = PURPOSES.index(purpose)
     if isinstance(seed, int) and 0 <= seed < 2**31:  # by a program that is kept between processes
-        return _root(np.uint32(seed), np.uint32(number))
+        # Its numbers alone: a key that is read from a file has a copy of threefry's implementation,
+        # and JAX knows its own by identity where it draws from a Poisson.
+        numbers = _root(np.uint32(seed), np.uint32(number))
+        return jax.random.wrap_key_data(numbers, impl="threefry2x32")
     return jax.random.fold_in(jax.random.key(seed), number)
 
 
 def _derived(seed: jax.Array, number: jax.Array) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed), number)
+    return jax.random.key_data(jax.random.fold_in(jax.random.key(seed), number))
 
 
 _root = Kept(lambda: jax.jit(_derived), "root key", "")
