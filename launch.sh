@@ -17,6 +17,7 @@ usage: ./launch.sh              set up, then the quick start: a small sweep, tra
        ./launch.sh setup        make .venv beside launch.sh and install the requirements
        ./launch.sh test         set up with the test tools, then ruff, mypy and pytest
        ./launch.sh test ...     the same for a part: ruff, and pytest with these arguments
+       ./launch.sh docs         set up with the site's tools, then build the site into site/
        ./launch.sh VERB ...     set up, then python -m vae VERB ...
        ./launch.sh help         this text, and the verbs once set up
 USAGE
@@ -46,8 +47,11 @@ find_python() {
   return 1
 }
 
-is_installed() { # a .venv with the test tools also serves who asked for none
-  [[ -x $python && -f $venv/.installed && $(<"$venv/.installed") == "$wanted"*"$1" ]]
+is_installed() { # a .venv with more also serves who asked for less: '' < '[docs]' < '[dev]'
+  local found
+  [[ -x $python && -f $venv/.installed ]] || return 1
+  found=$(<"$venv/.installed")
+  [[ $found == "$wanted"*"$1" || ($1 == '[docs]' && $found == "$wanted[dev]") ]]
 }
 
 make_venv() {
@@ -93,7 +97,7 @@ quietly() { # a command: what it prints goes to $venv.log, and a line a minute s
   return "$code"
 }
 
-set_up() { # extras: '' or '[dev]'
+set_up() { # extras: '', '[docs]' or '[dev]'
   local extras=$1 jax=jax wanted
   cd -- "$root"
   if has_nvidia_driver; then jax='jax[cuda13]'; fi
@@ -141,6 +145,13 @@ case ${1-} in
     "$python" -m ruff check .
     [[ $# -gt 1 ]] || "$python" -m mypy
     exec "$python" -m pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile "${@:2}"
+    ;;
+  docs)
+    [[ $# -eq 1 ]] || fail "docs takes no arguments."
+    (set_up '[docs]')
+    cd -- "$root"
+    "$python" -m mkdocs build --quiet --strict
+    echo "launch.sh: built $root/site/index.html"
     ;;
   '')
     (set_up '')

@@ -4,7 +4,7 @@ from typing import Any
 
 from experiments import result_tables as tables
 from experiments import side_by_side
-from experiments.result_files import reproductions
+from experiments.result_files import ROOT, reproductions
 from vae.reports import summary
 from vae.reports.tables import format_table
 
@@ -65,8 +65,7 @@ def section(result: dict[str, Any]) -> str:
         f"{result['about']}\n\nRevision {revision}, {made['time'][:10]}; "
         f"{len(sweep['trials'])} trials, {sweep['config']['train']['epochs']} epochs each unless "
         f"the table says otherwise, {tables.minutes(result):,.0f} minutes of trials on {machine}. "
-        f"Protocol, and what differs from it: [{result['experiment']}.py]"
-        f"({result['experiment']}.py)."
+        f"Protocol, and what differs from it: {_source(result['experiment'])}."
     )
     reduced = [f"**Reduced schedule**: {result['reduced']}"] if result["reduced"] else []
     found = tables.trials(sweep)
@@ -81,6 +80,13 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join(
         [f"## {name}", about, *reduced, ours, *told, *beside, trials, *further, *_curves(result)]
     )
+
+
+def _source(experiment: str) -> str:
+    """A link to the file of an experiment; its name alone where there is none any more."""
+    name = f"{experiment}.py"
+    found = sorted((ROOT / "experiments").glob(f"*/{name}"))
+    return f"[{name}]({found[0].parent.name}/{name})" if found else name
 
 
 def _curves(result: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ TOOLS = (
     "bash", "dirname", "readlink", "mkdir", "rm", "mv", "cat", "flock", "sleep", "cp", "env", "tail"
 )  # fmt: skip
 
-# Plays python3, the .venv's python, pip, venv, ruff, mypy and pytest.
+# Plays python3, the .venv's python, pip, venv, ruff, mypy, pytest and mkdocs.
 PYTHON = """#!/usr/bin/env bash
 [[ $1 != -P ]] || shift
 [[ $1 == -c ]] && exit "${STUB_VERSION_EXIT:-0}"
@@ -26,6 +26,7 @@ case $2 in
   vae) [[ -z $STUB_VAE_SLEEP ]] || exec sleep "$STUB_VAE_SLEEP"; exit "${STUB_VAE_EXIT:-0}" ;;
   ruff) exit "${STUB_RUFF_EXIT:-0}" ;;
   mypy) exit "${STUB_MYPY_EXIT:-0}" ;;
+  mkdocs) exit "${STUB_MKDOCS_EXIT:-0}" ;;
 esac
 """
 
@@ -110,6 +111,21 @@ def test_quick_start_and_tests_run_in_the_project(door):
     assert ".[dev]" in door.calls("pip")[-1]
     door.run("train")  # the test tools stay: nothing to install again
     assert len(door.calls("pip")) == 2
+
+
+def test_the_site_is_built_in_the_project(door):
+    done = door.run("docs")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith("/site/index.html")
+    assert door.calls("mkdocs") == [[str(door.root), "build", "--quiet", "--strict"]]
+    assert ".[docs]" in door.calls("pip")[-1]
+    door.run("train")  # which needs less
+    assert len(door.calls("pip")) == 1
+    door.run("test")  # which needs more, and serves the site too
+    door.run("docs")
+    door.run("test")
+    assert len(door.calls("pip")) == 2
+    assert door.run("docs", STUB_MKDOCS_EXIT="1").returncode == 1
+    assert door.run("docs", "more").returncode == 1
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 137])

@@ -51,6 +51,19 @@ def test_a_kept_program_gives_what_the_jitted_function_does(folder):
     assert shapes["a"].shape == (3,) and shapes["a"].dtype == np.float32
 
 
+def test_a_root_key_of_a_kept_program_is_of_jaxs_own_threefry(tmp_path):
+    """A Poisson draw asks for it by identity; the second process reads what the first wrote."""
+    code = (
+        "import jax, numpy as np; from vae.probability import noise; "
+        "key = noise.key_for(3, 'sample'); "
+        "assert key == noise.key_for(np.uint32(3), 'sample'); print(jax.random.poisson(key, 2.0))"
+    )
+    env = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code], env=env, check=True)
+        assert list((tmp_path / "programs").iterdir())
+
+
 def test_arguments_are_donated_to_a_kept_program(folder):
     kept()(*arguments())
     state = jax.device_put({"a": np.zeros(3, np.float32)})

@@ -1,8 +1,6 @@
 """A trained run from Python, and the linear-Gaussian model against probabilistic PCA."""
 
 import doctest
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +10,8 @@ from scipy.stats import multivariate_normal
 import vae
 from tests.helpers import small_config
 from tests.margins import above, below, near
-from vae.configs import digits
 from vae.errors import UserError
 from vae.evaluation.trained import Trained
-from vae.sweeps.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -157,24 +153,6 @@ def test_elbo_below_iwae_below_log_p_on_the_trained_linear_model(linear):
     elbo = bounds.elbo(run.model, 200)(run.variables, data["test"], key, 250)["elbo"].mean()
     few, many = (run.log_likelihood(data["test"], k).mean() for k in (5, 500))
     above(np.diff([elbo, few, many, log_p]), -0.01)  # Monte-Carlo error
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
-def test_snippets_of_the_documents_run(run, monkeypatch, document):
-    """The Python of a document works as it stands, on a run of another size."""
-    readme = (Path(__file__).resolve().parents[2] / document).read_text()
-    monkeypatch.chdir(run.workdir.parent)
-    snippets = re.findall(r"```python\n(.*?)```", readme, re.S)
-    for name in ("vae.load", *("vae.train", "vae.evaluate") * (document != "README.md")):
-        assert any(name in text for text in snippets)
-    (loaded,) = re.findall(r'vae\.load\("(.*?)"\)', readme)
-    trials = [trial.name for trial in plan(digits.get_config(), digits.get_sweep())]
-    assert loaded in [f"runs/quickstart/trials/{name}" for name in trials]
-    shorter = "beta = 4.0\nconfig.train.epochs = 2"
-    for text in snippets:
-        text = text.replace(loaded, str(run.workdir)).replace("beta = 4.0", shorter)
-        exec(text, {})
 
 
 def test_doctests():
