@@ -89,8 +89,8 @@ FAULTS = [
     ),
     fault(
         "a resumed run forgets its optimiser", "vae/training/trial.py",
-        "current = restored[1] if restored else self.create(self.hyper)",
-        "current = self.create(self.hyper)\n"
+        "current = restored[1] if restored else self._first()",
+        "current = self._first()\n"
         "        if restored:\n"
         "            current = restored[1].replace(opt_state=current.opt_state)",
         "tests/models/test_runs.py", "tests/test_resume.py",

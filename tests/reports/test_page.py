@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 import vae
 from tests.reports.fake import evaluation, read
-from vae.errors import UserError
+from vae.errors import UserError, typed
 from vae.reports.page import report
 from vae.reports.sampling import sample
 from vae.reports.view import View
@@ -48,7 +48,7 @@ def test_a_trial_leads_back_to_its_sweep(make_run, tmp_path):
 def test_a_run_that_is_not_evaluated_says_how(make_run):
     page, text = read(report(make_run(evaluated=False)))
     assert "has not been evaluated" in text
-    assert re.search(r"python -m vae evaluate --workdir '.*a run & more'", text)
+    assert re.search(rf"{re.escape(typed())} evaluate --workdir '.*a run & more'", text)
     assert "KL per latent" not in page.headings
     assert "Latent traversals" in page.headings
 
