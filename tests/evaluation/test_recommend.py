@@ -13,7 +13,7 @@ from vae.__main__ import main
 from vae.errors import UserError
 from vae.evaluation.recommend import _number as item
 
-ITEMS = 20
+ITEMS, USERS = 20, 1_500
 TITLES = [f"{taste} {number}" for taste in ("Alien", "Brief") for number in range(ITEMS // 2)]
 
 
@@ -21,15 +21,15 @@ TITLES = [f"{taste} {number}" for taste in ("Alien", "Brief") for number in rang
 def workdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("likes")
     rng = np.random.default_rng(0)
-    taste = rng.integers(0, 2, 300)
+    taste = rng.integers(0, 2, USERS)
     mine = (np.arange(ITEMS) // (ITEMS // 2))[None] == taste[:, None]
-    x = (rng.random((300, ITEMS)) < np.where(mine, 0.7, 0.02)).astype(np.uint8)
+    x = (rng.random((USERS, ITEMS)) < np.where(mine, 0.7, 0.02)).astype(np.uint8)
     x = x[x.sum(1) >= 5]
     np.savez(folder / "likes.npz", x=x, columns=np.array(TITLES))
     config = small_config(
         data__name="files", data__path=str(folder / "likes.npz"), data__kind="counts",
         data__binarization="none", model__likelihood="multinomial", model__input_dropout=0.5,
-        objective__beta=0.2, train__epochs=60, train__eval_epochs=20.0,
+        objective__beta=0.2, train__epochs=15, train__eval_epochs=5.0,
         eval__metrics=("recommendation",),
     )  # fmt: skip
     return vae.train(config, str(folder / "run"))

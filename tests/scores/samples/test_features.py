@@ -33,7 +33,7 @@ def test_a_classifier_of_images_learns(digits, classifier):
     assert classifier.name == "classifier of digits, 8 epochs, seed 1"
     found = classifier.features(x)
     assert found.shape == (len(x), 32) and found.dtype == np.float32
-    below(classifier.error(x, labels), 0.05)
+    below(classifier.error(x, labels), 0.1)
     assert (classifier.labels(x) != labels).mean() == classifier.error(x, labels)
     # One by one and all at once are the same.
     np.testing.assert_allclose(classifier.features(x[:3]), found[:3], atol=1e-4)
