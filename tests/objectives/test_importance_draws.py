@@ -112,12 +112,12 @@ def linear(shift=0.0):
 
 def test_the_mean_does_not_fall_as_k_grows_and_is_bounded_by_log_p():
     model, params, x, log_p = linear(0.15)
-    many = jnp.repeat(x, 1000, axis=0)
+    many = jnp.repeat(x, 3000, axis=0)
     means, errors = [], []
     for samples in (1, 2, 8, 64):
-        loss = -terms("iwae", model, params, many, keys_for(5000), samples=samples)["loss"]
+        loss = -terms("iwae", model, params, many, keys_for(15_000), samples=samples)["loss"]
         means.append(np.asarray(loss, np.float64).mean())
-        errors.append(np.asarray(loss).reshape(5, 1000).std(1).mean() / np.sqrt(5000))
+        errors.append(np.asarray(loss).reshape(5, 3000).std(1).mean() / np.sqrt(15_000))
     above(np.diff(means), 0.0)
     below((means[-1] - log_p.mean()) / errors[-1], 6.0)
     above(means[-1] - log_p.mean(), -0.1)
