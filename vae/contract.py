@@ -291,7 +291,7 @@ def bfloat16(case: Case) -> str:
 def integrates(case: Case) -> str:
     """A prior's density over two latents integrates to one, and its samples have its moments."""
     model = case.model()
-    bound = model.bind(models.variables(model, weights(case, model), None, case.context))
+    bound = model.bind(models.variables(model, weights(case, model, 0.1), None, case.context))
     if not model.euclidean:
         raise _Skipped("z is not any of R^L")
     side = np.linspace(-12.0, 12.0, 241)

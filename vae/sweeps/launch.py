@@ -64,7 +64,7 @@ def sweep(
         raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
     config = located(config)
     trials = plan(config, grid, seeds)
-    base = automatic.resolved(config, workdir)
+    base = _resolved(config, workdir)
     path = Path(workdir or default_path(base, trials))
     directory = SweepDirectory(path, base, launcher, extend=extend)
     directory.plan(fitted(directory, trials))
@@ -82,11 +82,20 @@ def sweep(
 
 def fitted(directory: SweepDirectory, trials: Sequence[Trial]) -> list[Trial]:
     """The trials with configs in which nothing is left to the data."""
-    found = (automatic.resolved(trial.config, directory.workdir(trial)) for trial in trials)
+    found = (_resolved(trial.config, directory.workdir(trial)) for trial in trials)
     return [
         dataclasses.replace(trial, config=config)
         for trial, config in zip(trials, found, strict=True)
     ]
+
+
+def _resolved(config: ConfigDict, workdir: Path | str | None) -> ConfigDict:
+    """A config in which nothing is left to the data; as it is where they cannot be read, which the
+    trial that is trained on them then says by itself."""
+    try:
+        return automatic.resolved(config, workdir)
+    except UserError:
+        return config
 
 
 def run(
@@ -180,7 +189,7 @@ def search(
     configs.check(config)
     optimised(config.eval.metric)  # refused before there is a directory
     config = located(config)
-    base = automatic.resolved(config, workdir)
+    base = _resolved(config, workdir)
     path = Path(workdir or Path("runs") / f"search-{configs.run_name(base)}")
     directory = SweepDirectory(path, base, launcher, config.eval.metric)
     with runs.locked(path):
