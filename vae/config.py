@@ -71,6 +71,11 @@ def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
+def outside(config: ConfigDict) -> dict[str, str]:
+    """The parts from outside that a config names, by key."""
+    return keys.outside(dict(flatten(config)))
+
+
 def check(config: ConfigDict) -> None:
     """Checks every key and how keys fit together, without loading data.
 

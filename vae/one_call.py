@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import config_files, in_memory
+from vae import config_files, in_memory, npz
 from vae.data import identity
 from vae.errors import UserError
 from vae.evaluation.trained import Trained, load
@@ -57,7 +57,8 @@ def _moved(path: Path, workdir: Path) -> Path:
     if begun and not (target.exists() and identity.of_file(target) == identity.of_file(path)):
         raise UserError(f"{workdir} holds a run of other data: give another workdir")
     if not begun:
-        shutil.copyfile(path, target)
+        with npz.replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
     return target
 
 

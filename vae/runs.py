@@ -20,7 +20,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
-from vae import in_memory, keys, lengths, npz, parts
+from vae import in_memory, lengths, npz, parts
 from vae.errors import UserError, typed
 from vae.npz import replacing
 from vae.paths import located, moved, of_data
@@ -140,21 +140,17 @@ def write_environment(workdir: Path, config: ConfigDict) -> None:
     """Writes environment.json: this launch, where parts from outside came from, and how earlier
     launches made the run longer."""
     kept = {key: v for key, v in _environment_of(workdir).items() if key == "extended"}
-    if origins := parts.origins(_outside(config)):
+    if origins := parts.origins(configs.outside(config)):
         kept["parts"] = origins
     write_json(workdir / "environment.json", environment() | kept)
 
 
 def warn_of_changed_parts(workdir: Path, config: ConfigDict) -> None:
     """Warns where a part from outside is not what it was when the run was last trained."""
-    names = _outside(config)
+    names = configs.outside(config)
     before = _environment_of(workdir).get("parts", {}) if names else {}
     for said in parts.changed(before, names):
         warnings.warn(f"{workdir} was trained with another one: {said}", stacklevel=3)
-
-
-def _outside(config: ConfigDict) -> dict[str, str]:
-    return keys.outside(dict(configs.flatten(config)))
 
 
 def check_contents(workdir: Path, config: ConfigDict, known: str, contents: str) -> None:

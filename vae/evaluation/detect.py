@@ -62,7 +62,7 @@ def detect(
         )
     marked = (scored[score] > limit).astype(int)
     own = {"example": np.arange(len(given)), **scored, "anomaly": marked}
-    beside = {f"input_{n}" if n in own else n: cells for n, cells in given.beside.items()}
+    beside = given.beside_of(own)
     outputs.write(path, {"example": own.pop("example"), **beside, **own})
     return {
         "examples": len(given), "marked": int(marked.sum()), "threshold": limit, "share": possible

@@ -1,7 +1,7 @@
 """Examples for a trained run: a file, read as the run's own data were, or a split of those."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,10 @@ class Given:
 
     def __len__(self) -> int:
         return len(self.raw)
+
+    def beside_of(self, own: Container[str]) -> dict[str, np.ndarray]:
+        """What stands beside the examples, by names that an output does not have itself."""
+        return {f"input_{n}" if n in own else n: np.asarray(v) for n, v in self.beside.items()}
 
 
 def read(source: str | Path, run: Trained) -> Given:

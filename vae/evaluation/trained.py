@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vae import config as configs
-from vae import keys, models, parts, run_files, runs
+from vae import models, parts, run_files, runs
 from vae.checkpoint import Checkpoints
 from vae.data import again, arrowfiles, frames
 from vae.data.context import one_hot
@@ -55,7 +55,7 @@ def load(
     context_size = described["context_size"]
     first = again.never_first(described)
     runs.warn_of_changed_parts(workdir, config)
-    sources = parts.origins(keys.outside(dict(configs.flatten(config))))
+    sources = parts.origins(configs.outside(config))
     given = (config.model.to_dict(), shape, levels, kind, context_size, first)
     key = json.dumps([*given, *sources.items()])
 

@@ -35,7 +35,7 @@ def encode(workdir: str | Path, source: str, output: str | Path) -> tuple[int, i
     for rows, c in _parts(x, context):
         mean[rows], std[rows] = run.encode(x[rows], c)
     latents = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
-    outputs.write(path, {**_beside(given, latents), **latents})
+    outputs.write(path, {**given.beside_of(latents), **latents})
     return len(x), run.latent_size
 
 
@@ -59,7 +59,7 @@ def reconstruct(workdir: str | Path, source: str, output: str | Path) -> int:
     for rows, c in _parts(x, context):
         found[rows] = run.restore(run.reconstruct(x[rows], c))
     columns = run.described.get("columns")
-    outputs.write(path, {**_beside(given, {"x": found}), "x": found}, {"x": columns})
+    outputs.write(path, {**given.beside_of(("x",)), "x": found}, {"x": columns})
     return len(x)
 
 
@@ -113,8 +113,3 @@ def _parts(x: Rows, context: np.ndarray | None) -> Iterator[tuple[slice, np.ndar
     for start in range(0, len(x), PART):
         rows = slice(start, start + PART)
         yield rows, None if context is None else context[rows]
-
-
-def _beside(given: inputs.Given, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What stands beside the examples, by names that the output does not have itself."""
-    return {f"input_{n}" if n in own else n: np.asarray(v) for n, v in given.beside.items()}

@@ -171,7 +171,7 @@ def key(config: ConfigDict, dataset: Dataset) -> str:
         *(dataset.levels, dataset.context_size, dataset.vocabulary, dataset.never_first),
     )
     mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
-    sources = parts.origins(keys.outside(dict(configs.flatten(config))))
+    sources = parts.origins(configs.outside(config))
     return json.dumps([static(config), repr(data), mean, *sources.items()], sort_keys=True)
 
 
