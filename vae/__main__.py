@@ -122,6 +122,24 @@ def sweep(values: Any) -> None:
     )
 
 
+def plan(values: Any) -> None:
+    """Prints what a run or a sweep would need on a target."""
+    from vae.hardware.plan import plan
+    from vae.sweeps import grid
+
+    points = grid.points([grid.parse(text, values.config) for text in values.sweep])
+    print(
+        plan(
+            values.config,
+            points or [{}] * (values.seeds > 1),
+            values.target,
+            values.seeds,
+            values.slots,
+            values.output,
+        )
+    )
+
+
 def detect(values: Any) -> None:
     """Writes the anomaly scores of a table and prints how many rows are marked."""
     from vae.evaluation.detect import detect
@@ -237,6 +255,9 @@ EXTEND = Flag(
 WORKDIR = Flag("workdir", "run directory", required=True)
 INPUT = Flag("input", "a file or folder like the run's data; or train, validation, test", "test")
 OUTPUT = Flag("output", "the .csv, .parquet or .npz to write", required=True)
+SWEEP = Flag("sweep", "KEY=V1,V2,... or KEY=log(LOW,HIGH,COUNT); repeat it for a product", ())
+SEEDS = Flag("seeds", "seeds of each point, counted from the config's", 1)
+SLOTS = Flag("slots", "trials at a time; 0: as many as fit", 0)
 LABEL = Flag("label", "column of a table that is labels, none for none")
 VERBS = {
     "data": Verb(
@@ -277,12 +298,12 @@ VERBS = {
     "sweep": Verb(
         "train a grid of configs, by default as one program, then evaluate and report; resumable",
         (
-            Flag("sweep", "KEY=V1,V2,... or KEY=log(LOW,HIGH,COUNT); repeat it for a product", ()),
-            Flag("seeds", "seeds of each point, counted from the config's", 1),
+            SWEEP,
+            SEEDS,
             Flag("workdir", "sweep directory; by default runs/ and a name made from the sweep"),
             EXTEND,
             Flag("launcher", "population, processes or slurm", "population"),
-            Flag("slots", "trials at a time; 0: as many as fit", 0),
+            SLOTS,
             Flag("search", "tpe or random: search the space that --sweep gives, with Optuna"),
             Flag("trials", "trials of a search", 0),
             Flag("halving", "successive halving: keep the better 1/N of a batch; 0: off", 0),
@@ -293,6 +314,19 @@ VERBS = {
             Flag("minutes", "Slurm: time limit of a trial", 60),
         ),
         sweep,
+        config=True,
+    ),
+    "plan": Verb(
+        "what a run or a sweep would need on hardware that is not here: compiled for it, not run",
+        (
+            Flag("target", "v5e:2x2, v5p:2x2x2, h100:8, cpu:2 ...: devices in their layout",
+                 required=True),
+            SWEEP,
+            SEEDS,
+            SLOTS,
+            Flag("output", "a .json to write every number to"),
+        ),
+        plan,
         config=True,
     ),
     "evaluate": Verb(

@@ -147,8 +147,8 @@ def test_what_needs_no_preparing_or_cannot_be_says_so(tmp_path, monkeypatch):
     for name in ("digits", "sprites", "files"):
         with pytest.raises(UserError, match=f"{name} needs no preparing"):
             prepare(name, str(tmp_path))
-    with pytest.raises(UserError, match="prepare cifar10: --from reads mnist, fashion_mnist"):
-        prepare("cifar10", str(tmp_path), str(tmp_path))
+    with pytest.raises(UserError, match="prepare celeb_a: --from reads mnist, fashion_mnist"):
+        prepare("celeb_a", str(tmp_path), str(tmp_path))
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name)

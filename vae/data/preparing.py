@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
-from vae.data import adbench, idx, records, sources
+from vae.data import adbench, cifar, idx, records, sources
 from vae.data.table import Row, row
 from vae.errors import RunError, UserError
 from vae.paths import data_dir
+
+
+LOCAL = (*idx.FAMILY, "cifar10")  # of TFDS's data sets, those made from local original files
 
 
 def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Path:
@@ -22,7 +25,7 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
       name: of a row whose source is TFDS or files of arrays; "adbench": all of its tables.
       directory: TFDS's data_dir; '' for $TFDS_DATA_DIR or ~/tensorflow_datasets.
       source_dir: folder of the original files, read without TensorFlow; among TFDS's data sets only
-        for the MNIST family's IDX files.
+        for those of LOCAL: IDX files of the MNIST family, CIFAR-10's binary version.
 
     Raises:
       UserError: nothing to prepare, TensorFlow is missing, or the original files are wrong.
@@ -36,8 +39,8 @@ def prepare(name: str, directory: str = "", source_dir: str | None = None) -> Pa
         return sources.prepare(name, entry, directory, source_dir)
     if entry.source != "tfds":
         raise UserError(f"{name} needs no preparing: train with data.name={name} right away")
-    if source_dir is not None and name not in idx.FAMILY:
-        raise UserError(f"prepare {name}: --from reads {', '.join(idx.FAMILY)}; leave it out")
+    if source_dir is not None and name not in LOCAL:
+        raise UserError(f"prepare {name}: --from reads {', '.join(LOCAL)}; leave it out")
     folder = records.folder(entry, directory)
     if folder.exists():
         records.check(folder, name, directory)
@@ -93,6 +96,7 @@ def _local_builder(name: str, entry: Row, folder: Path) -> Any:
     """Returns TFDS's own builder of that name, fed from local files and free of TensorFlow."""
     import tensorflow_datasets as tfds
     from PIL import Image
+    from tensorflow_datasets.image_classification import cifar as cifars
     from tensorflow_datasets.image_classification import mnist
 
     official: Any = {
@@ -100,23 +104,40 @@ def _local_builder(name: str, entry: Row, folder: Path) -> Any:
         "fashion_mnist": mnist.FashionMNIST,
         "kmnist": mnist.KMNIST,
         "emnist/letters": mnist.EMNIST,
+        "cifar10": cifars.Cifar10,
     }[name]
-    classes = 37 if name == "emnist/letters" else 10
     # Read before TFDS makes a folder: wrong files are found while there is nothing to undo.
-    data = {
-        split: idx.read_split(name, folder, split, count, classes)
-        for split, count in entry.sizes.items()
-    }
+    data, names = _read(name, entry, folder)
     with tfds.core.registered.skip_registration():
 
         class Local(official):
             def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-                return {split: self._generate_examples(*arrays) for split, arrays in data.items()}
+                if names:
+                    self.info.features["label"].names = names
+                return {split: self._generate_examples(split) for split in data}
 
-            def _generate_examples(self, images: Any, labels: Any) -> Any:
-                # Pillow's images become PNG without TensorFlow, numpy's arrays do not.
-                for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-                    yield index, {"image": Image.fromarray(image[..., 0]), "label": label}
+            def _generate_examples(self, split: str) -> Any:
+                for index, (image, label) in enumerate(zip(*data[split], strict=True)):
+                    # Pillow's images become PNG without TensorFlow, numpy's arrays do not.
+                    grey = image.shape[-1] == 1
+                    picture = Image.fromarray(image[..., 0] if grey else image)
+                    example = {"image": picture, "label": label}
+                    if "id" in self.info.features:
+                        example["id"] = f"{split}_{index:05d}"
+                    yield index, example
 
     Local.name = official.name
     return Local
+
+
+def _read(name: str, entry: Row, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Images and labels of each split, and the labels' names where the files have some."""
+    if name == "cifar10":
+        return {split: cifar.read_split(folder, split) for split in entry.sizes}, (
+            cifar.read_names(folder)
+        )
+    classes = 37 if name == "emnist/letters" else 10
+    return {
+        split: idx.read_split(name, folder, split, count, classes)
+        for split, count in entry.sizes.items()
+    }, []

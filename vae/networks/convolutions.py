@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from vae.hardware.traced_for import platform
+
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 NARROW = 32  # below this many channels, one product over all taps beats one product a tap
 
@@ -27,7 +29,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 
     As lax.conv_general_dilated with padding "SAME"; k must be a multiple of the stride s.
     """
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         return lax.conv_general_dilated(
             x, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT
         )
@@ -46,7 +48,7 @@ def convolve_transpose(
     """The transpose of `convolve` from images of `size`: y [B, ceil(H/s), ceil(W/s), F],
     kernel [k, k, C, F] -> [B, H, W, C]. As lax.conv_transpose(transpose_kernel=True), cropped."""
     height, width = size
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         x = lax.conv_transpose(
             y, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT, transpose_kernel=True
         )

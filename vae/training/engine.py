@@ -19,6 +19,7 @@ from vae.training.program import Hyper, Program
 from vae.training.state import State
 
 MOST_STEPS = 2048  # of one compiled call
+USABLE = 0.9  # of a device's memory; the rest is the allocator's
 STREAM_BYTES = 64 * 2**20  # of the raw batches of one call, on the host
 
 
@@ -41,6 +42,31 @@ def replicated(arrays: Any, devices: list[Any]) -> Any:
 def memory_limit() -> int | None:
     """Bytes that a device has; None where it does not say, as CPUs."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
+def needed_bytes(used: Any) -> int:
+    """Bytes of a device that a compiled program takes, from its memory analysis."""
+    total = used.argument_size_in_bytes + used.temp_size_in_bytes + used.output_size_in_bytes
+    return total - used.alias_size_in_bytes
+
+
+def population_shapes(
+    state: State, hyper: Hyper, examples: Any, grid: tuple[int, int], most: int, batch_size: int
+) -> tuple[Any, ...]:
+    """Shapes of a population's arguments, as `compile_population` takes them.
+
+    Args:
+      state, hyper: of one run, or their shapes.
+      grid: devices, and runs of each.
+      most: steps of a call.
+    """
+
+    def stacked(array: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((*grid, *np.shape(array)), array.dtype)
+
+    state, hyper = jax.tree.map(stacked, (state, hyper))
+    rows = jax.ShapeDtypeStruct((*grid, most, batch_size), np.int32)
+    return state, hyper, examples, rows, jax.ShapeDtypeStruct(grid, np.int32)
 
 
 def padded(batches: np.ndarray, most: int) -> np.ndarray:
@@ -157,25 +183,19 @@ class Population:
         if limit is None:
             return True
         used = self.lower(hyper, batch_size).compile().memory_analysis()
-        needed = used.argument_size_in_bytes + used.temp_size_in_bytes + used.output_size_in_bytes
-        return needed - used.alias_size_in_bytes < 0.9 * limit
+        return needed_bytes(used) < USABLE * limit
 
     def lower(self, hyper: Hyper, batch_size: int) -> Any:
         """The program for runs of so many examples a batch, lowered and not yet compiled."""
+        state = self._shapes(hyper)
         grid = (self.devices, self.per_device)
-
-        def stacked(array: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct((*grid, *np.shape(array)), array.dtype)
-
-        state, hyper = jax.tree.map(stacked, (self._shapes(hyper), hyper))
-        rows = jax.ShapeDtypeStruct((*grid, self.most, batch_size), np.int32)
-        counts = jax.ShapeDtypeStruct(grid, np.int32)
-        return self.compiled.lower(state, hyper, self.examples, rows, counts)
+        return self.compiled.lower(
+            *population_shapes(state, hyper, self.examples, grid, self.most, batch_size)
+        )
 
     def _shapes(self, hyper: Hyper) -> State:
         if self._template is None:
-            program, shape = self.program, self.shape
-            self._template = jax.eval_shape(lambda: states.create(program, hyper, shape))
+            self._template = states.shapes(self.program, hyper, self.shape)
         return self._template
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:

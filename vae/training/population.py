@@ -140,8 +140,16 @@ class Group:
         return engine
 
 
-def layout(runs: int, at_once: int = 0) -> tuple[int, int]:
-    """Devices, and runs at a time on each: on CPUs one run a device, which beats `vmap` there."""
+def layout(
+    runs: int, at_once: int = 0, devices: int = 0, platform: str = ""
+) -> tuple[int, int]:
+    """Devices, and runs at a time on each: on CPUs one run a device, which beats `vmap` there.
+
+    Args:
+      at_once: runs at a time; 0: all.
+      devices, platform: how many there are, of what; by default those of this process.
+    """
     runs = min(runs, at_once or runs)
-    devices = min(jax.local_device_count(), runs)
-    return devices, 1 if jax.default_backend() == "cpu" else -(-runs // devices)
+    devices = min(devices or jax.local_device_count(), runs)
+    platform = platform or jax.default_backend()
+    return devices, 1 if platform == "cpu" else -(-runs // devices)

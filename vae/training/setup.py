@@ -30,13 +30,16 @@ LARGE = 10.0  # root mean square of a number of an example: at 30 the first step
 MOST = 20_000  # examples that it is taken over
 
 
-def resolve_parallel(config: ConfigDict) -> str:
-    """'jit' or 'pmap': what train.parallel means on the devices at hand.
+def resolve_parallel(config: ConfigDict, devices: int = 0) -> str:
+    """'jit' or 'pmap': what train.parallel means on so many devices.
+
+    Args:
+      devices: of all processes; 0: those at hand.
 
     Raises:
       UserError: the batch does not divide over the devices, or jit is asked of several processes.
     """
-    devices, processes = jax.device_count(), jax.process_count()
+    devices, processes = devices or jax.device_count(), jax.process_count()
     chosen = config.train.parallel
     if chosen == "auto":
         chosen = "pmap" if devices > 1 else "jit"
@@ -175,12 +178,15 @@ def key(config: ConfigDict, dataset: Dataset) -> str:
     return json.dumps([static(config), repr(data), mean, *sources.items()], sort_keys=True)
 
 
-def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Program:
+def program(
+    config: ConfigDict, dataset: Dataset, key: str | None = None, here: bool = True
+) -> Program:
     """Everything static of a run: model, objective, optimiser, schedules.
 
     Args:
       key: of this config and data, under which facts found once are kept: model and objective are
         then built only if they are traced again.
+      here: it is to be trained on this machine, whose memory must hold it.
 
     Raises:
       UserError: a name that is no choice, a likelihood that does not fit the data, or a batch
@@ -210,7 +216,8 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
         model, objective, _ = parts()
         shape, hyper = dataset.shape, hyperparameters(config)
         params = jax.eval_shape(lambda: models.initialise(model, shape))
-        check_size(params)
+        if here:
+            check_size(params)
         warm_start.check_parts(config.train.freeze, params)
         return chosen_objective.terms(config, model, objective, hyper, params, shape)
 

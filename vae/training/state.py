@@ -74,6 +74,11 @@ def create(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
     )
 
 
+def shapes(program: Program, hyper: Hyper, shape: tuple[int, ...]) -> State:
+    """Shapes and types of a state, without computing one."""
+    return jax.eval_shape(lambda: create(program, hyper, shape))
+
+
 class Creator:
     """The state before the first step of runs of one program, compiled once; the seed is traced.
 

@@ -1,5 +1,6 @@
 """One training step, written once, and the compiled loop of many that jit or pmap wraps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -143,11 +144,14 @@ def many_steps(
     return jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), state))[1]
 
 
-def compile_loop(program: Program, parallel: str) -> Any:
+def compile_loop(program: Program, parallel: str, devices: Sequence[Any] | None = None) -> Any:
     """`(state, hyper, examples, feed, count) -> state`, jitted or pmapped; `state` is donated.
 
     With pmap the batch is spread over the devices: `feed` has a leading axis of local devices;
     state, hyper and examples have none.
+
+    Args:
+      devices: that pmap spreads over; None: all that are here.
     """
     if parallel == "jit":
         return jax.jit(lambda *args: many_steps(program, *args), donate_argnums=0)
@@ -159,10 +163,13 @@ def compile_loop(program: Program, parallel: str) -> Any:
         in_axes=(None, None, None, 0, None),
         out_axes=None,
         donate_argnums=0,
+        devices=devices,
     )
 
 
-def compile_population(program: Program, per_device: int) -> Any:
+def compile_population(
+    program: Program, per_device: int, devices: Sequence[Any] | None = None
+) -> Any:
     """As `compile_loop`, for many runs at once, each on one device and independent of the others.
 
     All arguments but `examples` have two leading axes, [devices, per_device]. Several runs of one
@@ -180,4 +187,5 @@ def compile_population(program: Program, per_device: int) -> Any:
         state, hyper, feed, count = jax.tree.map(lambda a: a[0], (states, hyper, feed, count))
         return jax.tree.map(lambda a: a[None], one(state, hyper, feed, count, examples))
 
-    return jax.pmap(population_steps, in_axes=(0, 0, None, 0, 0), donate_argnums=0)
+    axes = (0, 0, None, 0, 0)
+    return jax.pmap(population_steps, in_axes=axes, donate_argnums=0, devices=devices)

@@ -64,6 +64,12 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def intervals(config: ConfigDict, per_epoch: int) -> tuple[int, int]:
+    """Steps between two validations, and between two lines of metrics.jsonl."""
+    validations = max(1, round(config.train.eval_epochs * per_epoch))
+    return validations, min(validations, max(per_epoch, LEAST_LOG_STEPS))
+
+
 class Trial:
     """A run in progress.
 
@@ -98,8 +104,7 @@ class Trial:
         per_epoch = program.steps_per_epoch
         self.total = config.train.epochs * per_epoch
         self.until = self.total if until is None else min(self.total, round(until * per_epoch))
-        self.eval_steps = max(1, round(config.train.eval_epochs * per_epoch))
-        self.log_steps = min(self.eval_steps, max(per_epoch, LEAST_LOG_STEPS))
+        self.eval_steps, self.log_steps = intervals(config, per_epoch)
         self.failure = ""  # why it ended early, in one or two lines
         scheduled = lambda hyper, step: hyper_at(program, hyper, step)  # noqa: E731
         self._now = Kept(lambda: jax.jit(scheduled), "schedules", key)

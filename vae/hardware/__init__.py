@@ -1,0 +1,1 @@
+"""Hardware that is not here: what a run or a sweep would need there, from its compiler."""
