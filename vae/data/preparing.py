@@ -11,7 +11,6 @@ from vae.data.table import Row, row
 from vae.errors import RunError, UserError
 from vae.paths import data_dir
 
-
 LOCAL = (*idx.FAMILY, "cifar10")  # of TFDS's data sets, those made from local original files
 
 

@@ -32,7 +32,8 @@ class PerExample:
             variables = given(variables, *context) if context else variables
             return function(variables, x, noise.example_keys(key, index))
 
-        self.function, self.devices = function, jax.local_device_count()
+        self.function, self.of_batch = function, with_keys
+        self.devices = jax.local_device_count()
         if self.devices == 1:
             self.compiled = Kept(lambda: jax.jit(with_keys), "of examples", key)
         else:

@@ -11,9 +11,9 @@ from ml_collections import ConfigDict
 
 from vae.hardware import products, program_text
 from vae.hardware.targets import Target
-from vae.hardware.traced_for import tracing_for
+from vae.traced_for import tracing_for
 from vae.training import setup, state, step
-from vae.training.engine import most_steps, needed_bytes, population_shapes
+from vae.training.engine import most_steps, needed_bytes, population_shapes, row_bytes
 from vae.training.program import Hyper, Program
 from vae.training.trial import intervals
 
@@ -88,14 +88,30 @@ def population(
     batch, grid = config.train.batch_size, (len(devices), per_device)
     with tracing_for(target.platform):
         begun = state.shapes(program, hyper, shapes["x"].shape[1:])
-        arguments = population_shapes(
-            begun, hyper, shapes, grid, most_steps(0, log_steps), batch
-        )
+        most = most_steps(row_bytes(len(devices) * per_device, batch), log_steps)
+        arguments = population_shapes(begun, hyper, shapes, grid, most, batch)
         compiled, seconds = _compiled(
             lambda: step.compile_population(program, per_device, devices), arguments, target
         )
         flops = _flops(program, begun, hyper, shapes, batch)
         return _needs(compiled, seconds, flops * per_device, shapes)
+
+
+def mapped(
+    function: Callable[..., Any], arguments: Any, in_axes: Any, devices: Sequence[Any],
+    target: Target,
+) -> Needs:  # fmt: skip
+    """What any function needs, mapped over the devices by `jax.pmap`.
+
+    Args:
+      arguments: or their shapes, with the devices' axis.
+      in_axes: as `jax.pmap` takes them.
+    """
+    compiled, seconds = _compiled(
+        lambda: jax.pmap(function, in_axes=in_axes, devices=devices), arguments, target
+    )
+    flops = products.flops(jax.vmap(function, in_axes), *arguments) // len(devices)
+    return _needs(compiled, seconds, flops, None)
 
 
 _NUMBER = jax.ShapeDtypeStruct((), np.int32)

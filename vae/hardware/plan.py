@@ -13,6 +13,7 @@ from vae.errors import RunError, UserError
 from vae.hardware.targets import Target, devices, parse, prepare
 
 if TYPE_CHECKING:
+    from vae.data.dataset import Dataset
     from vae.hardware.ahead import Needs
     from vae.sweeps.grid import Grid
 
@@ -47,11 +48,11 @@ def plan(
     if output and not output.endswith(".json"):
         raise UserError(f"--output={output} is no .json")
     prepare(aim)
-    rows = [*_sweep(config, grid, seeds, slots, aim)] if grid else [_run(config, aim)]
+    rows = _sweep(config, grid, seeds, slots, aim) if grid else [_run(config, aim)]
     text = shown(rows, aim)
     if output:
-        described: dict[str, Any] = {"target": _described(aim), "programs": rows, **runs.environment()}
-        runs.write_json(Path(output), described)
+        found: dict[str, Any] = {"target": _described(aim), "programs": rows}
+        runs.write_json(Path(output), found | runs.environment())
         text += f"\n{output}"
     failed = [row for row in rows if not row["compiled"]]
     if failed:
@@ -61,8 +62,6 @@ def plan(
 
 def _run(config: ConfigDict, target: Target) -> dict[str, Any]:
     """The row of one run, its batch over all devices."""
-    import jax
-
     from vae import automatic, data
     from vae import config as configs
     from vae.hardware import ahead
@@ -80,7 +79,7 @@ def _run(config: ConfigDict, target: Target) -> dict[str, Any]:
         "rounds": 1, "batch_size": config.train.batch_size,
         "steps": program.epochs * program.steps_per_epoch,
     }  # fmt: skip
-    shapes = _shapes(dataset, jax)
+    shapes = shapes_of(dataset)
     return row | _compiled(
         lambda: ahead.run(config, program, shapes, there, target, parallel), row, config, target
     )
@@ -88,45 +87,61 @@ def _run(config: ConfigDict, target: Target) -> dict[str, Any]:
 
 def _sweep(
     config: ConfigDict, grid: "Grid", seeds: int, slots: int, target: Target
-) -> "Sequence[dict[str, Any]]":
+) -> list[dict[str, Any]]:
     """A row for each program of a sweep's population."""
     import jax
 
     from vae import automatic
-    from vae.hardware import ahead
     from vae.sweeps.plan import groups, plan
-    from vae.training.population import Group, layout
 
     there = devices(target)
     rows = []
     for members in groups(plan(automatic.resolved(config), grid, seeds)):
-        group = Group([trial.config for trial in members])
-        largest = max((t.config for t in members), key=lambda c: c.model.latent_size)
-        count, each = layout(len(members), slots, target.count, target.platform)
-        shapes = _shapes(group.dataset, jax)
-        while True:
-            row = {
-                "program": f"population of {len(members)}", "trials": len(members),
-                "devices": count, "trials_a_device": each,
-                "rounds": math.ceil(len(members) / (count * each)),
-                "batch_size": largest.train.batch_size,
-                "steps": group.program.epochs * group.program.steps_per_epoch,
-            }  # fmt: skip
-            row |= _compiled(
-                lambda count=count, each=each: ahead.population(
-                    largest, group.program, shapes, there[:count], target, each
-                ),
-                row, largest, target,
-            )  # fmt: skip
-            if each == 1 or row.get("fits", True):
-                break
-            each = -(-each // 2)  # as the engine does
-        rows.append(row)
+        rows.append(_group([trial.config for trial in members], slots, there, target))
         jax.clear_caches()
     return rows
 
 
-def _shapes(dataset: Any, jax: Any) -> Any:
+def _group(
+    configs: Sequence[ConfigDict], slots: int, there: Sequence[Any], target: Target
+) -> dict[str, Any]:
+    """The row of one program: of as many runs a device as were asked for and fit, as the engine
+    finds them."""
+    from vae.hardware import ahead
+    from vae.training.population import Group, layout
+
+    group = Group(configs)
+    largest = max(configs, key=lambda config: config.model.latent_size)
+    count, each = layout(len(configs), slots, target.count, target.platform)
+    shapes = shapes_of(group.dataset)
+
+    def row(each: int) -> dict[str, Any]:
+        facts = {
+            "program": f"population of {len(configs)}", "trials": len(configs),
+            "devices": count, "trials_a_device": each,
+            "rounds": math.ceil(len(configs) / (count * each)),
+            "batch_size": largest.train.batch_size,
+            "steps": group.program.epochs * group.program.steps_per_epoch,
+        }  # fmt: skip
+        found = _compiled(
+            lambda: ahead.population(
+                largest, group.program, shapes, there[:count], target, each
+            ),
+            facts, largest, target,
+        )  # fmt: skip
+        return facts | found
+
+    found = row(each)
+    while each > 1 and not found.get("fits", True):
+        each = -(-each // 2)
+        found = row(each)
+    return found
+
+
+def shapes_of(dataset: "Dataset") -> dict[str, Any]:
+    """Shapes and types of a training set's arrays."""
+    import jax
+
     arrays = dataset.splits["train"].arrays()
     return {name: jax.ShapeDtypeStruct(a.shape, a.dtype) for name, a in arrays.items()}
 

@@ -159,7 +159,10 @@ def devices(target: Target) -> Sequence[Any]:
     try:
         if target.platform == "tpu":
             name = f"{target.kind}:{layout}"
-            return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
+            host = {} if target.count >= 4 else {"chips_per_host_bounds": _bounds(target)}
+            return topologies.get_topology_desc(
+                platform="tpu", topology_name=name, **host
+            ).devices
         hosts, each = ([1, *target.layout])[-2:]
         return topologies.get_topology_desc(
             "name", "cuda", target_config=_described(target), topology=f"{hosts}x{each}x1"
@@ -167,6 +170,11 @@ def devices(target: Target) -> Sequence[Any]:
     except Exception as error:  # each compiler raises its own
         said = " ".join(str(error).split())[:200]
         raise UserError(f"--target={target.name} cannot be compiled for: {said}") from None
+
+
+def _bounds(target: Target) -> tuple[int, ...]:
+    """Chips of a host along each axis, of fewer than a whole host has."""
+    return (*target.layout, 1, 1)[:3]
 
 
 def _described(target: Target) -> str:

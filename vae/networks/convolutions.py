@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vae.hardware.traced_for import platform
+from vae.traced_for import platform
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 NARROW = 32  # below this many channels, one product over all taps beats one product a tap

@@ -20,17 +20,22 @@ from vae.training.state import State
 
 MOST_STEPS = 2048  # of one compiled call
 USABLE = 0.9  # of a device's memory; the rest is the allocator's
-STREAM_BYTES = 64 * 2**20  # of the raw batches of one call, on the host
+CALL_BYTES = 64 * 2**20  # of what one call is fed, on the host: raw batches, or rows of many runs
 
 
-def most_steps(batch_bytes: int, wanted: int) -> int:
+def most_steps(step_bytes: int, wanted: int) -> int:
     """Steps that one call can be fed, at most `wanted`.
 
     Args:
-      batch_bytes: of a raw batch that is fed; 0 where the examples are on the device.
+      step_bytes: of what a step is fed, all runs together; 0 where it is a few rows' numbers.
     """
     most = min(wanted, MOST_STEPS)
-    return max(1, min(most, STREAM_BYTES // batch_bytes)) if batch_bytes else most
+    return max(1, min(most, CALL_BYTES // step_bytes)) if step_bytes else most
+
+
+def row_bytes(runs: int, batch_size: int) -> int:
+    """Of the rows' numbers that a step of so many runs is fed."""
+    return runs * batch_size * np.dtype(np.int32).itemsize
 
 
 def replicated(arrays: Any, devices: list[Any]) -> Any:

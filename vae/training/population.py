@@ -18,7 +18,7 @@ from vae.estimators.compiled import Compiled
 from vae.models.build import KINDS
 from vae.probability import posteriors, priors
 from vae.training import setup
-from vae.training.engine import Population, most_steps
+from vae.training.engine import Population, most_steps, row_bytes
 from vae.training.loop import Loop
 from vae.training.program import Program
 from vae.training.progress import Progress, Silent
@@ -131,9 +131,9 @@ class Group:
         if self._engine and self._engine.devices * self._engine.per_device >= devices * per_device:
             return self._engine
         examples = self.dataset.splits["train"].arrays()
-        most = most_steps(0, trials[0].log_steps)
-        engine = Population(self.program, examples, devices, per_device, most)
         batch = trials[0].feed.batch_size
+        most = most_steps(row_bytes(devices * per_device, batch), trials[0].log_steps)
+        engine = Population(self.program, examples, devices, per_device, most)
         while engine.per_device > 1 and not engine.fits(trials[0].hyper, batch):
             engine = engine.halved()
         self._engine = engine

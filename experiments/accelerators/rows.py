@@ -1,0 +1,50 @@
+"""One program a process, so that a compiler that crashes is a row and not the end."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from experiments.result_files import ROOT
+from vae import runs
+
+LIMIT = 1800  # seconds of one compilation
+
+
+def compiled(path: Path, command: list[str], data_dir: str = "") -> dict[str, Any]:
+    """What a command writes to `path`, a .json, run where that is not there yet.
+
+    Args:
+      command: arguments of `python -m`; `--output` is added.
+      data_dir: stands for DATA in the row's command.
+
+    Returns:
+      What it wrote; or {"error": why it did not}.
+    """
+    shown = ["python", "-m", *(word.replace(data_dir or "DATA", "DATA") for word in command)]
+    failed = path.with_suffix(".failed.json")
+    for known in (path, failed):
+        if known.exists():
+            return runs.read_json(known) | {"command": " ".join(shown)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *command, f"--output={path}"], cwd=ROOT, text=True,
+            env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            timeout=LIMIT,
+        )  # fmt: skip
+        said, code = done.stderr, done.returncode
+    except subprocess.TimeoutExpired:
+        said, code = f"not compiled after {LIMIT} s", 1
+    print(f"{time.perf_counter() - began:6.0f} s  {' '.join(command)}", flush=True)
+    if not path.exists():
+        lines = said.strip().splitlines() or ["no message"]
+        telling = (line for line in lines if "error:" in line or "Check fail" in line)
+        reason = next(telling, lines[-1])
+        found = {"error": f"exit code {code}: {' '.join(reason.split())[:300]}"}
+        runs.write_json(failed, found | runs.environment())
+    return compiled(path, command, data_dir)
