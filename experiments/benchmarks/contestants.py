@@ -30,6 +30,7 @@ def config(model: str) -> Any:
 
     chosen = {"mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist}[model].get_config()
     chosen.model.latent_size = LATENTS or chosen.model.latent_size
+    chosen.model.likelihood, chosen.data.binarization = "bernoulli", "dynamic"
     if model == "iwae":
         chosen.objective.name, chosen.objective.samples = "iwae", 50
         chosen.train.batch_size = 20

@@ -54,6 +54,7 @@ TPU_HOST = {  # libtpu asks for these where there is no TPU to ask
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_WORKER_ID": "0",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # for compiling alone, several processes do not collide
 }
 
 
