@@ -157,17 +157,23 @@ def torch_bound(images: int, raw: np.ndarray, chunk: int) -> Callable[[], None]:
     return run
 
 
-def torch(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
-    """A hand-written eager loop: data in memory as a tensor, binarised afresh, Adam."""
+def torch(
+    model: str, steps: int, raw: np.ndarray, device: str = "cpu", compiled: bool = False
+) -> Callable[[], None]:
+    """A hand-written loop: data on the device as a tensor, binarised afresh, Adam; eager, or with
+    its loss compiled."""
     import torch
 
     torch.manual_seed(0)
+    torch.set_default_device(device)
     batch, samples = config(model).train.batch_size, config(model).objective.samples
     mean_loss = torch_elbo if model != "iwae" else partial(torch_iwae, samples=samples)
     encoder, decoder = torch_modules(model)
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, 1e-3)
-    data = torch.from_numpy(raw).permute(0, 3, 1, 2).contiguous()
+    data = torch.from_numpy(raw).permute(0, 3, 1, 2).contiguous().to(device)
+    if compiled:
+        mean_loss = torch.compile(mean_loss)
     order, at = torch.randperm(len(data)), 0
 
     def run() -> None:
@@ -180,6 +186,8 @@ def torch(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
             optimizer.zero_grad(set_to_none=True)
             mean_loss(encoder, decoder, x).backward()
             optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return run
 
