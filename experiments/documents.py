@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 from experiments import choice_tables, result_tables, results_page
+from experiments.accelerators import tables as accelerator_tables
 from experiments.result_files import ROOT
 from vae import runs
 
 README, PAGE = ROOT / "README.md", ROOT / "experiments" / "RESULTS.md"
-TABLES = result_tables.TABLES | choice_tables.TABLES
+TABLES = result_tables.TABLES | choice_tables.TABLES | accelerator_tables.TABLES
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))  # with places for tables
 
 
