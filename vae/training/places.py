@@ -8,10 +8,47 @@ from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
+from vae.errors import UserError
 from vae.training import sharding
 from vae.training.program import Program
 from vae.training.state import State
+
+
+def resolve(config: ConfigDict) -> str:
+    """'jit', 'pmap' or 'shard': what train.parallel means on the devices at hand.
+
+    Raises:
+      UserError: the batch or train.model_axis does not divide over the devices, or jit is asked of
+        several processes.
+    """
+    devices, processes, train = jax.device_count(), jax.process_count(), config.train
+    chosen, cut = train.parallel, train.model_axis
+    if chosen == "auto":
+        chosen = "shard" if cut > 1 else "pmap" if devices > 1 else "jit"
+    if chosen == "jit" and processes > 1:
+        raise UserError(f"train.parallel=jit is for one process, there are {processes}: use pmap")
+    if cut > 1 and chosen != "shard":
+        raise UserError(
+            f"train.model_axis={cut} is of train.parallel=shard, and this is {chosen}: set one"
+        )
+    local = devices // processes
+    if devices % cut or (cut % local and local % cut):
+        raise UserError(
+            f"train.model_axis={cut} does not divide {devices} devices, {local} a process: take "
+            "a divisor of both, or 1"
+        )
+    if chosen == "shard" and devices == 1:
+        chosen = "jit"  # the same program
+    ways = 1 if chosen == "jit" else devices // cut
+    if train.batch_size % (ways * train.accumulate) and ways > 1:
+        parts = f" in train.accumulate={train.accumulate} parts" if train.accumulate > 1 else ""
+        raise UserError(
+            f"train.batch_size={train.batch_size} does not divide over {ways} devices{parts}: "
+            f"take a multiple of {ways * train.accumulate}, or train.parallel=jit"
+        )
+    return chosen
 
 
 def replicated(arrays: Any, devices: list[Any]) -> Any:
@@ -103,7 +140,7 @@ class Shard(Jit):
 
 
 def of(parallel: str, model_axis: int) -> Jit:
-    """The place that `setup.resolve_parallel` names."""
+    """The place that `resolve` names."""
     if parallel == "shard":
         return Shard(model_axis)
     return Pmap() if parallel == "pmap" else Jit()

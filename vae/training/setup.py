@@ -30,41 +30,6 @@ LARGE = 10.0  # root mean square of a number of an example: at 30 the first step
 MOST = 20_000  # examples that it is taken over
 
 
-def resolve_parallel(config: ConfigDict) -> str:
-    """'jit', 'pmap' or 'shard': what train.parallel means on the devices at hand.
-
-    Raises:
-      UserError: the batch or train.model_axis does not divide over the devices, or jit is asked of
-        several processes.
-    """
-    devices, processes, train = jax.device_count(), jax.process_count(), config.train
-    chosen, cut = train.parallel, train.model_axis
-    if chosen == "auto":
-        chosen = "shard" if cut > 1 else "pmap" if devices > 1 else "jit"
-    if chosen == "jit" and processes > 1:
-        raise UserError(f"train.parallel=jit is for one process, there are {processes}: use pmap")
-    if cut > 1 and chosen != "shard":
-        raise UserError(
-            f"train.model_axis={cut} is of train.parallel=shard, and this is {chosen}: set one"
-        )
-    local = devices // processes
-    if devices % cut or (cut % local and local % cut):
-        raise UserError(
-            f"train.model_axis={cut} does not divide {devices} devices, {local} a process: take "
-            "a divisor of both, or 1"
-        )
-    if chosen == "shard" and devices == 1:
-        chosen = "jit"  # the same program
-    ways = 1 if chosen == "jit" else devices // cut
-    if train.batch_size % (ways * train.accumulate) and ways > 1:
-        parts = f" in train.accumulate={train.accumulate} parts" if train.accumulate > 1 else ""
-        raise UserError(
-            f"train.batch_size={train.batch_size} does not divide over {ways} devices{parts}: "
-            f"take a multiple of {ways * train.accumulate}, or train.parallel=jit"
-        )
-    return chosen
-
-
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError where the likelihood is not one for this data."""
     kind = observed_kind(dataset.kind, config.data.binarization)
@@ -136,16 +101,6 @@ def check_size(params: Any) -> None:
             f"the model has {sum(sizes.values()):,} weights, {sizes[largest]:,} of them in "
             f"{largest}: training takes {needed / 2**30:,.1f} GiB and this machine has "
             f"{there / 2**30:,.1f}; make it smaller"
-        )
-
-
-def check_cut(config: ConfigDict, params: Any) -> None:
-    """Raises UserError where train.model_axis cuts none of the parameters of such shapes."""
-    cut = config.train.model_axis
-    if cut > 1 and not sharding.cuts(params, cut):
-        raise UserError(
-            f"train.model_axis={cut} cuts none of the model's weights: none of {sharding.LEAST:,} "
-            "numbers or more has a dimension that it divides; leave it at 1"
         )
 
 
@@ -236,7 +191,7 @@ def program(config: ConfigDict, dataset: Dataset, key: str | None = None) -> Pro
         shape, hyper = dataset.shape, hyperparameters(config)
         params = jax.eval_shape(lambda: models.initialise(model, shape))
         check_size(params)
-        check_cut(config, params)
+        sharding.check(params, config.train.model_axis)
         warm_start.check_parts(config.train.freeze, params)
         return chosen_objective.terms(config, model, objective, hyper, params, shape)
 

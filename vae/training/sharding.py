@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from vae.errors import UserError
+
 BATCH, MODEL = "batch", "model"
 LEAST = 2**14  # numbers of an array that is cut: smaller ones cost more to exchange than to hold
 
@@ -40,9 +42,14 @@ def rule(shape: tuple[int, ...], ways: int) -> jax.P:
     return jax.P(*(MODEL if axis == largest else None for axis in range(len(shape))))
 
 
-def cuts(shapes: Any, ways: int) -> bool:
-    """Whether the rule cuts any of the arrays."""
-    return any(rule(leaf.shape, ways) != jax.P() for leaf in jax.tree.leaves(shapes))
+def check(params: Any, model_axis: int) -> None:
+    """Raises UserError where train.model_axis cuts none of the parameters of such shapes."""
+    cut = any(rule(leaf.shape, model_axis) != jax.P() for leaf in jax.tree.leaves(params))
+    if model_axis > 1 and not cut:
+        raise UserError(
+            f"train.model_axis={model_axis} cuts none of the weights: none of {LEAST:,} numbers or "
+            "more has a dimension that it divides; leave it at 1"
+        )
 
 
 def laid(mesh: jax.sharding.Mesh, state: Any) -> Any:

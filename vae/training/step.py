@@ -80,7 +80,7 @@ def slope_in_parts(
     def add(total: Any, part: tuple[Batch, jax.Array]) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, slope(part)), None
 
-    shapes = jax.eval_shape(slope, jax.tree.map(lambda a: a[0], parts))
+    shapes = jax.eval_shape(lambda parts: slope(jax.tree.map(lambda a: a[0], parts)), parts)
     none = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
     total, _ = jax.lax.scan(add, none if axis is None else varying(none, axis), parts)
     return jax.tree.map(lambda a: a / count, total)

@@ -17,7 +17,7 @@ from vae.estimators import bounds
 from vae.estimators.compiled import Compiled
 from vae.paths import located
 from vae.probability import noise
-from vae.training import setup
+from vae.training import places, setup
 from vae.training.engine import Single, most_steps
 from vae.training.loop import Loop
 from vae.training.progress import Progress, Silent
@@ -41,7 +41,7 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
     """
     configs.check(config)
     config, source = automatic.opened(located(config), workdir)
-    parallel = setup.resolve_parallel(config)
+    parallel = places.resolve(config)
     dataset = data.load(config.data, source)
     done = account(config.data, config.model.likelihood, dataset)
     key = setup.key(config, dataset)
