@@ -365,6 +365,17 @@ def test_labels_of_points_in_the_plane_cover_no_other():
     assert not [1 for n, box in enumerate(boxes) for other in boxes[:n] if box.overlaps(other)]
 
 
+def test_a_label_that_finds_no_room_is_left_out():
+    crowd = [
+        {"rate": 1e-6 * n, "distortion": 5.0, "colour": n, "line": None, "label": f"β {n}.123"}
+        for n in range(24)
+    ]
+    points = [*crowd, {**crowd[0], "rate": 9.0, "distortion": 1.0}]
+    figure = rate_distortion.draw(points, crowd, np.array([[0.0, 5.0], [9.0, 1.0]]), "size")
+    found = [text.get_text() for text in figure.axes[0].texts]
+    assert 6 <= sum(text.startswith("β") for text in found) < 24
+
+
 def test_the_page_begins_with_what_the_best_trial_makes_of_its_examples(tmp_path, write_sweep):
     sweep = write_sweep(tmp_path, grid(), KEYS)
     add_curves(tmp_path, sweep)

@@ -34,9 +34,9 @@ def plane(results: Results) -> dict[str, Any] | None:
     """The figure of a sweep; None where no trial has both.
 
     Returns:
-      The `figure`; what points are joined `along` (None: they are not), what is the same on a line
-      (`rest`), whether they are means over `several` seeds, or have `few_labels`; and a sentence on
-      the `tradeoff`.
+      The `figure`; what points are joined `along` (None: they are not), what is the same on a
+      line (`rest`), whether they are means over `several` seeds, are `labelled`, or have
+      `few_labels`; and a sentence on the `tradeoff`.
     """
     groups = results.means(*PLANE)
     if not groups:
@@ -73,6 +73,7 @@ def plane(results: Results) -> dict[str, Any] | None:
         "rest": [results.name(key) for key in results.axes if key != along],
         "several": any(group["n"] > 1 for group in groups),
         "few_labels": len(groups) > MOST_LABELS,
+        "labelled": any(mean["label"] for mean in means),
         "tradeoff": tradeoff(results, groups) if is_joined and along == BETA else "",
     }
 
@@ -172,7 +173,8 @@ def _label(
     points: np.ndarray,
     sides: Mapping[str, int],
 ) -> None:
-    """Labels of points, each where it covers no other label and the fewest points.
+    """Labels of points, each where it covers no other label and the fewest points; none where it
+    would cover a label wherever it stood.
 
     Args:
       hues: the colour of each.
@@ -196,7 +198,9 @@ def _label(
                 over = int(((dots > box[0] - 2) & (dots < box[1] + 2)).all(1).sum())
                 outside = bool((box[0] < (2, EDGE)).any() or (box[1] > size).any())
                 tried.append((covered, outside + over, len(tried), offset, box))
-        *_, offset, box = min(tried, key=lambda trial: trial[:3])
+        covered, *_, offset, box = min(tried, key=lambda trial: trial[:3])
+        if covered:
+            continue
         taken.append(box)
         ha, va = ("right", "left")[int(offset[0] > 0)], ("top", "bottom")[int(offset[1] > 0)]
         axes.annotate(
