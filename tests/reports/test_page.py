@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -250,3 +252,9 @@ def test_layers_of_latents_have_their_kl_drawn(make_run):
     text = report(workdir).read_text()
     assert "KL per layer" in text and "KL per latent" not in text
     assert (workdir / "figures" / "kl_per_layer.png").exists()
+
+
+def test_pages_need_no_jax_to_be_imported():
+    """What a page shows may be kept: importing JAX would take longer than drawing it."""
+    code = "import sys, vae.reports.page, vae.reports.compare; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae import run_files
-from vae.data import again
-from vae.data.observe import observed
 from vae.errors import UserError
 from vae.reports.summary import tightest_nll
 
@@ -84,14 +82,19 @@ class View:
         where none were made, or where the data are not there any more."""
         if not self.run.described.get("binarized"):
             return None
+        from vae.data import again, binarization
+        from vae.data.dataset import Lazy
+
         config = self.run.config.copy_and_resolve_references()
         config.data.update({"binarization": "none", "context": "", "stream": True})
         try:
             dataset = again.load(Path(self.run.workdir), config, self.run.described)
         except UserError:
             return None
-        found = observed(dataset, self.split)
-        return found if found.shape == self.run.seen(self.split).shape else None
+        raw, levels = dataset.splits[self.split].x, dataset.levels
+        if raw.shape != self.run.seen(self.split).shape:
+            return None
+        return Lazy(lambda rows: binarization.scale(raw[rows], levels), raw.shape, np.float32)
 
     def inputs(self, rows: np.ndarray) -> np.ndarray:
         """Pictures of examples [R, H, W, C]: in grey, where the model sees zeros and ones."""
