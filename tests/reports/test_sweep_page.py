@@ -388,3 +388,16 @@ def test_the_page_begins_with_what_the_best_trial_makes_of_its_examples(tmp_path
     assert page.headings[0] == "Best trial"
     assert "Test examples, and under each its reconstruction" in page.text
     assert "by latent_size=2,beta=0.5,seed=0 ." in page.text
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.1e-4, 9.3e-3), (1e-5, 1.0), (0.02, 50.0), (1.0, 1e6)])
+def test_ticks_of_a_logarithmic_axis_stand_apart(low, high):
+    found = sweep_figures.round_ticks(low, high)
+    assert len(found) >= 2 and low <= min(found) and max(found) <= high
+    x = np.geomspace(low, high, 12)
+    figure = sweep_figures.scatter(x, np.arange(12.0), np.arange(12.0), ("y", "x"), "ELBO")
+    figure.canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    assert [float(label.get_text().replace(",", "")) for label in labels] == pytest.approx(found)
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))

@@ -142,6 +142,7 @@ def _by_forest(columns: Mapping[str, Sequence[Any]], values: np.ndarray) -> dict
     import optuna
 
     spaces = {key: _space(optuna, column) for key, column in columns.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     for number, value in enumerate(values.tolist()):
         told = {key: _as_told(column[number]) for key, column in columns.items()}

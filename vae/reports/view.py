@@ -26,8 +26,8 @@ def plane_axis() -> np.ndarray:
 
 
 def signed(value: float) -> str:
-    """One decimal, and a minus sign rather than a hyphen."""
-    return f"{value:.1f}".replace("-", "−")
+    """One decimal, commas between thousands, and a minus sign rather than a hyphen."""
+    return f"{value:,.1f}".replace("-", "−")
 
 
 def class_heads(run: "Trained") -> list[str]:
