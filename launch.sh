@@ -150,7 +150,7 @@ case ${1-} in
     [[ $# -eq 1 ]] || fail "docs takes no arguments."
     (set_up '[docs]')
     cd -- "$root"
-    "$python" -m mkdocs build --quiet --strict
+    NO_MKDOCS_2_WARNING=1 "$python" -m mkdocs build --quiet --strict
     echo "launch.sh: built $root/site/index.html"
     ;;
   '')

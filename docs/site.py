@@ -20,6 +20,7 @@ CARRIED = (
     "experiments/papers/*.py", "experiments/applications/*.py", "notebooks/*.ipynb",
 )  # fmt: skip
 PLACES = {"README.md": "index.md"}  # in the site, of what is not where it is in the repository
+SHIM = "https://unpkg.com/iframe-worker/shim"  # what the theme would fetch: docs/frame_worker.js
 LINK = re.compile(r'(\]\(|src=")([^)"#:\s]+)')
 
 
@@ -51,6 +52,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         part if part.startswith("```") else LINK.sub(turned, part)
         for part in re.split(r"(?ms)(^```.*?^```$)", markdown)
     )
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Has the page fetch nothing from elsewhere."""
+    folder = posixpath.dirname(page.url) or "."
+    return output.replace(SHIM, posixpath.relpath("frame_worker.js", folder))
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """The same of what is no page of docs/."""
+    return output_content.replace(SHIM, "frame_worker.js")
 
 
 def page(path: Path) -> str:

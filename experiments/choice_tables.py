@@ -46,7 +46,8 @@ def key_table() -> str:
             taken = f"one of: {', '.join(keys.choices(key))}" if key.names else key.rule(b"") or ""
             dotted = f"{group}.{name}" if group else name
             rows.append((f"`{dotted}`", f"`{key.default!r}`", taken, key.doc))
-        parts += [f"## {group or 'The run'}", markdown(("key", "default", "takes", ""), rows)]
+        head = ("key", "default", "takes", "meaning")
+        parts += [f"## {group or 'The run'}", markdown(head, rows)]
     return "\n\n".join(parts)
 
 

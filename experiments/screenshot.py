@@ -36,7 +36,7 @@ def take(workdir: Path, sections: list[str], output: Path, width: int, dark: boo
     with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page(
-            viewport={"width": width, "height": round(1.5 * width)},
+            viewport={"width": width, "height": round(5 / 3 * width)},
             color_scheme="dark" if dark else "light",
             device_scale_factor=2,
         )

@@ -72,9 +72,12 @@ def build(config: Any, dataset: Dataset) -> tuple[Program, dict, state.State]:
     return program, hyper, state.Creator(program, dataset.shape)(hyper)
 
 
-def single(program: Program, dataset: Dataset, parallel: str = "jit", streamed: bool = False):
+def single(
+    program: Program, dataset: Dataset, parallel: str = "jit", streamed: bool = False, cut: int = 1
+):
     """An engine for one run, fed up to 8 steps a call."""
-    return Single(program, None if streamed else dataset.splits["train"].arrays(), parallel, 8)
+    examples = None if streamed else dataset.splits["train"].arrays()
+    return Single(program, examples, parallel, 8, model_axis=cut)
 
 
 def with_random_parameters(module: Any, x: Any) -> tuple[Any, Any]:

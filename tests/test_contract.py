@@ -33,6 +33,7 @@ def installed():
         ("leaky", "alone", "changes with the order of the batch"),
         ("rough", "bfloat16", "in float32"),
         ("coupled", "devices", "reduces over `axis`"),
+        ("coupled", "halves", "state coupled=True"),
         ("stopped", "slope", "by differences and"),
         ("nameless", "shapes", "returns no 'elbo'"),
     ],

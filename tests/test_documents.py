@@ -234,3 +234,25 @@ def test_the_site_is_built_and_needs_no_network(tmp_path):
         loaded = re.findall(r'<(?:script|img|link|iframe)\b[^>]*(?:src|href)="(https?:[^"]+)"',
                             page.read_text())  # fmt: skip
         assert not loaded, (page.name, loaded)
+    _search(site)
+
+
+def _search(site):
+    """Pages that are opened as files can be searched, and fetch nothing from elsewhere."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for name in ("index.html", "notebooks/counts.html"):
+            page, asked = browser.new_page(viewport={"width": 1400, "height": 900}), []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.goto((site / name).as_uri())
+            page.locator(".md-search__input").click()
+            page.keyboard.type("halving")
+            page.locator(".md-search-result__link").first.wait_for()
+            assert all(url.startswith(("file:", "data:")) for url in asked), asked
+        browser.close()

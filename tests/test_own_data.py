@@ -54,7 +54,7 @@ CASES = {  # what writes it, the flags, the first line of training, and what is 
                ("counts", "none", False, "negative_binomial", "none")),
     "digits": (write_digits, [], "digits.csv: 60 rows, 16 columns as grey levels",
                ("grey", "none", False, "discretized_logistic", "none")),
-    "photos": (write_photos, [], "photos: 60 RGB images of 6x6, as grey levels "
+    "photos": (write_photos, [], "photos: 60 RGB images of 6x6, as levels of each colour "
                "(discretized_logistic_mixture), labels (2 classes)",
                ("", "none", False, "discretized_logistic_mixture", "none")),
     "patients": (write_patients, ["--label=diagnosis"], "patients.csv: 60 rows, 2 columns "

@@ -259,6 +259,25 @@ def alone(case: Case) -> str:
     return f"{len(whole)} terms"
 
 
+def halves(case: Case) -> str:
+    """Two halves of a batch, one by one, are the whole: batches can be done in parts."""
+    if facts.of(chosen_objective.chosen(case.config)).couples:
+        raise _Skipped("the objective needs the whole batch, and states it")
+    model = case.model()
+    function, params = case.terms(model), weights(case, model)
+    args = jnp.asarray(case.x), example_keys(BATCH), case.context
+    found = [
+        function(params, *jax.tree.map(lambda a: a[rows], args))  # noqa: B023
+        for rows in (slice(BATCH // 2), slice(BATCH // 2, None))
+    ]
+    for name, term in function(params, *args).items():
+        if not np.allclose(np.mean([half[name] for half in found]), term.mean(), 1e-4, 1e-4):
+            raise Broken(
+                f"{name!r} of two halves is not that of the whole batch: state coupled=True"
+            )
+    return f"{BATCH // 2} examples and {BATCH // 2}"
+
+
 def mask(case: Case) -> str:
     """A model of which some latents are masked is the smaller model: one program serves many."""
     model = case.model(3)
@@ -375,7 +394,7 @@ class _Skipped(Exception):
 
 
 Check = Callable[[Case], str]
-OF_ALL: tuple[Check, ...] = (shapes, slope, devices, alone, mask, bfloat16)
+OF_ALL: tuple[Check, ...] = (shapes, slope, devices, alone, halves, mask, bfloat16)
 PLACES: dict[type, tuple[str, Check]] = {  # of a base class: the key, and what is asked besides
     Prior: ("model.prior", integrates),
     Posterior: ("model.posterior", draws),

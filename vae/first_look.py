@@ -77,6 +77,8 @@ def _seen(found: files.Found) -> Iterator[str]:
     if not facts.shape:
         return
     kind = facts.kind or "whole numbers"
+    if kind == "grey" and len(facts.shape) == 3 and facts.shape[-1] > 1:
+        kind = "levels of each colour"
     fitted = f", taken for {facts.fitted}" * (facts.fitted != facts.kind)
     yield f"  {kind} from {facts.low:g} to {facts.high:g}{fitted}"
     yield f"  missing: {found.content.missing + facts.missing or 'none'}"

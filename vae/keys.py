@@ -234,8 +234,12 @@ GROUPS: dict[str, dict[str, Key]] = {
     "train": {
         "epochs": Key(200, whole(1), "passes over the training set"),
         "batch_size": Key(100, whole(1), "examples a step, of all devices together"),
-        "parallel": Key("auto", one_of("auto", "jit", "pmap"),
-            "jit: one device; pmap: all; auto: pmap if there are several"),
+        "accumulate": Key(1, whole(1),
+            "parts of a batch that are done one after the other, for their mean gradient"),
+        "parallel": Key("auto", one_of("auto", "jit", "pmap", "shard"),
+            "jit: one device; pmap: all; shard: all, as a mesh; auto: pmap if there are several"),
+        "model_axis": Key(1, whole(1),
+            "shard: devices that each hold a part of the large weights, not all of them"),
         "ema": Key(0.0, Number(0.0, 0.999999),
             "decay of the averaged weights that are evaluated; 0.0: none"),
         "eval_epochs": Key(10.0, above_zero, "between validations; each is also a checkpoint"),
@@ -290,13 +294,16 @@ KEYS: dict[str, Key] = {
 LEFT = ("data.id", "data.kind", "data.binarization", "data.standardize", "model.likelihood")
 
 # Of the machine: they change no number of a result.
-PLACE = ("train.parallel", "train.wandb", "data.dir")
+PLACE = ("train.parallel", "train.model_axis", "train.accumulate", "train.wandb", "data.dir")
 
 # May differ between two launches of one run, because they change no weight of it.
 NEUTRAL = ("eval.", *PLACE)
 
 # Read by the host alone: no compiled program depends on them.
-HOST = ("eval.", "train.patience", "train.parallel", "train.wandb", "train.init_from")
+HOST = (
+    "eval.", "train.patience", "train.parallel", "train.model_axis", "train.wandb",
+    "train.init_from",
+)  # fmt: skip
 
 # Lengths of ramps, in epochs.
 RAMPS = tuple(

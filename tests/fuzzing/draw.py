@@ -113,7 +113,9 @@ KEYS = {
     "optimizer.skip_norm": of(0.0, 1e6),
     "train.epochs": of(1, 2),
     "train.batch_size": of(1, 3, 8, 20),
-    "train.parallel": of("auto", "jit", "pmap"),
+    "train.accumulate": of(1, 2, 4),
+    "train.parallel": of("auto", "jit", "pmap", "shard"),
+    "train.model_axis": of(1, 2),
     "train.ema": of(0.0, 0.9),
     "train.eval_epochs": of(0.3, 1.0, 7.0),
     "train.patience": of(0, 1),
@@ -151,6 +153,7 @@ SETTLED = (
 NARROW = (
     "data.validation_size", "data.size", "data.image_size", "data.labelled", "data.stream",
     "data.standardize", "data.split", "data.left_out", "data.per_class", "data.leave_items",
+    "train.model_axis",
 )  # fmt: skip
 LONG = ("epochs", "steps", "temperatures", "leapfrogs", "chains", "draws", "samples")
 WEIGHTED = ("elbo", "capacity", "free_bits", "free_bits_per_example", "dip_i", "dip_ii")

@@ -1,6 +1,7 @@
 """What objectives state of themselves is what they do."""
 
 import jax
+import numpy as np
 import pytest
 
 from tests.helpers import small_config
@@ -9,11 +10,13 @@ from tests.objectives.shared import (
     bind,
     bits,
     chosen,
+    context_for,
+    hyper,
     keys_for,
     model_and_params,
     traced,
 )
-from vae import objectives
+from vae import models, objectives
 from vae.errors import UserError
 from vae.objectives import facts
 from vae.training import chosen_objective as setting
@@ -36,6 +39,34 @@ def test_a_function_that_states_nothing_needs_nothing():
     needs = facts.of(objectives.elbo)
     assert needs == facts.of(None) == facts.Facts()
     assert facts.titles(objectives.elbo) == facts.titles(None)
+
+
+@pytest.mark.parametrize("name", objectives.__all__)
+def test_halves_of_a_batch_are_the_batch_unless_the_objective_says_that_it_couples(name):
+    """At a floor and a capacity among others that meet the rates of these examples."""
+    objective, (model, params) = chosen(name), model_and_params(name=name)
+    x = bits(20)
+    context = context_for(small_config(**NEEDS.get(name, {})), 20)
+
+    @jax.jit
+    def means(params, x, context, keys, values):
+        bound = model.bind(models.variables(model, params, None, context))
+        terms = objective(bound, x, keys, traced() | values)
+        return {name: term.mean() for name, term in terms.items()}
+
+    def off(value):
+        given = hyper(capacity=value, free_bits=value)
+        parts = [
+            means(params, x[rows], None if context is None else context[rows],
+                  keys_for(20)[rows], given)
+            for rows in (slice(10), slice(10, 20), slice(20))
+        ]  # fmt: skip
+        first, second, whole = (np.array(list(part.values())) for part in parts)
+        return np.max(np.abs((first + second) / 2 - whole) / (1.0 + np.abs(whole)))
+
+    largest = max(map(off, np.geomspace(0.01, 10.0, 100)))
+    couples = facts.of(getattr(objectives, name)).couples
+    assert largest > 1e-4 if couples else largest < 1e-5
 
 
 def test_titles_have_units_nats_unless_another_is_said():

@@ -1,5 +1,6 @@
 """Pages in a real browser: nothing fails, nothing is fetched, and what can be moved moves."""
 
+import json
 import shutil
 
 import numpy as np
@@ -93,15 +94,52 @@ def test_a_chart_is_legible_on_a_phone_and_whole_on_a_screen(view, two_latents):
     for width, least in ((390, 9.9), (1400, 9.0)):
         page = view(two_latents, width)
         letters = page.evaluate(
-            """() => [...document.querySelectorAll(".chart img")].map((image) =>
+            """() => [...document.querySelectorAll(".scroll > img")].map((image) =>
               image.getBoundingClientRect().width / image.naturalWidth)"""
         )
-        assert min(letters) * figures.LEAST / 72 * figures.DPI >= least
+        assert len(letters) >= 4 and min(letters) * figures.LEAST / 72 * figures.DPI >= least
     scrolled = page.evaluate(
         """() => [...document.querySelectorAll(".scroll")].map((part) =>
           part.scrollWidth - part.clientWidth)"""
     )
     assert max(scrolled) <= 1
+
+
+def test_a_table_that_fits_is_whole_and_has_no_line_at_its_edges(view, two_latents, tmp_path):
+    """The shadows that stand for more behind an edge are covered to the last pixel."""
+    page = view(two_latents, 390)
+    tables = page.locator(".scroll:visible:has(table)")
+    for number in range(tables.count()):
+        table = tables.nth(number)
+        assert table.evaluate("part => part.scrollWidth - part.clientWidth") <= 0
+        table.screenshot(path=tmp_path / "shown.png")
+        pixels = imread(tmp_path / "shown.png")[..., :3]
+        paper = pixels[2:6, 2:6].mean((0, 1))  # above the first line of letters
+        for edge in (pixels[2:6, :2], pixels[2:6, -2:]):
+            np.testing.assert_allclose(edge, np.broadcast_to(paper, edge.shape), atol=1 / 255)
+
+
+def test_heads_of_long_names_are_no_towers(view, make_run, tmp_path):
+    runs = [make_run(name=name) for name in ("first", "second")]
+    page = view(compare(runs, tmp_path / "both"), 390)
+    heights = page.evaluate(
+        """() => [...document.querySelectorAll("thead tr")]
+          .map((part) => part.getBoundingClientRect().height)"""
+    )
+    assert max(heights) < 5 * 20  # four lines
+
+
+def test_a_command_breaks_between_its_words(view, make_run):
+    workdir = make_run()
+    command = "vae sweep " + " ".join(f"--config.train.epochs={n}" for n in range(8)) + " '--a b'"
+    (workdir / "environment.json").write_text(json.dumps({"command": command}))
+    page = view(report(workdir), 390)
+    assert page.locator(".command").text_content() == command
+    heights = page.locator(".command span").evaluate_all(
+        "words => words.map((word) => word.getBoundingClientRect().height)"
+    )
+    assert len(heights) == 12 and max(heights) < 30  # of one line
+    assert page.wrong == []
 
 
 @pytest.mark.parametrize(("heads", "values"), [("Value", [1, 1, 0]), ("Metric", [1, 0, 1])])

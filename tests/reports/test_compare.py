@@ -26,13 +26,34 @@ def test_runs_stand_beside_each_other(two, tmp_path):
     path = compare(two, tmp_path / "page", ("png", "pdf"))
     page, text = read(path)
     assert page.headings[:2] == ["Numbers", "Beside first"]
-    assert "Best by test ELBO: second, −80.50 ± 0.31 nats." in text
+    assert "Best, of the highest validation ELBO (−9 nats): first. On 40 test examples" in text
     assert "model.latent_size 2 3" in text
     assert "second 1 " in text  # every ELBO is a nat better: no error
     # The mean of 3 and 1 by turns, and its error: a standard deviation of 1 over sqrt(39).
     assert "−2.00 ± 0.16" in text
     assert (tmp_path / "page" / "figures" / "validation.pdf").exists()
     assert len(list((tmp_path / "page" / "figures" / "samples").glob("*.png"))) == 2
+
+
+def validated(workdir, elbo, split="validation"):
+    line = {"step": 100, "epoch": 1.0, "split": split, "elbo": elbo}
+    (workdir / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+
+
+def test_the_best_is_chosen_on_the_validation_set(two, tmp_path):
+    """Not the one of the better test ELBO, which is only told."""
+    validated(two[0], -70.0), validated(two[1], -71.0)
+    assert (
+        "Best, of the highest validation ELBO (−70 nats): first. On 40 test examples, ELBO: −91.23 "
+        "± 0.31 nats; −log p(x), IWAE bound, K = 5,000: 88.50 ± 0.30 nats."
+    ) in read(compare(two, tmp_path / "page"))[1]
+
+
+def test_without_validation_the_choice_is_said_to_be_of_the_test_examples(two, tmp_path):
+    validated(two[0], -70.0), validated(two[1], -71.0, "train")
+    assert (
+        "Best by ELBO: second. ELBO: −80.50 ± 0.31 nats (40 test examples, on which it was chosen)."
+    ) in read(compare(two, tmp_path / "page"))[1]
 
 
 def test_a_run_without_an_evaluation_is_named(two, tmp_path):

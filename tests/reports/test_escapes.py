@@ -92,8 +92,8 @@ def test_a_run_that_is_not_evaluated(evil_run):
     check(report(workdir), "evaluate --workdir", f"reason {EVIL}", f"command {EVIL}")
 
 
-def test_runs_beside_each_other(evil_run, make_run, tmp_path):
-    first, second = evil_run(NAME), make_run(name=f"{NAME}2")
+def test_runs_beside_each_other(evil_run, tmp_path):
+    first, second = evil_run(NAME), evil_run(f"{NAME}2")
     (first / "report.html").touch()
     path = compare([first, second], tmp_path / "page")
     check(path, NAME, f"{NAME}2", EVIL, f"{NAME}: Training failed: reason {EVIL}", f"label {EVIL}")

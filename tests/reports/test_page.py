@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,10 +9,12 @@ from matplotlib.image import imread
 
 import vae
 from tests.reports.fake import evaluation, read
+from vae.configs import base
+from vae.data import loading
 from vae.errors import UserError, typed
 from vae.reports.page import report
 from vae.reports.sampling import sample
-from vae.reports.view import View
+from vae.reports.view import View, class_names
 
 ALL = ["training", "reconstructions", "samples", "interpolations", "traversals", "kl_per_latent"]
 
@@ -98,6 +102,36 @@ def test_classes_are_exchanged_by_the_means_of_their_latents(make_run):
     for number, other in enumerate((np.zeros(40, int), np.arange(40), None)):
         view = View(vae.load(make_run(str(number), labels=other)), "test", None)
         assert view.arithmetic(6) is None
+
+
+def test_classes_go_by_their_names(make_run):
+    described = {"classes": ["cat", "dog"]}
+    workdir = make_run(latent_size=2, labels=np.arange(40) % 2, described=described)
+    assert class_names(vae.load(workdir), (1, 0, 2)) == ["dog", "cat", "2"]
+    legend = report(workdir).read_text().split('<ul class="legend">')[1].split("</ul>")[0]
+    assert re.findall("</i>(.*?)</li>", legend) == ["cat", "dog"]
+
+
+def test_inputs_are_shown_in_grey_where_the_model_sees_zeros_and_ones(make_run):
+    """Example by example, whatever was made of them before."""
+    config = base.get_config()
+    config.data.binarization = "dynamic"
+    seen = loading.load(config.data).splits["test"]
+    config.data.binarization = "none"
+    raw = loading.load(config.data).splits["test"]
+    workdir = make_run(binarized="at every step")
+    run = vae.load(workdir)
+    run.x = seen.x.astype(np.float32)
+    assert set(np.unique(run.x)) == {0.0, 1.0}
+    view = View(run, "test", None)
+    rows = np.array([7, 0, 299])
+    np.testing.assert_array_equal(view.inputs(rows), np.float32(raw.x[rows]) / np.float32(16))
+    np.testing.assert_array_equal(view.pairs_of(rows)[:, 0], view.inputs(rows))
+    note = "Inputs are in grey, as before zeros and ones were made of them."
+    assert read(report(workdir))[1].count(note) == 3
+    run.x = run.x[:40]  # not the data that are there
+    np.testing.assert_array_equal(View(run, "test", None).inputs(rows[:2]), run.x[rows[:2]])
+    assert note not in read(report(workdir))[1]
 
 
 def test_a_collapsed_run_says_so_and_has_nothing_to_move(make_run):
@@ -218,3 +252,9 @@ def test_layers_of_latents_have_their_kl_drawn(make_run):
     text = report(workdir).read_text()
     assert "KL per layer" in text and "KL per latent" not in text
     assert (workdir / "figures" / "kl_per_layer.png").exists()
+
+
+def test_pages_need_no_jax_to_be_imported():
+    """What a page shows may be kept: importing JAX would take longer than drawing it."""
+    code = "import sys, vae.reports.page, vae.reports.compare; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -30,13 +30,41 @@ def test_a_search_shows_its_history_and_marks_its_best(tmp_path, write_sweep):
     page, text = read(sweep_report(tmp_path, lambda _: None))
     assert {"History", "Importances"} <= set(page.headings)
     assert "Best trial, of the highest validation SAP (0.8): " in text
-    assert "On 1,234 test examples: SAP 0.6." in text
+    assert "On 1,234 test examples, SAP: 0.6." in text
     assert "The validation SAP, which the search optimised" in text
     assert "A cross is a trial that was pruned" in text
     assert "The marked trial is the best by validation SAP." in text
     marked = (tmp_path / "report.html").read_text().split('<tr class="best">')[1:]
     assert len(marked) == 1 and "SAP" not in marked[0] and "encoder=mlp" in marked[0][:200]
     assert {"history", "importances"} <= {path.stem for path in (tmp_path / "figures").iterdir()}
+
+
+def test_trials_of_a_search_tell_their_values_and_pruned_ones_are_in_no_summary(
+    tmp_path, write_sweep
+):
+    found = list(trials(5))
+    told = dict.fromkeys(range(5), 0.5)
+    write_sweep(tmp_path, found, KEYS, {2: "pruned", 3: "pruned"}, metric="sap", told=told)
+    text = read(sweep_report(tmp_path, lambda _: None))[1]
+    assert "5 trials that differ in β and encoder" in text
+    assert "shown once 4 trials have trained to the end" in text
+    summed, listed = text.split("Trials that did not train to the end are left out.")[1].split(
+        "The marked trial"
+    )
+    for number, (values, _) in enumerate(found):
+        beta = f"{values['objective.beta']:.4g}"
+        assert beta in listed
+        assert (beta in summed.split("The validation SAP")[0]) == (number not in (2, 3))
+
+
+def test_three_quarters_of_a_search_are_in_view_and_all_where_none_is_far_off():
+    rng = np.random.default_rng(0)
+    near = rng.uniform(0.0, 1.0, 30)
+    low, high = searched.limits(np.append(near, [-50.0, -1e9]), 1)
+    assert -1.0 < low <= near.min() and near.max() <= high < 2.0
+    few = np.array([-26.5, -26.4, -27.0, -28.2, -27.2, -26.9])  # of three that were not pruned
+    low, high = searched.limits(few, 1)
+    assert low < few.min() and few.max() < high
 
 
 def test_an_older_search_has_the_history_of_what_was_evaluated(tmp_path, write_sweep):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vae.errors import UserError
-from vae.reports import figures, rate_distortion, sweep_figures
+from vae.reports import figures, mosaics, rate_distortion, sweep_figures
 from vae.reports.sweep_page import sweep_report
 from vae.reports.swept import on_validation
 
@@ -133,7 +133,7 @@ def test_the_verdict_counts_names_the_failed_and_the_best(whole):
     assert "latent_size=2,beta=1.0,seed=1 failed: reason 3 <&>" in said  # escaped, and whole
     assert (  # on the validation set, where it is not the one of the best test ELBO
         "Best trial, of the highest validation ELBO (−80 nats): latent size 2, β 0.5, seed 0. On "
-        "1,234 test examples: ELBO −94.00 ± 0.30 nats; −log p(x), IWAE bound, K = 100 "
+        "1,234 test examples, ELBO: −94.00 ± 0.30 nats; −log p(x), IWAE bound, K = 100: "
         "92.00 ± 0.25 nats (± standard error). Best mean over seeds of the validation ELBO: "
         "−80.50 ± 0.50 nats (standard error over 2 seeds), of latent size 2, β 0.5."
     ) in said
@@ -347,3 +347,57 @@ def test_lines_of_equal_elbo_are_written_with_it(tmp_path):
     for text in filter(lambda text: text.get_text(), axes.texts):
         assert sum(text.xy) == pytest.approx(-float(text.get_text().replace("−", "-")))
     figures.save(figure, tmp_path / "plane.png")
+
+
+def test_labels_of_points_in_the_plane_cover_no_other():
+    """Four colours whose points nearly coincide, in the middle and at a corner."""
+    means = [
+        {"rate": at + 0.01 * number, "distortion": 9.0 - at, "colour": number, "line": None,
+         "label": f"β 0.{number}"}
+        for at in (0.0, 4.0, 8.0)
+        for number in range(4)
+    ]  # fmt: skip
+    figure = rate_distortion.draw(means, means, np.array([[0.0, 9.0], [8.0, 1.0]]), "size")
+    figure.canvas.draw()
+    texts = {mean["label"] for mean in means}
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in texts]
+    assert len(boxes) == len(means)
+    assert not [1 for n, box in enumerate(boxes) for other in boxes[:n] if box.overlaps(other)]
+
+
+def test_a_label_that_finds_no_room_is_left_out():
+    crowd = [
+        {"rate": 1e-6 * n, "distortion": 5.0, "colour": n, "line": None, "label": f"β {n}.123"}
+        for n in range(24)
+    ]
+    points = [*crowd, {**crowd[0], "rate": 9.0, "distortion": 1.0}]
+    figure = rate_distortion.draw(points, crowd, np.array([[0.0, 5.0], [9.0, 1.0]]), "size")
+    found = [text.get_text() for text in figure.axes[0].texts]
+    assert 6 <= sum(text.startswith("β") for text in found) < 24
+
+
+def test_the_page_begins_with_what_the_best_trial_makes_of_its_examples(tmp_path, write_sweep):
+    sweep = write_sweep(tmp_path, grid(), KEYS)
+    add_curves(tmp_path, sweep)
+    for trial in sweep["trials"][:3]:  # of which the first is the best on the validation set
+        workdir = tmp_path / "trials" / trial["name"]
+        (workdir / "report.html").write_text("a run")
+        pictures = np.zeros((2, 3, 4, 4, 1))
+        figures.save(mosaics.picture_rows(pictures), workdir / "figures" / "reconstructions.png")
+    page = Page(sweep_report(tmp_path, blobs))
+    assert page.headings[0] == "Best trial"
+    assert "Test examples, and under each its reconstruction" in page.text
+    assert "by latent_size=2,beta=0.5,seed=0 ." in page.text
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.1e-4, 9.3e-3), (1e-5, 1.0), (0.02, 50.0), (1.0, 1e6)])
+def test_ticks_of_a_logarithmic_axis_stand_apart(low, high):
+    found = sweep_figures.round_ticks(low, high)
+    assert len(found) >= 2 and low <= min(found) and max(found) <= high
+    x = np.geomspace(low, high, 12)
+    figure = sweep_figures.scatter(x, np.arange(12.0), np.arange(12.0), ("y", "x"), "ELBO")
+    figure.canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    assert [float(label.get_text().replace(",", "")) for label in labels] == pytest.approx(found)
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))

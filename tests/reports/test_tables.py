@@ -1,6 +1,6 @@
 import pytest
 
-from vae.reports.tables import format_table, format_value, metrics_table
+from vae.reports.tables import format_table, format_value, metrics_table, typeset
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,20 @@ from vae.reports.tables import format_table, format_value, metrics_table
 )
 def test_the_error_decides_the_digits(value, stderr, text):
     assert format_value(value, stderr) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "text"),
+    [
+        (-13752.4, 206.0, "−13,752 ± 206"),
+        (98765.4, None, "98,765"),
+        (-1e6, 1234.0, "−1,000,000 ± 1,234"),
+        (0.5, 0.01, "0.500 ± 0.010"),
+        (None, None, "–"),
+    ],
+)
+def test_a_page_has_minus_signs_and_commas(value, stderr, text):
+    assert typeset(value, stderr) == text
 
 
 def test_numbers_stand_right_and_text_left():

@@ -38,6 +38,7 @@ def test_errors_are_in_the_columns_own_units():
     found = vectors.errors(of)
     assert [row[0] for row in found.rows] == NAMES
     assert found.rows[1][3] == f"{np.sqrt(((raw - again) ** 2).mean(0))[1]:.4g}"
+    assert [len(row[2].lstrip("−0.").replace(".", "")) for row in found.rows] == [4, 4, 4]  # digits
     share = vectors.rmse(of) / raw.std(0)
     assert float(found.rows[2][4]) == pytest.approx(share[2], rel=1e-3)
 

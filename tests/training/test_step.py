@@ -11,7 +11,7 @@ from vae import objectives
 from vae.data import context
 from vae.models import initialise
 from vae.probability import noise
-from vae.training import setup, step
+from vae.training import setup, sharding, step
 from vae.training.feed import Feed
 from vae.training.population import group_key
 
@@ -21,13 +21,13 @@ DEVICES = 4
 BUILT = {}
 
 
-def built(config, parallel="jit", streamed=False):
+def built(config, parallel="jit", streamed=False, cut=1):
     """Program, hyperparameters, first state and engine of a config; a program is compiled once."""
-    key = group_key(config), parallel, streamed
+    key = group_key(config), parallel, streamed, cut
     if key not in BUILT:
         dataset = grey_dataset()
         program, _, first = build(config, dataset)
-        BUILT[key] = program, first, single(program, dataset, parallel, streamed)
+        BUILT[key] = program, first, single(program, dataset, parallel, streamed, cut)
     program, first, engine = BUILT[key]
     return program, setup.hyperparameters(config), first, engine
 
@@ -49,7 +49,8 @@ def leaves_close(left, right, rtol):
 
 
 def gradients_on_one_and_four(names):
-    """The gradient and the terms of objectives: of a batch on one device, and on four."""
+    """The gradient and the terms of objectives: of a batch on one device, on four, and over a mesh
+    of four."""
     dataset = context.attach(grey_dataset(), "labels", labelled=90, share=0.5)
     batch = {k: jnp.asarray(v[-40:]) for k, v in dataset.splits["train"].arrays().items()}
     keys = noise.example_keys(jax.random.key(7), jnp.arange(40))
@@ -77,22 +78,26 @@ def gradients_on_one_and_four(names):
 
     one = jax.jit(on(None))(batch, keys)
     mapped = jax.pmap(on("device"), axis_name="device", out_axes=None)
-    return one, mapped(jax.tree.map(spread, batch), spread(keys))
+    mesh = sharding.mesh_of(1)
+    over = jax.jit(lambda *given: on(None)(*sharding.rows(mesh, given)))
+    return one, mapped(jax.tree.map(spread, batch), spread(keys)), over(batch, keys)
 
 
 def test_gradients_of_coupled_examples_on_four_devices_equal_one():
     """Of two objectives whose terms need the whole batch: all that they gather, and means."""
-    one, four = gradients_on_one_and_four(["beta_tcvae", "dip_ii"])
+    one, four, over = gradients_on_one_and_four(["beta_tcvae", "dip_ii"])
     for name in one:
         leaves_close(four[name], one[name], 1e-5)
+        leaves_close(over[name], one[name], 1e-5)
 
 
 @pytest.mark.slow
 def test_gradient_on_four_devices_equals_one(record_property):
     """Of every objective; the gradient and not Adam's losses, which hide a wrong scale."""
-    one, four = gradients_on_one_and_four(objectives.__all__)
+    one, four, over = gradients_on_one_and_four(objectives.__all__)
     for name in one:
         leaves_close(four[name], one[name], 1e-5)
+        leaves_close(over[name], one[name], 1e-5)
         record_property("combination", f"{name}|jit|ran")
         record_property("combination", f"{name}|4 devices|ran")
 
@@ -120,8 +125,8 @@ def leaves_equal(left, right):
         np.testing.assert_array_equal(a, b)
 
 
-def run_steps(parallel, config, count=5, streamed=False):
-    _, hyper, first, engine = built(config, parallel, streamed)
+def run_steps(parallel, config, count=5, streamed=False, cut=1):
+    _, hyper, first, engine = built(config, parallel, streamed, cut)
     feed = Feed(grey_dataset().splits["train"], 0, config.train.batch_size, streamed)
     engine.put(0, jax.device_get(first), hyper)
     engine.run({0: feed.take(0, count)})
@@ -195,7 +200,7 @@ def test_the_weight_of_a_step_is_that_of_its_number(run):
         )
 
 
-def poisoned(config, bad_steps):
+def poisoned(config, bad_steps, parallel="jit"):
     """Five steps in which the learning of `bad_steps` meets an infinite beta."""
     dataset = grey_dataset()
     program, hyper, first = build(config, dataset)
@@ -207,7 +212,7 @@ def poisoned(config, bad_steps):
 
     parts = program.parts()._replace(objective=objective)
     program = dataclasses.replace(program, parts=lambda: parts)
-    feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset)
+    feed, engine = Feed(dataset.splits["train"], 0, 40), single(program, dataset, parallel)
     state = jax.device_get(first)
     for number in range(5):
         poison = np.float32(np.nan if number in bad_steps else 0.0)
@@ -217,8 +222,9 @@ def poisoned(config, bad_steps):
     return state
 
 
-def test_skipped_steps_are_skipped_and_counted():
-    state = poisoned(small_config(train__skip_steps=2), bad_steps=(1, 2))
+@pytest.mark.parametrize("parallel", ["jit", "shard"])
+def test_skipped_steps_are_skipped_and_counted(parallel):
+    state = poisoned(small_config(train__skip_steps=2), (1, 2), parallel)
     assert int(state.bad_total) == 2 and int(state.bad_in_row) == 0
     assert float(state.sums["steps"]) == 3
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))

@@ -38,7 +38,7 @@ def _images(dataset: Dataset) -> list[str]:
     height, width, channels = dataset.shape
     colours = _COLOURS.get(channels, f"{channels}-channel")
     how = {
-        "grey": "as grey levels",
+        "grey": "as grey levels" if channels == 1 else "as levels of each colour",
         "binary": "of zeros and ones",
         "real": "of real numbers",
     }[dataset.kind]

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from vae.hardware import products, program_text
 from vae.hardware.targets import Target
 from vae.traced_for import tracing_for
-from vae.training import setup, state, step
+from vae.training import setup, sharding, state, step
 from vae.training.engine import most_steps, needed_bytes, population_shapes, row_bytes
 from vae.training.program import Hyper, Program
 from vae.training.trial import intervals
@@ -45,8 +45,9 @@ def run(
 
     Args:
       shapes: of the training set's arrays, as `Split.arrays` gives them.
-      parallel: "jit", on the first of the devices, or "pmap".
+      parallel: "jit", on the first of the devices, "pmap", or "shard".
     """
+    over = 1 if parallel == "jit" else len(devices)
     count = len(devices) if parallel == "pmap" else 1
     batch = config.train.batch_size // count
     _, log_steps = intervals(config, program.steps_per_epoch)
@@ -68,14 +69,17 @@ def run(
             arguments = jax.tree.map(
                 lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=one), arguments
             )
-        compiled, seconds = _compiled(
-            lambda: step.compile_loop(program, parallel, devices if count > 1 else None),
-            arguments, target,
-        )  # fmt: skip
-        return _needs(
-            compiled, seconds, _flops(program, begun, hyper, shapes, batch),
-            0 if streamed else shapes,
-        )  # fmt: skip
+
+        def loop() -> Any:
+            if parallel != "shard":
+                there = devices if parallel == "pmap" else None
+                return step.compile_loop(program, parallel, there)
+            mesh = sharding.mesh_of(config.train.model_axis, devices)
+            return step.compile_over(program, mesh, begun)
+
+        compiled, seconds = _compiled(loop, arguments, target)
+        flops = _flops(program, begun, hyper, shapes, config.train.batch_size) // over
+        return _needs(compiled, seconds, flops, None if streamed else shapes)
 
 
 def population(
@@ -131,7 +135,7 @@ def _compiled(
 
 
 def _flops(program: Program, begun: Any, hyper: Hyper, shapes: Any, batch: int) -> int:
-    """Of a step of one run, on the rows of one device."""
+    """Of a step of one run with so many examples."""
     rows = {
         name: jax.ShapeDtypeStruct((batch, *a.shape[1:]), a.dtype) for name, a in shapes.items()
     }

@@ -65,11 +65,11 @@ def _run(config: ConfigDict, target: Target) -> dict[str, Any]:
     from vae import automatic, data
     from vae import config as configs
     from vae.hardware import ahead
-    from vae.training import setup
+    from vae.training import places, setup
 
     configs.check(config)
     config = automatic.resolved(config)
-    parallel = setup.resolve_parallel(config, target.count)
+    parallel = places.resolve(config, target.count)
     dataset = data.load(config.data)
     program = setup.program(config, dataset, here=False)
     there = devices(target)

@@ -29,6 +29,7 @@ class Network(nn.Module):
 
     sequential: ClassVar[bool] = False  # it goes along a sequence, and is for tokens alone
     spatial: ClassVar[bool] = False  # it gives or takes a map of features: of a square, not a list
+    coupled: ClassVar[bool] = False  # an example's features depend on others of its batch
 
 
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:

@@ -14,7 +14,7 @@ from vae.probability import gaussian
 __all__ = ["sigma_vae"]
 
 
-@states(terms={"optimal_sigma": ("Optimal $\\sigma$", "")})
+@states(coupled=True, terms={"optimal_sigma": ("Optimal $\\sigma$", "")})
 def sigma_vae(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

@@ -47,7 +47,7 @@ def elbo(
     return {"loss": terms["distortion"] + hyper["beta"] * terms["rate"], **terms}
 
 
-@states(terms={"capacity": "Capacity $C$"})
+@states(coupled=True, terms={"capacity": "Capacity $C$"})
 def capacity(
     model: Model, x: jax.Array, keys: jax.Array, hyper: Hyper, axis: str | None = None
 ) -> Terms:

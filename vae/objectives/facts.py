@@ -33,6 +33,8 @@ class Facts:
         objective's own are. It learns by Adam at objective.critic_learning_rate.
       codebook, classifier, regressor: whether it trains, and so needs, that part of the model. A
         codebook and a regressor are trained only by objectives that say so.
+      coupled: whether a term is no mean over examples, but of a statistic of the batch, such as its
+        mean rate. Said by itself where the objective compares examples or trains a codebook.
       points: whether it takes z as the posterior's mean, so that the variance is not learnt.
       terms: numbers that a run of it logs beside the SHARED ones, by name.
       keys: of `config.objective` that an objective from outside the package declares, by name.
@@ -44,9 +46,15 @@ class Facts:
     codebook: bool = False
     classifier: bool = False
     regressor: bool = False
+    coupled: bool = False
     points: bool = False
     terms: Mapping[str, Label] = dataclasses.field(default_factory=dict)
     keys: Mapping[str, Key] = dataclasses.field(default_factory=dict)
+
+    @property
+    def couples(self) -> bool:
+        """Whether parts of a batch, one by one, are not the batch."""
+        return self.coupled or self.examples > 1 or self.codebook
 
     @property
     def parts(self) -> tuple[str, ...]:

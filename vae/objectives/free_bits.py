@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from vae.models import Model
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
+from vae.objectives.facts import states
 
 __all__ = ["free_bits", "free_bits_per_example"]
 
@@ -31,6 +32,7 @@ def parts(
     return grouped(kl, group_size), floor, terms
 
 
+@states(coupled=True)
 def free_bits(
     model: Model,
     x: jax.Array,

@@ -67,7 +67,7 @@ def _chosen(results: Results, choice: Choice, metrics: Sequence[str]) -> str:
         numbers = [_measured(results, row, metric) for metric in having]
         if numbers:
             count = f"{row['num_examples'] or 0:,} {row['split']} examples"
-            said += f" On {count}: {'; '.join(numbers)}"
+            said += f" On {count}, {'; '.join(numbers)}"
             said += " (± standard error)." if any(" ± " in text for text in numbers) else "."
     return said + _best_mean(results, choice)
 
@@ -104,7 +104,7 @@ def _best_mean(results: Results, choice: Choice) -> str:
 
 def _measured(results: Results, row: Mapping[str, Any], metric: str) -> str:
     number = typeset(row["metrics"][metric], row["stderr"].get(metric))
-    return f"{results.about(metric)['label']} {_counted(results, metric, number)}"
+    return f"{results.about(metric)['label']}: {_counted(results, metric, number)}"
 
 
 def _counted(results: Results, metric: str, number: str) -> str:

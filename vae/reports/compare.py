@@ -1,17 +1,14 @@
 """A page that puts run directories beside each other: numbers, curves, samples, configs."""
 
-import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vae import run_files, runs
-from vae.config import flatten
-from vae.errors import UserError, needed
-from vae.metrics import counted_in, mean_and_stderr, sign
+from vae import runs
+from vae.errors import UserError
+from vae.metrics import counted_in, mean_and_stderr
 from vae.reports import (
     mosaics,
     rate_distortion,
@@ -21,41 +18,12 @@ from vae.reports import (
     sweep_figures,
     sweep_panels,
 )
+from vae.reports.compared import Compared, common_nll, measured_on, named, said
 from vae.reports.figures import Gallery
-from vae.reports.render import Table
+from vae.reports.render import Cell, Table
 from vae.reports.tables import typeset, typeset_metric
-from vae.reports.verdict import Sentence, bound, verdict
 
 SAMPLES = 36
-
-
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """A run directory as the page needs it; its files are read when they are asked for."""
-
-    workdir: Path
-    name: str
-
-    @functools.cached_property
-    def config(self) -> dict[str, Any]:
-        return dict(flatten(runs.read_config(self.workdir)))
-
-    @functools.cached_property
-    def evaluation(self) -> dict[str, Any] | None:
-        return run_files.read_evaluation(self.workdir)
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        return self.evaluation["metrics"] if self.evaluation else {}
-
-    @functools.cached_property
-    def records(self) -> list[dict[str, Any]]:
-        return runs.read_metrics(self.workdir)
-
-    @functools.cached_property
-    def bounds(self) -> dict[str, np.ndarray]:
-        """Of each example of the split that was evaluated: name to [N] nats."""
-        return run_files.read_bounds(self.workdir) if self.evaluation else {}
 
 
 def compare(
@@ -77,7 +45,7 @@ def compare(
     import vae
 
     gallery = Gallery(Path(output), formats)
-    compared = _named([Path(workdir) for workdir in workdirs])
+    compared = named([Path(workdir) for workdir in workdirs])
     if (gallery.directory / "config.json").exists():
         raise UserError(f"{output} is a run's own directory: give another --workdir for the page")
     loaded = [vae.load(run.workdir) for run in compared]  # before anything is written
@@ -89,7 +57,7 @@ def compare(
         "compare.html",
         runs.environment(),
         title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
-        said=_said(compared),
+        said=said(compared),
         runs=compared,
         numbers=_numbers(compared, gallery),
         paired=_paired(compared),
@@ -100,64 +68,6 @@ def compare(
     )
 
 
-def _named(workdirs: Sequence[Path]) -> list[Compared]:
-    """The runs with names that tell them apart: as few last parts of their paths as do."""
-    paths = [workdir.resolve() for workdir in workdirs]
-    if len(set(paths)) < len(paths):
-        raise UserError("--compare names a run twice: give different run directories")
-    if len(paths) < 2:
-        raise UserError("--compare needs at least two run directories: --compare A B")
-    parts = 1
-    while len({path.parts[-parts:] for path in paths}) < len(paths):
-        parts += 1
-    found = [
-        Compared(workdir, "/".join(path.parts[-parts:]))
-        for workdir, path in zip(workdirs, paths, strict=True)
-    ]
-    for run in found:
-        _ = run.config  # refuses what is no run
-    return found
-
-
-def _said(compared: Sequence[Compared]) -> list[Sentence]:
-    """What is best, or a sentence on each run's bound; and every run's problems."""
-    found, problems = [], []
-    for metric in dict.fromkeys(("elbo", _common_nll(compared) or "elbo")):
-        having = [run for run in compared if metric in run.metrics]
-        about = having[0].metrics[metric] if having else {}
-        if len(having) > 1 and sign(about):
-            best = max(having, key=lambda run: sign(about) * run.metrics[metric]["value"])
-            number = f"{typeset_metric(best.metrics[metric])} {counted_in(about)}".rstrip()
-            split = needed(best.evaluation, "evaluation")["split"]
-            found.append(Sentence(f"Best by {split} {about['label']}: {best.name}, {number}."))
-    if len({_measured_on(run) for run in compared if run.evaluation}) > 1:
-        text = "The numbers are of different data or splits, and not to be compared."
-        problems.append(Sentence(text, is_problem=True))
-    for run in compared:
-        if run.evaluation is None:
-            problems.append(Sentence(f"{run.name} has not been evaluated.", is_problem=True))
-        for said in verdict(run.evaluation, run.records, runs.failure(run.workdir)):
-            if said.is_problem:
-                problems.append(dataclasses.replace(said, text=f"{run.name}: {said.text}"))
-    found = found or [of for run in compared if (of := bound(run.evaluation or {}))]
-    return [*(found or [Sentence("There is nothing to compare yet.")]), *problems]
-
-
-def _measured_on(run: Compared) -> tuple:
-    """What numbers must share to be compared."""
-    evaluation = needed(run.evaluation, "evaluation")
-    data = [value for key, value in run.config.items() if key in ("data.name", "data.size")]
-    seed = run.config["seed"] * (run.config["data.size"] > 0)
-    return *data, seed, evaluation["split"], evaluation["num_examples"]
-
-
-def _common_nll(compared: Sequence[Compared]) -> str | None:
-    """The tightest importance-weighted bound that all evaluated runs have."""
-    measured = [run.metrics for run in compared if run.metrics]
-    common = {n: m for n, m in (measured or [{}])[0].items() if all(n in of for of in measured)}
-    return summary.tightest_nll([{"metrics": common}])
-
-
 def _facts(compared: Sequence[Compared]) -> dict[str, Mapping[str, Any]]:
     """The metrics of any run, each as the last run that has it says."""
     return {name: of for run in compared for name, of in run.metrics.items()}
@@ -165,29 +75,35 @@ def _facts(compared: Sequence[Compared]) -> dict[str, Mapping[str, Any]]:
 
 def _numbers(compared: Sequence[Compared], gallery: Gallery) -> Table:
     facts = _facts(compared)
-    names = summary.first(facts, _common_nll(compared), ("run", "sweep"))
+    names = summary.first(facts, common_nll(compared), ("run", "sweep"))
     rows = []
     for run in compared:
         name = render.leading(run.name, run.workdir, gallery.directory)
         epochs = max((r.get("epoch", 0) for r in run.records), default=0)
         numbers = [typeset_metric(run.metrics.get(metric)) for metric in names]
         rows.append([name, *numbers, f"{epochs:.4g}"])
-    head = ["Run", *(facts[name]["label"] for name in names), "Epochs"]
+    head = ["Run", *(_column(facts[name]) for name in names), "Epochs"]
     return Table(head, rows)
+
+
+def _column(about: Mapping[str, Any]) -> str:
+    """A metric's name above a column, with its unit."""
+    unit = counted_in(about)
+    return about["label"] + (f" ({unit})" if unit else "")
 
 
 def _paired(compared: Sequence[Compared]) -> Table | None:
     """Differences of bounds example by example, whose errors are smaller than the bounds' own."""
     first, *others = compared
-    names = [name for name in ("elbo", _common_nll(compared)) if name and name in first.bounds]
+    names = [name for name in ("elbo", common_nll(compared)) if name and name in first.bounds]
     rows = []
     for run in others:
-        same = run.evaluation and first.evaluation and _measured_on(run) == _measured_on(first)
+        same = run.evaluation and first.evaluation and measured_on(run) == measured_on(first)
         if not same or any(len(run.bounds.get(n, ())) != len(first.bounds[n]) for n in names):
             continue
         differences = [mean_and_stderr(run.bounds[n] - first.bounds[n], n) for n in names]
         rows.append([run.name, *(typeset(*difference) for difference in differences)])
-    head = ["Run", *(first.metrics[name]["label"] for name in names)]
+    head = ["Run", *(_column(first.metrics[name]) for name in names)]
     return Table(head, rows) if rows and names else None
 
 
@@ -245,8 +161,11 @@ def _setting(value: Any) -> str:
 
 
 def _all_metrics(compared: Sequence[Compared]) -> Table:
-    rows = [
-        [of["label"], *(typeset_metric(run.metrics.get(name)) for run in compared)]
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(of["label"], note=of["unit"]),
+            *(typeset_metric(run.metrics.get(name)) for run in compared),
+        ]
         for name, of in _facts(compared).items()
     ]
     return Table(["Metric", *(run.name for run in compared)], rows)

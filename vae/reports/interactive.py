@@ -9,7 +9,7 @@ import numpy as np
 
 from vae.reports.figures import CLASSES
 from vae.reports.strips import Strip, shrink, strip, tiled
-from vae.reports.view import PLANE, REACH, View, class_heads, signed
+from vae.reports.view import PLANE, REACH, View, class_heads, class_names, signed
 
 FRAMES = 21  # of a latent
 MOST_LATENTS = 64
@@ -79,6 +79,7 @@ def plane(view: View) -> dict[str, Any]:
     inside = (np.abs(means) <= REACH).all(1)
     of = np.zeros(len(means)) if labels is None else labels
     colours = {c: _colour(number) for number, c in enumerate(sorted(set(of.tolist())))}
+    names = class_names(view.run, colours) if labels is not None else []
     points = [
         (f"{100 * x:.0f}", f"{-100 * y:.0f}", colours[c])
         for (x, y), c in zip(means[inside], of[inside].tolist(), strict=True)
@@ -86,7 +87,7 @@ def plane(view: View) -> dict[str, Any]:
     return {
         "strip": strip(shrink(view.plane), PLANE),
         "points": points,
-        "classes": {} if labels is None else colours,
+        "classes": {} if labels is None else dict(zip(names, colours.values(), strict=True)),
         "outside": int((~inside).sum()),
         "reach": REACH,
         "names": ("z₀", "z₁"),
@@ -116,7 +117,7 @@ def interpolation(view: View) -> dict[str, Any]:
     starts, stops = np.array(pairs).T
     frames = shrink(view.decode(view.lines(starts, stops, STEPS), starts))
     paths = strip(frames.reshape(-1, *frames.shape[2:]), STEPS)
-    return {"ends": strip(shrink(view.shown(view.x[ends]))), "paths": paths, "pairs": pairs}
+    return {"ends": strip(shrink(view.inputs(ends))), "paths": paths, "pairs": pairs}
 
 
 def by_likelihood(view: View) -> dict[str, Any]:
@@ -134,9 +135,11 @@ def by_likelihood(view: View) -> dict[str, Any]:
     def items(rows: np.ndarray) -> list[tuple[Strip, str, str]]:
         if not len(rows):
             return []
+        pairs = shrink(view.pairs_of(rows))
+        pairs = tiled(pairs, 1, gap=max(1, pairs.shape[2] // 14))
         return [
-            (strip(pair, 1), signed(values[row]), f"{view.split} example {row}")
-            for pair, row in zip(shrink(view.pairs_of(rows)), rows.tolist(), strict=True)
+            (strip(pair[None]), signed(values[row]), f"{view.split} example {row}")
+            for pair, row in zip(pairs, rows.tolist(), strict=True)
         ]
 
     return {"best": items(order[:count]), "worst": items(worst), "count": len(order), "name": name}

@@ -46,8 +46,8 @@ def kl_per_latent(kl: np.ndarray, variance: np.ndarray, threshold: float) -> Fig
     bottom.axhline(line, color=THRESHOLD, linewidth=0.9, linestyle=(0, (4, 2)))
     label = f"active above {threshold:g}"
     bottom.annotate(
-        label, (1, line), (0, 2), bottom.get_yaxis_transform(), "offset points",
-        ha="right", va="bottom", color=THRESHOLD,
+        label, (0, line), (3, 2), bottom.get_yaxis_transform(), "offset points",
+        ha="left", va="bottom", color=THRESHOLD,
     )  # fmt: skip
     bottom.yaxis.set_minor_locator(NullLocator())
     bottom.set_ylim(floor / 1.5, 3 * max(variance.max(), line))

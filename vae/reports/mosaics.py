@@ -89,7 +89,7 @@ def picture_rows(
     picture = mosaic(tiles, wide_after=wide_after)
     height, width = picture.shape[:2]
     left = round(LETTER * DPI * max(map(_longest_line, labels))) + 3 * GAP if labels else 0
-    above = 30 if headers else 0
+    above = (30 if cell >= CELL else 40) if headers else 0
     size = (left + width) / DPI, (above + height) / DPI
     figure = Figure(figsize=size, dpi=DPI, facecolor="none")
     whole_width, whole_height = left + width, above + height
@@ -97,14 +97,17 @@ def picture_rows(
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_axis_off()
     figure.add_artist(_Pixels(picture, left))
-    text: dict[str, Any] = {"color": LABELS, "fontsize": 7}
+    size_of_letters = 7 if cell >= CELL else 10  # small grids are shown smaller
+    text: dict[str, Any] = {"color": LABELS, "fontsize": size_of_letters}
+    room = int((tiles.shape[3] + GAP) / (LETTER * DPI * size_of_letters / 7))
     for row, label in enumerate(labels):
         middle = (row + 0.5) / len(rows) * height
         axes.text(-2.5 * GAP, middle, label, ha="right", va="center", **text)
     tile_width = tiles.shape[3]
     lefts = _lefts(tiles.shape[1], tile_width, GAP, wide_after)
     for column, header in (headers or {}).items():
-        axes.text(lefts[column] + tile_width / 2, -8, header, ha="center", va="bottom", **text)
+        shown = header if len(header) <= max(room, 2) else f"{header[: max(room, 2) - 1]}…"
+        axes.text(lefts[column] + tile_width / 2, -8, shown, ha="center", va="bottom", **text)
     return figure
 
 

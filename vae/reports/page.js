@@ -1,5 +1,5 @@
-// Makes pictures that hold many frames show one, which a slider, a map or a choice picks, and sorts
-// tables by the head that is clicked. Without this the pictures stand whole.
+// Makes pictures that hold many frames show one, which a slider, a map or a choice picks, sorts
+// tables by the head that is clicked, and breaks commands between words. Without it pictures are whole.
 "use strict";
 
 function make(tag, attributes = {}, ...inside) {
@@ -153,6 +153,11 @@ for (const blend of document.querySelectorAll(".blend")) {
   blend.replaceChildren(first, middle, second);
   blend.classList.add("live");
   begin();
+}
+
+for (const command of document.querySelectorAll(".command")) {
+  const words = command.textContent.split(" ").map((word) => make("span", {}, word));
+  command.replaceChildren(...words.flatMap((word, place) => (place ? [" ", word] : [word])));
 }
 
 // A cell's number, whatever stands behind it ("−1,234 ± 5"); null where it has none.

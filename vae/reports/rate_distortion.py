@@ -17,6 +17,9 @@ from vae.reports.swept import Results
 PLANE = ("rate", "distortion")
 BETA = "objective.beta"
 HULL = "#c9cdd3"
+AREA = (5.0, 2.9)  # of the axes, about, inches
+EDGE = 11.0  # points above the lower edge, where the ELBO of dashed lines may stand
+LETTER = 4.4  # width of a letter of a label, points
 MOST_LABELS = 24  # of points; where there are more, of one line a colour, or of two lines
 
 
@@ -31,9 +34,9 @@ def plane(results: Results) -> dict[str, Any] | None:
     """The figure of a sweep; None where no trial has both.
 
     Returns:
-      The `figure`; what points are joined `along` (None: they are not), what is the same on a line
-      (`rest`), whether they are means over `several` seeds, or have `few_labels`; and a sentence on
-      the `tradeoff`.
+      The `figure`; what points are joined `along` (None: they are not), what is the same on a
+      line (`rest`), whether they are means over `several` seeds, are `labelled`, or have
+      `few_labels`; and a sentence on the `tradeoff`.
     """
     groups = results.means(*PLANE)
     if not groups:
@@ -70,6 +73,7 @@ def plane(results: Results) -> dict[str, Any] | None:
         "rest": [results.name(key) for key in results.axes if key != along],
         "several": any(group["n"] > 1 for group in groups),
         "few_labels": len(groups) > MOST_LABELS,
+        "labelled": any(mean["label"] for mean in means),
         "tradeoff": tradeoff(results, groups) if is_joined and along == BETA else "",
     }
 
@@ -142,13 +146,13 @@ def draw(
         along = [mean for mean in means if mean["line"] == line]
         path = np.array([(mean["rate"], mean["distortion"]) for mean in along])
         axes.plot(*path.T, color=colour[along[0]["colour"]], linewidth=0.9, zorder=3, alpha=0.8)
-    for mean in means:
-        _beside(axes, mean, colour[mean["colour"]], list(colour).index(mean["colour"]))
     axes.set(xlabel="rate (nats)", ylabel="distortion (nats)")
     for setter, side in ((axes.set_xlim, xy[:, 0]), (axes.set_ylim, xy[:, 1])):
         margin = 0.09 * np.ptp(side) or 0.05 * abs(side[0]) or 1.0
         setter(side.min() - margin, side.max() + margin)
     axes.grid(False)
+    sides = {hue: -1 if number % 2 else 1 for number, hue in enumerate(colour.values())}
+    _label(axes, means, [colour[mean["colour"]] for mean in means], xy, sides)
     _iso_elbo(axes)
     shown = named(colour) if colour_name else {}
     handles = [proxy(c, marker="o", linestyle="none", markersize=4) for c in shown.values()]
@@ -162,16 +166,47 @@ def draw(
     return figure
 
 
-def _beside(axes: Axes, mean: Mapping[str, Any], colour: str, number: int) -> None:
-    """A point's label: above or below by turns, and further off, so that colours do not collide."""
-    side = -1 if number % 2 else 1
-    away = side * (3 + 7 * (number // 2 % 3))
-    ha, va = ("left", "bottom") if side > 0 else ("right", "top")
-    point = mean["rate"], mean["distortion"]
-    axes.annotate(
-        mean["label"], point, (side * 3.5, away), in_layout=False, color=colour, fontsize=LEAST,
-        zorder=5, textcoords="offset points", ha=ha, va=va,
-    )  # fmt: skip
+def _label(
+    axes: Axes,
+    means: Sequence[Mapping[str, Any]],
+    hues: Sequence[str],
+    points: np.ndarray,
+    sides: Mapping[str, int],
+) -> None:
+    """Labels of points, each where it covers no other label and the fewest points; none where it
+    would cover a label wherever it stood.
+
+    Args:
+      hues: the colour of each.
+      points: [N, 2], all there are.
+      sides: of each colour where its labels are if there is room: above (1) or below (-1).
+    """
+    size = np.array(AREA) * 72  # of the axes, about, in points of print
+    low, high = np.transpose([axes.get_xlim(), axes.get_ylim()])
+    dots = (points - low) / (high - low) * size
+    taken: list[np.ndarray] = []
+    for mean, hue in zip(means, hues, strict=True):
+        at = (np.array([mean["rate"], mean["distortion"]]) - low) / (high - low) * size
+        extent = np.array([LETTER * len(mean["label"]), LEAST + 1.0])
+        tried: list[tuple[int, int, int, np.ndarray, np.ndarray]] = []
+        for distance in (3.0, 11.0, 19.0):
+            for across, up in ((1, 1), (-1, -1), (-1, 1), (1, -1)):
+                offset = sides[hue] * np.array([across * 3.5, up * distance])
+                corner = at + offset - extent * (offset < 0)
+                box = np.array([corner, corner + extent])
+                covered = sum(bool(((box[0] < o[1]) & (box[1] > o[0])).all()) for o in taken)
+                over = int(((dots > box[0] - 2) & (dots < box[1] + 2)).all(1).sum())
+                outside = bool((box[0] < (2, EDGE)).any() or (box[1] > size).any())
+                tried.append((covered, outside + over, len(tried), offset, box))
+        covered, *_, offset, box = min(tried, key=lambda trial: trial[:3])
+        if covered:
+            continue
+        taken.append(box)
+        ha, va = ("right", "left")[int(offset[0] > 0)], ("top", "bottom")[int(offset[1] > 0)]
+        axes.annotate(
+            mean["label"], (mean["rate"], mean["distortion"]), tuple(offset), in_layout=False,
+            color=hue, fontsize=LEAST, zorder=5, textcoords="offset points", ha=ha, va=va,
+        )  # fmt: skip
 
 
 def _iso_elbo(axes: Axes) -> None:

@@ -22,7 +22,8 @@ def panels(results: Results, metric: str) -> dict[str, Any] | None:
 
     Returns:
       `history` and, where there are trials enough, `importances`, with `how` they were found; the
-      metric's `name`; the `split` that it is of; and how many trials were `pruned`.
+      metric's `name`; the `split` that it is of; how many trials were `pruned`; whether some are so
+      bad that they are `cut` off; and the `least_trials` of which importances are found.
     """
     way = results.way(metric)
     rows, split = _measured(results, metric)
@@ -30,9 +31,12 @@ def panels(results: Results, metric: str) -> dict[str, Any] | None:
         return None
     numbers, values, pruned = (np.array(column) for column in zip(*rows, strict=True))
     figure = history(numbers, values, pruned, way, results.column(metric))
+    low, high = limits(values, way)
     found: dict[str, Any] = {
         "history": results.gallery.save(figure, "history"), "importances": None, "how": "",
         "name": results.about(metric)["label"], "split": split, "pruned": int(pruned.sum()),
+        "cut": bool(np.any((values < low) | (values > high))),
+        "least_trials": LEAST_TRIALS,
     }  # fmt: skip
     whole = [(int(n), v) for n, v, stopped in rows if not stopped]
     keys = summary.axes([results.rows[n] for n, _ in whole], results.keys)
@@ -81,18 +85,20 @@ def history(
     if pruned.any():
         axes.plot(numbers[pruned], values[pruned], "x", color=SOFT, markersize=4, label="pruned")
     axes.set(title=title, xlabel="trial")
-    axes.set_ylim(_limits(values, values[~pruned], way))
+    axes.set_ylim(limits(values, way))
     plain_numbers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=WHOLE, min_n_ticks=1))
     figure.legend(loc="outside upper left", ncols=3, handlelength=1.4)
     return figure
 
 
-def _limits(values: np.ndarray, whole: np.ndarray, way: int) -> tuple[float, float]:
-    """Limits around values [N]; without those that are so much worse than most of `whole` that they
-    would flatten all others."""
-    better = values[way * values >= np.quantile(way * whole, 0.25)]
-    shown = better if np.ptp(values) > FLATTENED * np.ptp(better) > 0 else values
+def limits(values: np.ndarray, way: int) -> tuple[float, float]:
+    """Limits around values [N]; without those, a quarter at most, that are so much worse than the
+    rest that they would flatten it."""
+    better = values[way * values >= np.quantile(way * values, 0.25)]
+    span = np.ptp(better)
+    near = values[way * values >= (way * better).min() - span]
+    shown = near if np.ptp(values) > FLATTENED * span > 0 else values
     margin = 0.1 * np.ptp(shown) or 0.1 * abs(shown[0]) or 1.0
     return float(shown.min() - margin), float(shown.max() + margin)
 
@@ -136,6 +142,7 @@ def _by_forest(columns: Mapping[str, Sequence[Any]], values: np.ndarray) -> dict
     import optuna
 
     spaces = {key: _space(optuna, column) for key, column in columns.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     for number, value in enumerate(values.tolist()):
         told = {key: _as_told(column[number]) for key, column in columns.items()}

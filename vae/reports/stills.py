@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vae.reports import latent_figures, mosaics
-from vae.reports.view import PLANE, REACH, View, class_heads, plane_axis, signed
+from vae.reports.view import PLANE, REACH, View, class_heads, class_names, plane_axis, signed
 
 COLUMNS = 10
 NUM_TRAVERSED = 8  # latents
@@ -37,7 +37,7 @@ def num_reconstructed(view: View) -> int:
 def _reconstructions(view: View) -> Figure:
     count = num_reconstructed(view)
     decoded = view.decode(view.mean[:count], np.arange(count))
-    return mosaics.reconstructions(view.shown(view.x[:count]), decoded, COLUMNS)
+    return mosaics.reconstructions(view.inputs(np.arange(count)), decoded, COLUMNS)
 
 
 def _samples(view: View) -> Figure:
@@ -50,8 +50,8 @@ def _interpolations(view: View) -> Figure:
     starts = np.arange(count)
     ends = np.minimum(starts + count, len(view.x) - 1)
     lines = view.lines(starts, ends, STEPS)
-    shown = view.shown(view.x)
-    return mosaics.interpolations(shown[starts], view.decode(lines, starts), shown[ends])
+    decoded = view.decode(lines, starts)
+    return mosaics.interpolations(view.inputs(starts), decoded, view.inputs(ends))
 
 
 def _traversals(view: View) -> Figure:
@@ -65,8 +65,8 @@ def _traversals(view: View) -> Figure:
 
 def _arithmetic(view: View, classes: np.ndarray, z: np.ndarray) -> Figure:
     rows = np.arange(len(z))
-    pictures = np.concatenate([view.shown(view.x[rows])[:, None], view.decode(z, rows)], axis=1)
-    headers = {0: "x"} | {1 + i: str(label) for i, label in enumerate(classes)}
+    pictures = np.concatenate([view.inputs(rows)[:, None], view.decode(z, rows)], axis=1)
+    headers = dict(enumerate(["x", *class_names(view.run, classes.tolist())]))
     return mosaics.picture_rows(pictures, headers=headers, wide_after=(0,))
 
 

@@ -20,6 +20,7 @@ DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 
 INK, SOFT = "#333333", "#8a8f98"
 COLOURS = "viridis"
 SHADES = "YlGnBu"  # from light to dark: turned over on a dark page it is from dark to light
+SIDE, DIGIT = 1.5, 0.062  # inches: a small figure's axes, about, and a digit under them
 NEUTRAL = "Greys"  # of what has no best: no shade of it says better
 
 
@@ -186,7 +187,7 @@ def _scale(axes: Axes, values: np.ndarray, which: str = "x") -> None:
         if len(ticks) <= 7:
             axis.set_ticks(ticks, list(map(show, ticks)))
         else:
-            axis.set_ticks(found := _round_ticks(*ticks[:: len(ticks) - 1]), list(map(show, found)))
+            axis.set_ticks(found := round_ticks(*ticks[:: len(ticks) - 1]), list(map(show, found)))
         axis.set_ticks([], minor=True)
     elif len(set(values.tolist())) <= 6:
         axis.set_ticks(sorted(set(values.tolist())))
@@ -195,14 +196,17 @@ def _scale(axes: Axes, values: np.ndarray, which: str = "x") -> None:
         axis.set_major_locator(MaxNLocator(5, steps=ROUND))
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
-    """A few round numbers between two, for a logarithmic axis."""
+def round_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two, for a logarithmic axis: so few that they stand apart."""
+    inch = math.log10(high / low) / SIDE
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found: list[float] = []
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        found = [step * 10.0**power for power in powers for step in steps]
+    for steps, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)):
+        found = [step * 10.0**power for power in powers[::every] for step in steps]
         found = [tick for tick in found if low <= tick <= high]
-        if len(found) <= 6:
+        pairs = list(zip(found, found[1:], strict=False))
+        room = [math.log10(b / a) / inch - DIGIT * len(show(a) + show(b)) / 2 for a, b in pairs]
+        if min(room, default=1.0) > 0.01:
             break
     return found
 

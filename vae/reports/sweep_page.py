@@ -46,7 +46,9 @@ def sweep_report(
         {**(sweep.get("environment") or {}), **known},
         title=sweep["name"],
         said=_said(results, metric),
-        **_summary(results),
+        is_search=bool(metric),
+        best_trial=_best_trial(results, metric),
+        **_summary(results, metric),
         search=searched.panels(results, metric),
         over=sweep_panels.over_keys(results),
         plane=rate_distortion.plane(results),
@@ -88,10 +90,14 @@ def _texts(groups: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     return ["–" if text is None else text.replace("-", "−") for text in found]
 
 
-def _summary(results: Results) -> dict[str, Any]:
-    """The table of means over seeds, its metrics, and whether there are several seeds."""
+def _summary(results: Results, searched: str) -> dict[str, Any]:
+    """The table of means over seeds, its metrics, and whether there are several seeds.
+
+    Of a search only what trained to the end: most of it may have been pruned.
+    """
     metrics = summary.headline(results.done)
-    groups = summary.over_seeds(results.rows, results.keys, metrics)
+    measured = results.done if searched else results.rows
+    groups = summary.over_seeds(measured, results.keys, metrics)
     columns = [_texts(groups, metric) for metric in metrics]
     rows = [
         [*(summary.show(group[key]) for key in results.others), str(group["n"]), *texts]
@@ -102,12 +108,30 @@ def _summary(results: Results) -> dict[str, Any]:
     return {"summary_table": Table(head, rows), "metrics": metrics, "several": several}
 
 
+def _best_trial(results: Results, searched: str) -> dict[str, Any] | None:
+    """The picture of what the best trial makes of its examples, where its page has been drawn."""
+    choice = chosen.best(results, searched or BOUND)
+    if choice is None:
+        return None
+    name, directory = choice.row["trial"], results.gallery.directory
+    picture = directory / "trials" / name / "figures" / "reconstructions.png"
+    page = render.leading(name, directory / "trials" / name, directory)
+    if isinstance(page, str) or not picture.exists():
+        return None
+    return {"picture": picture, "page": page, "split": choice.row["split"]}
+
+
 def _trials(results: Results, searched: str) -> dict[str, Any]:
-    """The table of all trials, in which the best is marked; and what the caption says of it."""
+    """The table of all trials, in which the best is marked; and what the caption says of it.
+
+    The names of a search's trials do not tell their values, which have columns there.
+    """
+    keys = results.others if searched else []
     metrics = summary.metric_names(results.rows)
     timed = any(row["seconds"] is not None for row in results.rows)
-    head = ["Trial", "State", *map(results.column, metrics), *[summary.SECONDS.label] * timed]
-    rows = [_trial(results.gallery.directory, row, metrics, timed) for row in results.rows]
+    measured = [*map(results.column, metrics), *[summary.SECONDS.label] * timed]
+    head = ["Trial", *map(results.name, keys), "State", *measured]
+    rows = [_trial(results.gallery.directory, row, keys, metrics, timed) for row in results.rows]
     choice = chosen.best(results, searched or BOUND) if len(rows) > 1 else None
     names = [row["trial"] for row in results.rows]
     return {
@@ -118,14 +142,19 @@ def _trials(results: Results, searched: str) -> dict[str, Any]:
 
 
 def _trial(
-    directory: Path, row: Mapping[str, Any], metrics: Sequence[str], timed: bool
+    directory: Path,
+    row: Mapping[str, Any],
+    keys: Sequence[str],
+    metrics: Sequence[str],
+    timed: bool,
 ) -> list[str | Cell]:
     """A line of the table of trials; of one without metrics, its reason instead of them."""
     name = render.leading(row["trial"], directory / "trials" / row["trial"], directory)
+    values = [summary.show(row["values"].get(key)) for key in keys]
     if row["reason"] and not row["metrics"]:
-        return [name, f"{row['state']}: {row['reason']}"]
+        return [name, *values, f"{row['state']}: {row['reason']}"]
     numbers = [typeset(row["metrics"].get(m), row["stderr"].get(m)) for m in metrics]
-    return [name, row["state"], *numbers, *[typeset(row["seconds"])] * timed]
+    return [name, *values, row["state"], *numbers, *[typeset(row["seconds"])] * timed]
 
 
 def _config(sweep: Mapping[str, Any], swept: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def format_value(value: float, stderr: float | None = None) -> str:
+def format_value(value: float, stderr: float | None = None, mark: str = "") -> str:
     """A number with its standard error, both cut where the error's second digit is.
+
+    Args:
+      mark: "," between thousands of numbers that are not whole, too.
 
     >>> format_value(88.91234, 0.3141)
     '88.91 ± 0.31'
@@ -14,14 +17,14 @@ def format_value(value: float, stderr: float | None = None) -> str:
     '12'
     """
     if not stderr or not math.isfinite(value) or not math.isfinite(stderr):
-        return f"{value:,.0f}" if float(value).is_integer() else f"{value:.5g}"
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:{mark}.5g}"
     decimals = min(max(1 - math.floor(math.log10(stderr)), 0), 6)
-    return f"{value:.{decimals}f} ± {stderr:.{decimals}f}"
+    return f"{value:{mark}.{decimals}f} ± {stderr:{mark}.{decimals}f}"
 
 
 def typeset(value: float | None, stderr: float | None = None) -> str:
-    """The same with a minus sign rather than a hyphen, for pages; a dash where it is missing."""
-    return "–" if value is None else format_value(value, stderr).replace("-", "−")
+    """The same for pages: a minus sign, commas between thousands, a dash where it is missing."""
+    return "–" if value is None else format_value(value, stderr, ",").replace("-", "−")
 
 
 def typeset_metric(metric: Mapping[str, Any] | None) -> str:

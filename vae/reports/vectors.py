@@ -110,7 +110,7 @@ def errors(of: Vectors) -> Table:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")
+    return "0" if not value else f"{value:#,.4g}".rstrip(".").replace("-", "−")
 
 
 def distances(of: Vectors) -> np.ndarray:

@@ -194,4 +194,4 @@ def _when(record: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.5g}".replace("-", "−")
+    return f"{value:,.5g}".replace("-", "−")

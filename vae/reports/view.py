@@ -1,16 +1,18 @@
 """A trained run as pictures see it: examples, posterior means and decoding, as brightness."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vae import run_files
+from vae.errors import UserError
 from vae.reports.summary import tightest_nll
 
 if TYPE_CHECKING:
+    from vae.data.dataset import Lazy
     from vae.evaluation.trained import Trained
 
 MOST_EXAMPLES = 1000  # whose posterior means are looked at
@@ -24,8 +26,8 @@ def plane_axis() -> np.ndarray:
 
 
 def signed(value: float) -> str:
-    """One decimal, and a minus sign rather than a hyphen."""
-    return f"{value:.1f}".replace("-", "−")
+    """One decimal, commas between thousands, and a minus sign rather than a hyphen."""
+    return f"{value:,.1f}".replace("-", "−")
 
 
 def class_heads(run: "Trained") -> list[str]:
@@ -34,7 +36,13 @@ def class_heads(run: "Trained") -> list[str]:
     if run.config.data.context != "labels" or run.contexts(1) is None:
         return []
     size = run.described["context_size"]
-    return [str(label) for label in range(size)] if size <= MOST_CLASSES else []
+    return class_names(run, range(size)) if size <= MOST_CLASSES else []
+
+
+def class_names(run: "Trained", labels: Iterable[Any]) -> list[str]:
+    """What classes are called; by their numbers where nothing else is known."""
+    names = run.described.get("classes") or ()
+    return [str(dict(enumerate(names)).get(label, label)) for label in labels]
 
 
 class View:
@@ -67,6 +75,32 @@ class View:
     def shown(self, values: np.ndarray) -> np.ndarray:
         low, high = self._range
         return (np.asarray(values) - low) / (high - low)
+
+    @functools.cached_property
+    def grey(self) -> "Lazy | None":
+        """All examples as they were before zeros and ones were made of them, as brightness; None
+        where none were made, or where the data are not there any more."""
+        if not self.run.described.get("binarized"):
+            return None
+        from vae.data import again, binarization
+        from vae.data.dataset import Lazy
+
+        config = self.run.config.copy_and_resolve_references()
+        config.data.update({"binarization": "none", "context": "", "stream": True})
+        try:
+            dataset = again.load(Path(self.run.workdir), config, self.run.described)
+        except UserError:
+            return None
+        raw, levels = dataset.splits[self.split].x, dataset.levels
+        if raw.shape != self.run.seen(self.split).shape:
+            return None
+        return Lazy(lambda rows: binarization.scale(raw[rows], levels), raw.shape, np.float32)
+
+    def inputs(self, rows: np.ndarray) -> np.ndarray:
+        """Pictures of examples [R, H, W, C]: in grey, where the model sees zeros and ones."""
+        if self.grey is not None:
+            return self.grey[rows]
+        return self.shown(np.asarray(self.run.seen(self.split)[rows]))
 
     def decode(self, z: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Pictures [R, ..., H, W, C] of z [R, ..., L], given the contexts of examples [R]."""
@@ -181,7 +215,7 @@ class View:
         x = np.asarray(self.run.seen(self.split)[order])
         context = self.run.context(self.split)
         given = None if context is None else np.asarray(context[order])
-        both = np.stack([self.shown(x), self.shown(self.run.reconstruct(x, given))], axis=1)
+        both = np.stack([self.inputs(order), self.shown(self.run.reconstruct(x, given))], axis=1)
         return both[np.searchsorted(order, rows)]
 
 

@@ -17,6 +17,7 @@ from vae import models, objectives
 from vae.choices import choose
 from vae.errors import UserError
 from vae.models.build import KINDS
+from vae.networks import decoders, encoders
 from vae.objectives import facts, require
 from vae.probability import noise
 from vae.protocols import Hyper, Objective, Terms
@@ -91,6 +92,34 @@ def check(config: ConfigDict, num_examples: int) -> None:
             "objective.estimator='exact' needs the whole training set in a batch: set "
             f"train.batch_size={num_examples}, or choose stratified or weighted"
         )
+    check_accumulate(config)
+
+
+def check_accumulate(config: ConfigDict) -> None:
+    """Raises UserError where parts of a batch, one by one, are not the batch."""
+    count, batch = config.train.accumulate, config.train.batch_size
+    if count == 1:
+        return
+    if batch % count:
+        raise UserError(
+            f"train.batch_size={batch} does not divide into train.accumulate={count} parts: take a "
+            f"multiple of {count}"
+        )
+    coupled = {
+        "objective.name": facts.of(chosen(config)).couples,
+        "model.encoder": choose(encoders, config.model.encoder, "model.encoder").coupled,
+        "model.decoder": choose(decoders, config.model.decoder, "model.decoder").coupled,
+    }
+    if config.model.classifier:
+        classifier = choose(encoders, config.model.classifier, "model.classifier")
+        coupled["model.classifier"] = classifier.coupled
+    for key, couples in coupled.items():
+        if couples:
+            group, name = key.split(".")
+            raise UserError(
+                f"{key}={config[group][name]!r} needs the whole batch at once: set "
+                "train.accumulate=1"
+            )
 
 
 class _Read(dict):

@@ -14,6 +14,7 @@ import numpy as np
 from vae.errors import needed
 from vae.models import fit
 from vae.programs import Kept
+from vae.training import places
 from vae.training import state as states
 from vae.training.program import Hyper, Program
 from vae.training.state import State
@@ -36,12 +37,6 @@ def most_steps(step_bytes: int, wanted: int) -> int:
 def row_bytes(runs: int, batch_size: int) -> int:
     """Of the rows' numbers that a step of so many runs is fed."""
     return runs * batch_size * np.dtype(np.int32).itemsize
-
-
-def replicated(arrays: Any, devices: list[Any]) -> Any:
-    """`arrays` placed once on every one of `devices`, as pmap takes unmapped arguments."""
-    mesh = jax.sharding.Mesh(np.array(devices), ("device",))
-    return jax.device_put(arrays, jax.sharding.NamedSharding(mesh, jax.P()))
 
 
 def memory_limit() -> int | None:
@@ -81,33 +76,31 @@ def padded(batches: np.ndarray, most: int) -> np.ndarray:
     return result
 
 
-def _loop(program: Program, parallel: str) -> Any:
-    from vae.training.step import compile_loop
-
-    return compile_loop(program, parallel)
-
-
 class Single:
-    """One run: on one device ("jit"), or its batch spread over all of them ("pmap").
+    """One run: on one device ("jit"), or over all of them ("pmap", "shard").
 
     Args:
       examples: the raw training set, as `Split.arrays` gives it; None where batches are streamed.
       most: steps that one call can be fed.
       key: what the program depends on, for `vae.programs`; None to keep nothing.
+      model_axis: with "shard", devices that share the weights.
     """
 
     size = 1  # slots
 
     def __init__(
-        self, program: Program, examples: Any, parallel: str, most: int, key: str | None = None
+        self,
+        program: Program,
+        examples: Any,
+        parallel: str,
+        most: int,
+        key: str | None = None,
+        model_axis: int = 1,
     ):
-        self.program, self.most, self.mapped = program, most, parallel == "pmap"
-        self.compiled = Kept(lambda: _loop(program, parallel), parallel, key)
-        self.examples = examples
-        if examples is not None and self.mapped:
-            self.examples = replicated(examples, jax.local_devices())
-        elif examples is not None:
-            self.examples = jax.device_put(examples)
+        self.program, self.most = program, most
+        self.place = places.of(parallel, model_axis)
+        self.compiled = Kept(lambda: self.place.loop(program, self.state), parallel, key)
+        self.examples = None if examples is None else self.place.examples(examples)
 
     def can_halve(self, runs: int) -> bool:
         """Never: there is one slot."""
@@ -119,21 +112,18 @@ class Single:
 
     def put(self, slot: int, state: State, hyper: Hyper) -> None:
         """Places a run's state and hyperparameters in the slot."""
-        self.state, self.hyper = state, hyper
+        self.state, self.hyper = self.place.state(state), hyper
 
     def run(self, fed: Mapping[int, np.ndarray]) -> None:
         """One step a batch, fewer where the run halts: fed[0] is [T, b] rows or [T, b, ...]."""
-        batches = padded(fed[0], self.most)
-        if self.mapped:
-            split = batches.reshape(self.most, jax.local_device_count(), -1, *batches.shape[2:])
-            batches = np.ascontiguousarray(split.swapaxes(0, 1))
+        batches = self.place.fed(padded(fed[0], self.most))
         count = np.int32(len(fed[0]))
         done = self.compiled(self.state, self.hyper, self.examples, batches, count)
         self.state = done.replace(**jax.device_get(done.book()))
 
     def get(self, slot: int) -> State:
         """The state on the host."""
-        return jax.device_get(self.state)
+        return self.place.host(self.state)
 
     def book(self, slot: int) -> dict[str, Any]:
         """`State.book` on the host."""
@@ -165,7 +155,7 @@ class Population:
         self._to_devices = jax.pmap(lambda arrays: arrays)
         self.examples = examples
         if not isinstance(examples["x"], jax.Array):
-            self.examples = replicated(examples, jax.local_devices()[:devices])
+            self.examples = places.replicated(examples, jax.local_devices()[:devices])
         self.shape = tuple(examples["x"].shape[1:])
         self.state: State | None = None  # leaves [devices, per_device, ...]
         self.hyper: Hyper = {}

@@ -2,21 +2,32 @@
 
 from collections.abc import Iterator
 
-import jax
 import numpy as np
 
 from vae.data import order
 from vae.data.dataset import Split
+from vae.training import sharding
 
 
 class Feed:
     """The input of each step of one run: rows of the training set, or raw batches from disk.
 
     With several processes, each feeds the rows that its own devices work on.
+
+    Args:
+      model_axis: devices that share the weights, see `sharding.shares`.
     """
 
-    def __init__(self, split: Split, seed: int, batch_size: int, streamed: bool = False):
+    def __init__(
+        self,
+        split: Split,
+        seed: int,
+        batch_size: int,
+        streamed: bool = False,
+        model_axis: int = 1,
+    ):
         self.split, self.seed, self.batch_size, self.streamed = split, seed, batch_size, streamed
+        self.share, self.shares = sharding.shares(model_axis)
         self.steps_per_epoch = order.steps_per_epoch(len(split), batch_size)
         self._batches: Iterator[np.ndarray] = iter(())
         self._next = -1
@@ -30,20 +41,15 @@ class Feed:
         where streamed; b is this process's share of the batch."""
         if self.streamed:
             return self._stream(step, count)
-        size = self.batch_size // jax.process_count()
-        return self.rows(step, count)[:, jax.process_index() * size :][:, :size]
+        size = self.batch_size // self.shares
+        return self.rows(step, count)[:, self.share * size :][:, :size]
 
     def _stream(self, step: int, count: int) -> np.ndarray:
         from vae.data import stream
 
         if self._next != step:
             self._batches = stream.batches(
-                self.split,
-                self.seed,
-                step,
-                self.batch_size,
-                jax.process_index(),
-                jax.process_count(),
+                self.split, self.seed, step, self.batch_size, self.share, self.shares
             )
         self._next = step + count
         return np.stack([next(self._batches) for _ in range(count)])

@@ -14,6 +14,7 @@ from vae import config as configs
 from vae import data
 from vae.choices import choose
 from vae.data.dataset import Dataset
+from vae.errors import UserError
 from vae.estimators.compiled import Compiled
 from vae.models.build import KINDS
 from vae.probability import posteriors, priors
@@ -62,6 +63,11 @@ class Group:
     def __init__(self, members: Sequence[ConfigDict]):
         for config in members:
             configs.check(config)
+            if config.train.model_axis > 1:
+                raise UserError(
+                    f"train.model_axis={config.train.model_axis} is of a run over several devices, "
+                    "and these trials have one each: leave it at 1, or use --launcher=slurm"
+                )
         by_size = {config.model.latent_size: config for config in members}
         self.dataset = _dataset(json.dumps(members[0].data.to_dict()))
         self.programs: dict[int, Program] = {}  # each size's own

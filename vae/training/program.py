@@ -37,6 +37,7 @@ class Program:
     levels: int  # grey levels of the raw data, 2 for binary, 0 for real
     ema: bool
     skip_steps: int
+    accumulate: int = 1  # parts of a batch that are done one after the other
     freeze: tuple[str, ...] = ()  # parts of the model whose weights stay as they are
     masked: bool = False  # the latents are the first hyper["latent_size"] of the model's
 

@@ -23,34 +23,11 @@ from vae.data.observe import observed_kind, training_mean
 from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.protocols import Likelihood
-from vae.training import schedules, warm_start
+from vae.training import schedules, sharding, warm_start
 from vae.training.program import Hyper, Parts, Program
 
 LARGE = 10.0  # root mean square of a number of an example: at 30 the first step is not finite
 MOST = 20_000  # examples that it is taken over
-
-
-def resolve_parallel(config: ConfigDict, devices: int = 0) -> str:
-    """'jit' or 'pmap': what train.parallel means on so many devices.
-
-    Args:
-      devices: of all processes; 0: those at hand.
-
-    Raises:
-      UserError: the batch does not divide over the devices, or jit is asked of several processes.
-    """
-    devices, processes = devices or jax.device_count(), jax.process_count()
-    chosen = config.train.parallel
-    if chosen == "auto":
-        chosen = "pmap" if devices > 1 else "jit"
-    if chosen == "jit" and processes > 1:
-        raise UserError(f"train.parallel=jit is for one process, there are {processes}: use pmap")
-    if chosen == "pmap" and config.train.batch_size % devices:
-        raise UserError(
-            f"train.batch_size={config.train.batch_size} does not divide over {devices} devices: "
-            f"take a multiple of {devices}, or train.parallel=jit"
-        )
-    return chosen
 
 
 def check_data(config: ConfigDict, dataset: Dataset) -> None:
@@ -218,6 +195,7 @@ def program(
         params = jax.eval_shape(lambda: models.initialise(model, shape))
         if here:
             check_size(params)
+        sharding.check(params, config.train.model_axis)
         warm_start.check_parts(config.train.freeze, params)
         return chosen_objective.terms(config, model, objective, hyper, params, shape)
 
@@ -234,6 +212,7 @@ def program(
         binarize=kind == "binary" and dataset.kind == "grey",
         levels=dataset.grey_levels,
         ema=config.train.ema > 0,
+        accumulate=config.train.accumulate,
         skip_steps=config.train.skip_steps,
         freeze=tuple(config.train.freeze),
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from vae.models import initialise
 from vae.programs import Kept
+from vae.training import sharding
 from vae.training.program import Hyper, Program
 
 BOOK = (
@@ -85,18 +86,26 @@ class Creator:
     Args:
       shape: of one example.
       key: what the program depends on, for `vae.programs`; None to keep nothing.
+      model_axis: devices that share the weights; no device then has all of a state.
     """
 
-    def __init__(self, program: Program, shape: tuple[int, ...], key: str | None = None):
+    def __init__(
+        self,
+        program: Program,
+        shape: tuple[int, ...],
+        key: str | None = None,
+        model_axis: int = 1,
+    ):
+        mesh = sharding.mesh_of(model_axis) if model_axis > 1 else None
         # It runs once a run, in no time: what counts is to compile it fast.
         quick = {"xla_backend_optimization_level": 0}
-        first = lambda hyper: create(program, hyper, shape)  # noqa: E731
+        first = lambda hyper: sharding.kept(mesh, create(program, hyper, shape))  # noqa: E731
         self._first = Kept(lambda: jax.jit(first, compiler_options=quick), "first", key)
         self._shapes: State | None = None
 
     def __call__(self, hyper: Hyper) -> State:
         """The state on the host."""
-        return jax.device_get(self._first(hyper))
+        return sharding.get(self._first(hyper))
 
     def shapes(self, hyper: Hyper) -> State:
         """Shapes and types of the state."""

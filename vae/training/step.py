@@ -1,4 +1,8 @@
-"""One training step, written once, and the compiled loop of many that jit or pmap wraps."""
+"""One training step, written once, and the compiled loop of many that jit or pmap wraps.
+
+With pmap a step sees its device's rows, and `axis` names the devices; over a `mesh` it sees the
+global batch, as on one device, and says where its arrays lie.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +14,7 @@ from vae.data import binarization
 from vae.data.observe import scale
 from vae.models import variables
 from vae.probability import noise
-from vae.training import optimizers
+from vae.training import optimizers, sharding
 from vae.training.program import Hyper, Program, hyper_at
 from vae.training.state import State
 
@@ -42,9 +46,45 @@ def gradients(
     if axis is not None:
         # Marked as differing by device, so that the gradient stays local until the one pmean below;
         # without it the sum over devices happens inside the gradient and the mean counts it again.
-        params = jax.tree.map(lambda p: jax.lax.pcast(p, axis, to="varying"), params)
-    gradient, means = jax.grad(batch_loss, has_aux=True)(params, program, hyper, batch, keys, axis)
+        params = varying(params, axis)
+    slope = slope_in_parts if program.accumulate > 1 else own_slope
+    gradient, means = slope(params, program, hyper, batch, keys, axis)
     return (gradient, means) if axis is None else jax.lax.pmean((gradient, means), axis)
+
+
+def varying(tree: Any, axis: str) -> Any:
+    """Arrays that are the same on every device, marked as if they were not."""
+    return jax.tree.map(lambda a: jax.lax.pcast(a, axis, to="varying"), tree)
+
+
+def own_slope(
+    params: Any, program: Program, hyper: Hyper, batch: Batch, keys: jax.Array, axis: str | None
+) -> tuple[Any, dict[str, jax.Array]]:
+    """Gradient of the mean loss of the batch at hand, and the terms' means over it."""
+    return jax.grad(batch_loss, has_aux=True)(params, program, hyper, batch, keys, axis)
+
+
+def slope_in_parts(
+    params: Any, program: Program, hyper: Hyper, batch: Batch, keys: jax.Array, axis: str | None
+) -> tuple[Any, dict[str, jax.Array]]:
+    """As `own_slope`, by `program.accumulate` parts of the batch one after the other: what a step
+    holds beside its weights is that of one part. Right where a loss is a mean over examples."""
+    count = program.accumulate
+    # Every count-th row: where the rows lie over a mesh, each device has its own of each part.
+    parts = jax.tree.map(
+        lambda a: a.reshape(-1, count, *a.shape[1:]).swapaxes(0, 1), (batch, keys)
+    )
+
+    def slope(part: tuple[Batch, jax.Array]) -> tuple[Any, dict[str, jax.Array]]:
+        return own_slope(params, program, hyper, *part, axis)
+
+    def add(total: Any, part: tuple[Batch, jax.Array]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, slope(part)), None
+
+    shapes = jax.eval_shape(lambda parts: slope(jax.tree.map(lambda a: a[0], parts)), parts)
+    none = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    total, _ = jax.lax.scan(add, none if axis is None else varying(none, axis), parts)
+    return jax.tree.map(lambda a: a / count, total)
 
 
 def apply_update(
@@ -65,12 +105,17 @@ def apply_update(
 
 
 def train_step(
-    program: Program, state: State, hyper: Hyper, batch: Batch, axis: str | None = None
+    program: Program,
+    state: State,
+    hyper: Hyper,
+    batch: Batch,
+    axis: str | None = None,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> State:
-    """One update from this device's rows of the global batch."""
+    """One update from the global batch, or with `axis` from this device's rows of it."""
     now = hyper_at(program, hyper, state.step)
     count = batch["x"].shape[0]
-    index = jnp.arange(count)  # positions in the global batch
+    index = sharding.rows(mesh, jnp.arange(count))  # positions in the global batch
     if axis is not None:
         index = index + jax.lax.axis_index(axis) * count
     key = jax.random.fold_in(noise.key_for(hyper["seed"], "train"), state.step)
@@ -120,6 +165,7 @@ def many_steps(
     feed: jax.Array,
     count: jax.Array,
     axis: str | None = None,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> State:
     """`count` steps in one compiled loop, fewer where the run halts.
 
@@ -139,7 +185,9 @@ def many_steps(
             batch = {"x": rows}
         else:
             batch = jax.tree.map(lambda array: array[rows], examples)
-        return number + 1, train_step(program, state, hyper, batch, axis)
+        batch = sharding.rows(mesh, batch)
+        done = train_step(program, state, hyper, batch, axis, mesh)
+        return number + 1, sharding.kept(mesh, done)
 
     return jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), state))[1]
 
@@ -164,6 +212,21 @@ def compile_loop(program: Program, parallel: str, devices: Sequence[Any] | None 
         out_axes=None,
         donate_argnums=0,
         devices=devices,
+    )
+
+
+def compile_over(program: Program, mesh: jax.sharding.Mesh, state: State) -> Any:
+    """As `compile_loop`, over a mesh: `feed` is global, its rows along BATCH; `state`, or one of
+    its shapes, and what is returned lie by `sharding.rule`; hyper and examples are everywhere."""
+    laid, whole = sharding.laid(mesh, state), sharding.whole(mesh)
+    fed = jax.NamedSharding(mesh, jax.P(None, sharding.BATCH))
+    return jax.jit(
+        lambda state, hyper, examples, feed, count: many_steps(
+            program, state, hyper, examples, feed, count, mesh=mesh
+        ),
+        in_shardings=(laid, whole, whole, fed, whole),
+        out_shardings=laid,
+        donate_argnums=0,
     )
 
 

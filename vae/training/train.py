@@ -17,7 +17,7 @@ from vae.estimators import bounds
 from vae.estimators.compiled import Compiled
 from vae.paths import located
 from vae.probability import noise
-from vae.training import setup
+from vae.training import places, setup
 from vae.training.engine import Single, most_steps
 from vae.training.loop import Loop
 from vae.training.progress import Progress, Silent
@@ -41,7 +41,7 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
     """
     configs.check(config)
     config, source = automatic.opened(located(config), workdir)
-    parallel = setup.resolve_parallel(config)
+    parallel = places.resolve(config)
     dataset = data.load(config.data, source)
     done = account(config.data, config.model.likelihood, dataset)
     key = setup.key(config, dataset)
@@ -51,7 +51,7 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
         Path(workdir or Path("runs") / configs.run_name(config)),
         dataset,
         program,
-        Creator(program, dataset.shape, key),
+        Creator(program, dataset.shape, key, config.train.model_axis),
         validator(Compiled(lambda: program.model, dataset.shape, key=key), dataset),
         Silent() if jax.process_index() else Progress("\n".join(done), data.describe(dataset)),
         extend=extend,
@@ -61,7 +61,8 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
     streamed = config.data.stream
     size = config.train.batch_size * int(np.prod(dataset.shape)) * train.x.dtype.itemsize
     most = most_steps(size if streamed else 0, trial.log_steps)
-    engine = Single(program, None if streamed else train.arrays(), parallel, most, key)
+    examples = None if streamed else train.arrays()
+    engine = Single(program, examples, parallel, most, key, config.train.model_axis)
     try:
         Loop(engine, [trial]).go()
     finally:

@@ -99,7 +99,10 @@ class Trial:
         self.extend = extend
         self.hyper = setup.hyperparameters(config)
         train = dataset.splits["train"]
-        self.feed = Feed(train, config.seed, config.train.batch_size, config.data.stream)
+        self.feed = Feed(
+            train, config.seed, config.train.batch_size, config.data.stream,
+            config.train.model_axis,
+        )  # fmt: skip
         self.shape = tuple(train.x.shape[1:])
         per_epoch = program.steps_per_epoch
         self.total = config.train.epochs * per_epoch
