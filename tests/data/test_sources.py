@@ -133,6 +133,14 @@ def test_movielens_keeps_likes_of_users_with_five(tmp_path, size):
     assert found["x"].tolist() == [[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 1]]
 
 
+def test_films_of_one_title_are_told_apart():
+    named = {1: "Alien (1979)", 5: "Chasing Amy (1997)", 9: "Chasing Amy (1997)"}
+    assert movielens._titles(np.array([1, 5, 7, 9]), named) == [
+        "Alien (1979)", "Chasing Amy (1997), film 5", "film 7", "Chasing Amy (1997), film 9",
+    ]  # fmt: skip
+
+
+
 def test_movielens_100k_as_published(tmp_path):
     found = movielens.arrays(original("ml-100k"), "100k")
     assert found["x"].shape == (938, 1447) or found["x"].shape[1] == 1447

@@ -5,6 +5,7 @@ that nobody of them likes are left out.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ _FILES = {  # of the ratings and of the titles, and what separates their columns
 
 def arrays(folder: Path, size: str) -> dict[str, np.ndarray]:
     """`x`: uint8 [users, films] of zeros and ones, users and films in the order of their numbers;
-    `columns`: the films' titles.
+    `columns`: the films' titles, with the number of one that has another's title.
 
     Raises:
       UserError: the files are missing or are not MovieLens'.
@@ -52,7 +53,17 @@ def arrays(folder: Path, size: str) -> dict[str, np.ndarray]:
     films, film = np.unique(likes[:, 1], return_inverse=True)
     x = np.zeros((len(users), len(films)), np.uint8)
     x[user, film] = 1
-    return {"x": x, "columns": np.array([named.get(int(f), f"film {f}") for f in films])}
+    return {"x": x, "columns": np.array(_titles(films, named))}
+
+
+def _titles(films: np.ndarray, named: dict[int, str]) -> list[str]:
+    """A name for each film, no two the same: some films are in MovieLens under two numbers."""
+    known = [named.get(int(film), f"film {film}") for film in films]
+    often = Counter(known)
+    return [
+        title if often[title] == 1 else f"{title}, film {film}"
+        for title, film in zip(known, films, strict=True)
+    ]
 
 
 def _rows(path: Path, by: str) -> Iterator[list[str]]:
