@@ -33,9 +33,11 @@ def main(names: list[str], data_dir: str, workdir: str) -> int:
             path = Path(workdir) / name.replace(":", "-") / f"{what.replace(' ', '-')}.json"
             result = rows.compiled(path, command, data_dir)
             found += _rows(name, what, result)
-        path = Path(workdir) / name.replace(":", "-") / "evaluation.json"
-        command = ["experiments.accelerators.evaluation", f"--target={name}"]
-        found += _rows(name, "evaluation", rows.compiled(path, command))
+        others = ["evaluation", *(["triton"] if target.platform == "cuda" else [])]
+        for other in others:
+            path = Path(workdir) / name.replace(":", "-") / f"{other}.json"
+            command = [f"experiments.accelerators.{other}", f"--target={name}"]
+            found += _rows(name, other, rows.compiled(path, command))
     print(_table(found))
     result_files.write(
         "accelerators",

@@ -83,8 +83,12 @@ class Target:
 
     @property
     def options(self) -> dict[str, Any]:
-        """For the compiler: no autotuning, which times kernels on the device."""
-        return {"xla_gpu_autotune_level": 0} if self.platform == "cuda" else {}
+        """For the compiler: no autotuning, which times kernels on the device; and so no products by
+        Triton, whose tiles it chooses: the default ones do not fit every product
+        (`experiments.accelerators.triton`)."""
+        if self.platform != "cuda":
+            return {}
+        return {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
 
 
 def parse(name: str) -> Target:
