@@ -7,7 +7,7 @@ import numpy as np
 from vae.errors import UserError
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=64)  # orders of as many seeds as one call may feed
 def permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     """The order of one epoch: int32 [num_examples], read-only."""
     rows = np.arange(num_examples, dtype=np.int32)
