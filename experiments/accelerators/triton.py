@@ -17,7 +17,6 @@ from absl import flags
 
 from vae import runs
 from vae.hardware import program_text, targets
-from vae.training.engine import needed_bytes
 
 BATCH, HEADS, POSITIONS, SIZE = 50, 4, 49, 16
 WITH = {"xla_gpu_enable_triton_gemm": True}
@@ -34,6 +33,8 @@ def main(arguments: list[str]) -> int:
 
     import jax
     import jax.numpy as jnp
+
+    from vae.training.engine import needed_bytes
 
     def transposed(weights: jax.Array, v: jax.Array, kernel: jax.Array) -> jax.Array:
         mixed = jnp.einsum("nhpq,nqhd->nphd", weights, v)

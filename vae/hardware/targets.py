@@ -8,6 +8,7 @@ import dataclasses
 import importlib.util
 import math
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,6 +120,8 @@ def prepare(target: Target) -> None:
       UserError: the compiler is not installed.
     """
     os.environ["JAX_PLATFORMS"] = "cpu"  # a plug-in would look for devices
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_platforms", "cpu")
     if target.device is None:
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(target.count))
         return
