@@ -68,7 +68,7 @@ def on_host(data_dir: str) -> dict[str, dict[str, float]]:
     """What the host does for one trial of `configs/mnist.py`: median seconds, and bytes."""
     import jax
 
-    from vae import data
+    from vae import automatic, data
     from vae.checkpoint import Checkpoints
     from vae.configs import mnist
     from vae.training import setup
@@ -77,6 +77,7 @@ def on_host(data_dir: str) -> dict[str, dict[str, float]]:
 
     config = mnist.get_config()
     config.data.dir = data_dir
+    config = automatic.resolved(config)
     dataset = data.load(config.data)
     program = setup.program(config, dataset)
     state = Creator(program, dataset.shape)(setup.hyperparameters(config))
