@@ -128,16 +128,8 @@ def plan(values: Any) -> None:
     from vae.sweeps import grid
 
     points = grid.points([grid.parse(text, values.config) for text in values.sweep])
-    print(
-        plan(
-            values.config,
-            points or [{}] * (values.seeds > 1),
-            values.target,
-            values.seeds,
-            values.slots,
-            values.output,
-        )
-    )
+    points = points or [{}] * (values.seeds > 1)
+    plan(values.config, points, values.target, values.seeds, values.slots, values.output)
 
 
 def detect(values: Any) -> None:

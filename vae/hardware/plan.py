@@ -28,8 +28,8 @@ def plan(
     seeds: int = 1,
     slots: int = 0,
     output: str | None = None,
-) -> str:
-    """Compiles a run, or each program of a sweep, for a target, and says what it needs there.
+) -> list[dict[str, Any]]:
+    """Compiles a run, or each program of a sweep, for a target, and prints what it needs there.
 
     Args:
       grid: points of a sweep (see `vae.sweeps.grid`); none for a single run.
@@ -38,11 +38,11 @@ def plan(
       output: a .json to write the same to, with every number.
 
     Returns:
-      A table for the terminal.
+      A row for each program.
 
     Raises:
       UserError: target, config or data are wrong, or the target's compiler is not installed.
-      RunError: a program does not compile; the table is in its message, and the .json is written.
+      RunError: a program does not compile; the table is printed, and the .json is written.
     """
     aim = parse(target)
     if output and not output.endswith(".json"):
@@ -54,10 +54,11 @@ def plan(
         found: dict[str, Any] = {"target": _described(aim), "programs": rows}
         runs.write_json(Path(output), found | runs.environment())
         text += f"\n{output}"
+    print(text, flush=True)
     failed = [row for row in rows if not row["compiled"]]
     if failed:
-        raise RunError(f"{text}\n{failed[0]['reason']}")
-    return text
+        raise RunError(f"{failed[0]['program']} does not compile: {failed[0]['reason']}")
+    return rows
 
 
 def _run(config: ConfigDict, target: Target) -> dict[str, Any]:
