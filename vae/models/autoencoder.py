@@ -40,8 +40,8 @@ class autoencoder_kl(Model, kw_only=True):  # noqa: N801  (the name is the confi
         """P, of the map."""
         return int(np.prod(self.grid))
 
-    @property  # type: ignore[override]  # a field of other models
-    def codes(self) -> int:
+    @property
+    def codes(self) -> int:  # type: ignore[override]  # a field of another model
         """K, of a discrete bottleneck; 0 of a Gaussian one."""
         return self.bottleneck.codes
 
@@ -84,9 +84,7 @@ class autoencoder_kl(Model, kw_only=True):  # noqa: N801  (the name is the confi
         """One draw of p(z) a key: z [B, P D]; the temperature scales a Gaussian's noise."""
         if not self.bottleneck.discrete:
             return temperature * noise.normal(keys, (self.latent_size,))
-        shape = (self.positions, self.bottleneck.streams)
-        draw = lambda key: jax.random.randint(key, shape, 0, self.codes)  # noqa: E731
-        return self.embed(jax.vmap(draw)(keys))
+        return self.embed(jax.vmap(lambda key: self.bottleneck.draw(key, self.positions))(keys))
 
     def indices_of(self, z: jax.Array) -> jax.Array:
         """Codes [..., P, streams] of z [..., P D]."""

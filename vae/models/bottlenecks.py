@@ -2,8 +2,8 @@
 
 Each takes the raw numbers of P positions [B, P, `width`] and gives a q(z|x) of B examples, z being
 [B, P D]. A continuous one is a Gaussian; the others have a finite number of codes, and p(z) is
-uniform over them, so that the rate is their length in nats: `indices` [B, P, streams], each of one
-of `codes`. The rotation trick (Fifty et al. 2024) replaces the straight-through gradient of those
+uniform over them, so that the rate is their length in nats: `indices` [B, P, streams], each the
+number of one of `codes`. The rotation trick (Fifty et al. 2024) replaces the straight-through gradient of those
 that look codes up.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["bsq", "fsq", "kl", "lfq", "residual", "vq"]
 
 
 class Bottleneck(nn.Module):
-    """What all share."""
+    """What all share; a number of codes is of the discrete ones."""
 
     size: int  # D: numbers of a position's z
 
@@ -45,9 +45,19 @@ class Bottleneck(nn.Module):
         return 1
 
     @property
+    def choices(self) -> int:
+        """Codes that each index of a position has to choose from."""
+        return self.codes // self.streams
+
+    @property
     def nats(self) -> float:
-        """Of a position: log K for each of its streams."""
-        return self.streams * math.log(self.codes)
+        """Length of a position's code: the logarithm of its choices, for each index."""
+        return self.streams * math.log(self.choices)
+
+    def draw(self, key: jax.Array, positions: int) -> jax.Array:
+        """Any indices, each as likely: [positions, streams]."""
+        drawn = jax.random.randint(key, (positions, self.streams), 0, self.choices)
+        return drawn + self.choices * jnp.arange(self.streams)
 
     def embed(self, indices: jax.Array) -> jax.Array:
         """The codes [..., D] of indices [..., streams]."""
@@ -129,8 +139,8 @@ class residual(Bottleneck):  # noqa: N801
 
     @property
     def codes(self) -> int:
-        """K, of each codebook."""
-        return self.num_codes
+        """K, of all codebooks; indices of the second begin where those of the first end."""
+        return self.num_codes * self.code_depth
 
     @property
     def streams(self) -> int:
@@ -149,7 +159,7 @@ class residual(Bottleneck):  # noqa: N801
             found.append((indices, quantised))
             left = left - jax.lax.stop_gradient(quantised)
         whole = functools.reduce(jnp.add, [quantised for _, quantised in found])
-        indices = jnp.stack([indices for indices, _ in found], axis=-1)
+        indices = self._numbered([indices for indices, _ in found])
         through = carried(raw, whole, self.rotation)
         return Codes(raw, indices, whole, through, commitment, pull)
 
@@ -159,12 +169,16 @@ class residual(Bottleneck):  # noqa: N801
         for codes in self.tables:
             found.append(nearest(raw, codes()))
             raw = raw - jnp.take(codes(), found[-1], axis=0)
-        return jnp.stack(found, axis=-1)
+        return self._numbered(found)
+
+    def _numbered(self, found: list[jax.Array]) -> jax.Array:
+        return jnp.stack(found, axis=-1) + self.num_codes * jnp.arange(self.code_depth)
 
     def embed(self, indices: jax.Array) -> jax.Array:
         """Sums of codes [..., D] of indices [..., R]."""
-        parts = [jnp.take(c(), indices[..., i], axis=0) for i, c in enumerate(self.tables)]
-        return sum(parts[1:], parts[0])
+        within = indices - self.num_codes * jnp.arange(self.code_depth)
+        parts = [jnp.take(c(), within[..., i], axis=0) for i, c in enumerate(self.tables)]
+        return functools.reduce(jnp.add, parts)
 
 
 class fsq(Bottleneck):  # noqa: N801
