@@ -3,8 +3,8 @@
 Each takes the raw numbers of P positions [B, P, `width`] and gives a q(z|x) of B examples, z being
 [B, P D]. A continuous one is a Gaussian; the others have a finite number of codes, and p(z) is
 uniform over them, so that the rate is their length in nats: `indices` [B, P, streams], each the
-number of one of `codes`. The rotation trick (Fifty et al. 2024) replaces the straight-through gradient of those
-that look codes up.
+number of one of `codes`. The rotation trick (Fifty et al. 2024) replaces the straight-through
+gradient of those that look codes up.
 """
 
 import functools
