@@ -16,6 +16,7 @@ from vae import config as configs
 from vae import keys, networks, objectives
 from vae.evaluation.groups import GROUPS
 from vae.evaluation.samplers import SAMPLERS
+from vae.models import bottlenecks
 from vae.models.build import KINDS
 from vae.networks import layers
 from vae.objectives import facts
@@ -58,6 +59,10 @@ KEYS = {
     "data.leave_items": of(False, True),
     "model.upper_sizes": of((1,), (2,), (2, 1)),
     "model.layer_hidden": of((), (1,), (3, 3)),
+    "model.code_levels": of((2,), (5, 3), (8, 5, 5, 5)),
+    "model.code_depth": of(1, 3),
+    "model.rotation": of(False, True),
+    "model.simvq": of(False, True),
     "model.codes": of(2, 4, 40),
     "model.code_size": of(1, 2),
     "model.codebook_update": of("ema", "gradient"),
@@ -94,6 +99,7 @@ KEYS = {
     "objective.kernel": of("imq", "rbf"),
     "objective.decoder_penalty": of(0.0, 1.0),
     "objective.commitment": of(0.0, 1.0),
+    "objective.code_entropy": of(0.0, 0.1),
     "objective.codebook_decay": of(0.0, 0.5, 0.999999),
     "objective.revive": of(0.0, 0.1, 10.0),
     "objective.labelled": of(0.0, 1.0),
@@ -142,7 +148,8 @@ KEYS = {
 }
 SETTLED = (
     "data.name", "data.dir", "data.path", "data.label", "data.kind", "data.binarization",
-    "data.context", "model.name", "model.latent_size", "model.classifier", "model.regressor",
+    "data.context", "model.name", "model.bottleneck", "model.latent_size", "model.classifier",
+    "model.regressor",
     "model.groups", "model.encoder", "model.decoder", "model.posterior", "model.prior",
     "model.likelihood", "model.filters", "objective.name", "objective.beta",
     "objective.beta_schedule", "objective.beta_epochs", "objective.capacity_epochs",
@@ -239,8 +246,11 @@ def _likelihood(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
 
 def _model(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
     image = len(source.shape) > 1
-    names = [name for name in KINDS if image or name != "top_down" or d.chance(0.1)]
+    maps = ("top_down", "autoencoder_kl")
+    names = [name for name in KINDS if image or name not in maps or d.chance(0.1)]
     name = settings["model.name"] = "vae" if d.chance(0.6) else d.pick(*names)
+    if name == "autoencoder_kl":
+        settings["model.bottleneck"] = d.pick(*bottlenecks.__all__)
     settings["model.latent_size"] = d.pick(1, 2, 2, 3, 3, 5)
     if name != "vae" and d.chance(0.95):
         return
@@ -282,7 +292,8 @@ def _objective(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
         some = [name for name in objectives.__all__ if stated(name).classifier]
     elif context and vae and d.chance(0.3):
         some = [name for name in objectives.__all__ if stated(name).regressor]
-    quantised = settings["model.name"] == "vqvae" and d.chance(0.95)
+    codes = settings["model.name"] == "vqvae" or settings.get("model.bottleneck", "kl") != "kl"
+    quantised = codes and d.chance(0.95)
     name = "vq" if quantised else d.pick("elbo", *some)
     name = settings["objective.name"] = name if d.chance(0.98) else d.pick(*objectives.__all__)
     if stated(name).classifier:
@@ -303,6 +314,8 @@ def _objective(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
 def _networks(d: Drawing, source: Source, settings: dict[str, Any]) -> None:
     some = ["mlp", "gated_mlp"] + ["conv", "resnet"] * (len(source.shape) > 1)
     some += ["gru"] * (source.kind == "tokens")
+    if settings["model.name"] == "autoencoder_kl" and d.chance(0.95):
+        some = ["attention_resnet", "conv", "resnet"]
     for end in ("encoder", "decoder"):
         wanted = some if d.chance(0.97) else networks.encoders.__all__
         settings[f"model.{end}"] = d.pick(*wanted)

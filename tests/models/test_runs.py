@@ -13,6 +13,10 @@ from vae.training.population import Group, maskable
 LAYERS = {"model__upper_sizes": (2,), "model__layer_hidden": (4,)}
 LABELS = {"data__context": "labels"}
 FEW = {"data__labelled": 20, "model__classifier": "mlp"} | LABELS
+MAPS = {
+    "model__encoder": "attention_resnet", "model__decoder": "attention_resnet",
+    "model__filters": (4, 4),
+}  # fmt: skip
 KINDS = {
     "chain": {"model__name": "chain"} | LAYERS,
     "ladder": {"model__name": "ladder", "objective__name": "free_bits"} | LAYERS,
@@ -29,6 +33,15 @@ KINDS = {
         "model__encoder": "conv", "model__decoder": "conv", "model__filters": (4, 4),
         "model__dense": 0, "model__prior_width": 8, "model__prior_depth": 1,
     },
+    "autoencoder_kl": {"model__name": "autoencoder_kl"} | MAPS,
+    "residual": {
+        "model__name": "autoencoder_kl", "model__bottleneck": "residual", "objective__name": "vq",
+        "model__codes": 8, "model__rotation": True,
+    } | MAPS,
+    "fsq": {
+        "model__name": "autoencoder_kl", "model__bottleneck": "fsq", "objective__name": "vq",
+        "model__code_levels": (4, 3),
+    } | MAPS,
     "conditional": {"model__prior": "conditional", "objective__name": "iwae"} | LABELS,
     "m2": {"objective__name": "m2"} | FEW,
     "supervised": {"objective__name": "supervised"} | FEW,
@@ -61,9 +74,9 @@ def test_a_model_trains_resumes_evaluates_and_reports(tmp_path, kind):
     layered = kind in ("chain", "ladder", "top_down")
     given = "monte carlo" if kind == "chain" else "analytic given the layers above"
     assert metrics["rate"]["estimate"] == (given if layered else "analytic")
-    assert ("codes_used" in metrics) == (kind in ("vqvae", "codebook"))
+    assert ("codes_used" in metrics) == (kind in ("vqvae", "codebook", "residual", "fsq"))
     assert ("classification_error" in metrics) == ("model__classifier" in KINDS[kind])
-    if kind in ("vqvae", "codebook"):  # q(z|x) is a point
+    if kind in ("vqvae", "codebook", "residual", "fsq"):  # q(z|x) is a point
         np.testing.assert_allclose(
             metrics["nll_iwae_2"]["value"], -metrics["elbo"]["value"], rtol=1e-5
         )

@@ -15,6 +15,7 @@ from tests.helpers import small_config
 from vae import models, networks
 from vae.checkpoint import Checkpoints
 from vae.errors import UserError
+from vae.models import bottlenecks
 from vae.models.build import KINDS
 from vae.probability import likelihoods, posteriors, priors
 
@@ -23,6 +24,7 @@ SMALLEST = SMALL | {
     "train.batch_size": 1, "train.parallel": "jit",
     "model.latent_size": 1, "model.upper_sizes": (1,), "model.layer_hidden": (1,),
     "model.codes": 2, "model.code_size": 1, "model.prior_components": 1, "model.flow_layers": 1,
+    "model.code_levels": (2,), "model.code_depth": 1,
     "model.flow_hidden": (1,), "model.flow_bins": 2, "model.flow_columns": 1,
     "model.flow_reflections": 1, "model.mixtures": 1, "model.hidden": (1,), "model.filters": (1,),
     "model.dense": 1, "model.prior_width": 4, "model.prior_depth": 1, "eval.batch_size": 1,
@@ -36,6 +38,8 @@ POSTERIORS["von_mises_fisher"] |= {"model.prior": "sphere"}
 PRIORS["sphere"] |= {"model.posterior": "von_mises_fisher"}
 MODELS = {name: {"model.name": name} for name in KINDS}
 MODELS["vqvae"] |= {"objective.name": "vq"}
+MAPS = {"model.encoder": "attention_resnet", "model.decoder": "attention_resnet"}
+MODELS["autoencoder_kl"] |= MAPS
 NETWORKS = {
     name: {"model.encoder": name, "model.decoder": name} for name in networks.encoders.__all__
 }
@@ -44,7 +48,12 @@ NETWORKS["classifier"] = {"model.classifier": "mlp", "objective.name": "m2", **C
 NETWORKS["regressor"] = {"model.regressor": "mlp", "objective.name": "property_vae", **CLASS}
 NETWORKS["critic"] = {"objective.name": "info_vae", "train.batch_size": 2}
 REFUSED = ("von_mises_fisher", "sphere")  # of one latent there is no sphere
-PARTS = POSTERIORS | PRIORS | MODELS | NETWORKS
+BOTTLENECKS = {
+    name: {"model.name": "autoencoder_kl", "model.bottleneck": name, "objective.name": "vq", **MAPS}
+    for name in bottlenecks.__all__
+    if name != "kl"
+}
+PARTS = BOTTLENECKS | POSTERIORS | PRIORS | MODELS | NETWORKS
 LIKELIHOODS = {name: {"model.likelihood": name} for name in likelihoods.__all__}
 
 

@@ -132,7 +132,8 @@ class Compiled:
         return self.model.bind(weights).mean(z)
 
     def _codes(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
-        return self.model.bind(weights).encode(x).indices
+        indices = self.model.bind(weights).encode(x).indices
+        return indices.reshape(len(indices), -1)
 
     def _classify(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
         return self.model.bind(weights).classify(x)

@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 from vae import networks
 from vae.choices import build, choose
 from vae.errors import UserError
+from vae.models import bottlenecks
+from vae.models.autoencoder import autoencoder_kl
 from vae.models.base import Model, image_shape
 from vae.models.flat import VAE
 from vae.models.layered import chain, ladder
@@ -37,13 +39,15 @@ def bias_initialiser(bias: np.ndarray) -> Callable[..., jax.Array]:
 
 
 KINDS: dict[str, type[Model]] = {
-    "vae": VAE, "chain": chain, "ladder": ladder, "top_down": top_down, "vqvae": vqvae
+    "vae": VAE, "chain": chain, "ladder": ladder, "top_down": top_down, "vqvae": vqvae,
+    "autoencoder_kl": autoencoder_kl,
 }  # fmt: skip
 ENDS = {
     "encoder": networks.encoders,
     "decoder": networks.decoders,
     "posterior": posteriors,
     "prior": priors,
+    "bottleneck": bottlenecks,
 }
 
 
@@ -142,6 +146,30 @@ def fields(model: type[Model]) -> set[str]:
     return {field.name for field in dataclasses.fields(model)}
 
 
+def map_of(config: ConfigDict, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width of the encoder's map of features.
+
+    Raises:
+      UserError: the data are no images, or a network of config.model gives or takes no map.
+    """
+    check_image(config.encoder, shape)
+    for key, network in zip(("encoder", "decoder"), ends(config), strict=True):
+        if not network.spatial:
+            raise UserError(
+                f"model.name={config.name!r} has latents in space, and model.{key}="
+                f"{config[key]!r} has no map: set it to attention_resnet, or to conv"
+            )
+    return tuple(-(-side // 2 ** len(config.filters)) for side in shape[:2])
+
+
+def has_codes(config: ConfigDict) -> bool:
+    """Whether the latents of such a model are codes."""
+    if config.name == "autoencoder_kl":
+        chosen = choose(bottlenecks, config.bottleneck, "model.bottleneck")
+        return chosen.discrete
+    return choose(KINDS, config.name, "model.name").codes > 0
+
+
 def layout(config: ConfigDict, shape: tuple[int, ...]) -> dict[str, Any]:
     """How the latents are laid out: `latent_size`, of all of them, and what goes with it."""
     if config.name in ("chain", "ladder"):
@@ -158,12 +186,20 @@ def layout(config: ConfigDict, shape: tuple[int, ...]) -> dict[str, Any]:
             "latent_size": positions * config.latent_size,
             "latent_channels": config.latent_size,
         }
+    if config.name == "autoencoder_kl":
+        size = config.latent_size
+        if config.bottleneck == "fsq":
+            size = len(config.code_levels)
+        grid = map_of(config, shape)
+        return {
+            "latent_size": math.prod(grid) * size, "size": size, "grid": grid, "maps": True,
+            "dense": 0,
+        }  # fmt: skip
     if config.name == "vqvae":
         spatial = not config.dense and all(network.spatial for network in ends(config))
         grid = (config.latent_size,)
         if spatial:
-            check_image(config.encoder, shape)
-            grid = tuple(-(-side // 2 ** len(config.filters)) for side in shape[:2])
+            grid = map_of(config, shape)
         return {
             "latent_size": math.prod(grid) * config.code_size, "grid": grid, "maps": spatial
         }  # fmt: skip
@@ -218,6 +254,7 @@ def from_config(
         "regressor": None,
         "dtype": jnp.dtype(config.dtype),
         "shape": tuple(shape),
+        "num_codes": config.codes,
         "channels": likelihood.channels(image_shape(shape)[-1]),
         "bias_init": bias_initialiser(bias),
         "kind": kind,

@@ -6,41 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from vae.models.base import Model
+from vae.models.codes import Codes, codebook
 from vae.networks.autoregressive import causal
 from vae.networks.layers import widened
-from vae.protocols import Distribution, Joint
-
-
-class Codes(Distribution):
-    """q(z|x) of a VQ-VAE: all of its mass on one sequence of codes, so log q = 0.
-
-    Args:
-      raw: what the encoder gives, [B, P, D].
-      indices: of the nearest codes, [B, P].
-      quantised: those codes, [B, P, D].
-    """
-
-    def __init__(self, raw: jax.Array, indices: jax.Array, quantised: jax.Array):
-        self.raw, self.indices, self.quantised = raw, indices, quantised
-
-    def sample_and_log_prob(
-        self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
-    ) -> tuple[jax.Array, jax.Array]:
-        """z [count, B, P D], whose gradient goes to `raw` as if they were equal (van den Oord et
-        al. 2017, section 3.2), and zeros."""
-        z = self.raw + jax.lax.stop_gradient(self.quantised - self.raw)
-        z = z.reshape(len(z), -1)
-        return jnp.broadcast_to(z, (count, *z.shape)), jnp.zeros((count, len(z)))
-
-    @property
-    def mean(self) -> jax.Array:
-        """The codes as one vector: [B, L]."""
-        return self.quantised.reshape(len(self.quantised), -1)
-
-    @property
-    def std(self) -> jax.Array:
-        """Zeros [B, L], as q is a point."""
-        return jnp.zeros_like(self.mean)
+from vae.protocols import Joint
 
 
 class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
@@ -150,18 +119,6 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
             log_q=log_q,
             kl=-log_prior[:, None],
         )
-
-
-class codebook(nn.Module):  # noqa: N801  (its name in the tree of parameters)
-    """K codes of D numbers, learnt by gradients."""
-
-    codes: int
-    size: int
-
-    @nn.compact
-    def __call__(self) -> jax.Array:
-        """The codes [K, D]."""
-        return self.param("codes", nn.initializers.normal(1.0), (self.codes, self.size))
 
 
 class averages(nn.Module):  # noqa: N801  (the same)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from vae.networks.attention_resnet import attention_resnet_decoder
 from vae.networks.layers import (
     ConvTranspose,
     Network,
@@ -27,8 +28,9 @@ from vae.networks.layers import (
 )
 from vae.networks.recurrent import gru_decoder
 
-__all__ = ["conv", "gated_mlp", "gru", "mlp", "resnet"]
+__all__ = ["attention_resnet", "conv", "gated_mlp", "gru", "mlp", "resnet"]
 
+attention_resnet = attention_resnet_decoder
 gru = gru_decoder
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from vae.networks.attention_resnet import attention_resnet_encoder
 from vae.networks.layers import (
     Conv,
     Network,
@@ -22,8 +23,9 @@ from vae.networks.layers import (
 )
 from vae.networks.recurrent import gru_encoder
 
-__all__ = ["conv", "gated_mlp", "gru", "mlp", "resnet"]
+__all__ = ["attention_resnet", "conv", "gated_mlp", "gru", "mlp", "resnet"]
 
+attention_resnet = attention_resnet_encoder
 gru = gru_encoder
 
 

@@ -94,6 +94,7 @@ class Conv(nn.Module):
     stride: int = 2
     gain: float = 1.0  # variance of the weights times their fan-in
     dtype: DTypeLike = jnp.float32
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -102,7 +103,7 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         init = nn.initializers.normal((self.gain / fan_in) ** 0.5)
         kernel = self.param("kernel", init, shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
         x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
         return convolve(x, kernel, self.stride) + bias
 

@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model
-from vae.models.vqvae import Codes, averages
+from vae.models.autoencoder import autoencoder_kl
+from vae.models.codes import Codes
+from vae.models.vqvae import averages
 from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.facts import states
@@ -39,8 +41,11 @@ def vq(
     joint = draw(model, x, keys)
     q = joint.q
     distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
+    own = isinstance(model, autoencoder_kl)  # whose bottleneck has its own penalties
     commitment = squares(q.raw - jax.lax.stop_gradient(q.quantised))
-    used = coupling.mean(jax.nn.one_hot(q.indices, model.codes).mean(1), axis)
+    if own:
+        commitment = jnp.broadcast_to(q.commitment, rate.shape)
+    used = coupling.mean(shares(q.indices, model.codes), axis)
     entropy = -(used * jnp.log(jnp.maximum(used, 1e-30))).sum()
     terms = {
         "elbo": -(distortion + rate),
@@ -50,10 +55,19 @@ def vq(
         "perplexity": jnp.broadcast_to(jnp.exp(entropy), rate.shape),
     }
     loss = distortion + rate + hyper["commitment"] * commitment
+    if own:
+        return {"loss": loss + q.pull + hyper["code_entropy"] * q.entropy, **terms}
     if model.codebook_update == "gradient":
         return {"loss": loss + squares(jax.lax.stop_gradient(q.raw) - q.quantised), **terms}
     way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
     return {"loss": loss + gradient_only(way), **terms}
+
+
+def shares(indices: jax.Array, codes: int) -> jax.Array:
+    """Of the positions of each example, the share that has each code: [B, ...] -> [B, codes]."""
+    flat = indices.reshape(len(indices), -1)
+    counts = jax.vmap(lambda i: jax.ops.segment_sum(jnp.ones(i.shape), i, codes))(flat)
+    return counts / flat.shape[1]
 
 
 def squares(difference: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from vae import models, objectives
 from vae.choices import choose
 from vae.errors import UserError
-from vae.models.build import KINDS
+from vae.models.build import has_codes
 from vae.networks import decoders, encoders
 from vae.objectives import facts, require
 from vae.probability import noise
@@ -73,9 +73,11 @@ def check(config: ConfigDict, num_examples: int) -> None:
             f"objective.name={name!r} is about several latents: set model.latent_size above "
             f"{needs.latents - 1}"
         )
-    if needs.codebook != (choose(KINDS, model.name, "model.name").codes > 0):
+    if needs.codebook != has_codes(model):
+        bottleneck = f" with model.bottleneck={model.bottleneck!r}"
+        kind = f"model.name={model.name!r}{bottleneck * (model.name == 'autoencoder_kl')}"
         raise UserError(
-            f"objective.name={name!r} and model.name={model.name!r} do not go together: a "
+            f"objective.name={name!r} and {kind} do not go together: a "
             f"codebook is trained by {' or '.join(trainers('codebook'))}, and by nothing else"
         )
     if needs.classifier and not (model.classifier and config.data.context == "labels"):

@@ -1,0 +1,67 @@
+"""Discrete latents: q(z|x) that is a point, and a codebook."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vae.protocols import Distribution
+
+
+class Codes(Distribution):
+    """q(z|x) of a model with codes: all of its mass on one sequence of them, so log q = 0.
+
+    Args:
+      raw: what the encoder gives, [B, P, D].
+      indices: of the codes, [B, P], or [B, P, R] where a position has R.
+      quantised: those codes, [B, P, D].
+      through: the same codes, with the gradient that goes to `raw`; by default as if they were
+        equal (van den Oord et al. 2017, section 3.2).
+      commitment: the encoder's distance from its codes, [B]; 0.0: none.
+      pull: the codes' distance from what was quantised to them, [B], where they learn by it.
+      entropy: a penalty on how surely and how evenly codes are used, [B], in nats; 0.0: none.
+    """
+
+    def __init__(
+        self,
+        raw: jax.Array,
+        indices: jax.Array,
+        quantised: jax.Array,
+        through: jax.Array | None = None,
+        commitment: jax.Array | float = 0.0,
+        pull: jax.Array | float = 0.0,
+        entropy: jax.Array | float = 0.0,
+    ):
+        self.raw, self.indices, self.quantised = raw, indices, quantised
+        self.commitment, self.pull, self.entropy = commitment, pull, entropy
+        if through is None:
+            through = raw + jax.lax.stop_gradient(quantised - raw)
+        self.through = through
+
+    def sample_and_log_prob(
+        self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
+    ) -> tuple[jax.Array, jax.Array]:
+        """z [count, B, P D], whose gradient goes to `raw`, and zeros."""
+        z = self.through.reshape(len(self.raw), -1)
+        return jnp.broadcast_to(z, (count, *z.shape)), jnp.zeros((count, len(z)))
+
+    @property
+    def mean(self) -> jax.Array:
+        """The codes as one vector: [B, L]."""
+        return self.quantised.reshape(len(self.quantised), -1)
+
+    @property
+    def std(self) -> jax.Array:
+        """Zeros [B, L], as q is a point."""
+        return jnp.zeros_like(self.mean)
+
+
+class codebook(nn.Module):  # noqa: N801  (its name in the tree of parameters)
+    """K codes of D numbers, learnt by gradients."""
+
+    codes: int
+    size: int
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        """The codes [K, D]."""
+        return self.param("codes", nn.initializers.normal(1.0), (self.codes, self.size))
