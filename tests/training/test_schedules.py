@@ -9,7 +9,7 @@ from vae.training import optimizers, schedules
 def at(step, beta="constant", rate="constant", **values):
     defaults = dict(
         beta=4.0, beta_epochs=0.0, capacity=25.0, capacity_epochs=0.0, learning_rate=1e-3,
-        warmup_epochs=0.0,
+        warmup_epochs=0.0, adversarial=0.0, critic_start=0.0,
     )
     hyper = {k: jnp.float32(v) for k, v in {**defaults, **values}.items()}
     now = schedules.at_step(hyper, jnp.int32(step), 10, 100, beta, rate)

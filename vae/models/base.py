@@ -23,7 +23,7 @@ class Model(nn.Module, protocols.Model, kw_only=True):
     regressor: nn.Module | None = None  # z -> features [B, F], for `predict`
     input_dropout: float = 0.0  # share of what the encoder sees that is left out in training
     classifier: nn.Module | None = None  # x -> features [B, F], for `classify`
-    critic: nn.Module | None = None  # z -> logits [...]: for objectives that train one
+    critic: nn.Module | None = None  # of z, or of images: for objectives that train one
 
     def setup(self) -> None:
         """Declares the likelihood's parameters and the last layers of classifier and regressor."""
@@ -100,10 +100,16 @@ class Model(nn.Module, protocols.Model, kw_only=True):
         """The critic's logits [...] for z [..., L]."""
         return needed(self.critic, "critic")(z if self.mask is None else z * self.mask)
 
+    def judge_images(self, images: jax.Array) -> jax.Array:
+        """The logits [B, ...] for images [B, H, W, C] of a critic of images."""
+        return needed(self.critic, "critic")(images)
+
     def __call__(self, x: jax.Array, keys: jax.Array) -> Joint:
         """`joint` of one draw: touches every weight, for `init`."""
         joint = self.joint(self.encode(x), x, keys)
-        if self.critic is not None:
+        if self.critic is not None and getattr(self.critic, "of_images", False):
+            self.judge_images(x.reshape(x.shape[0], *image_shape(x.shape[1:])))
+        elif self.critic is not None:
             self.judge(joint.z)
         if self.classifier is not None:
             self.classify(x)

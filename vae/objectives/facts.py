@@ -28,11 +28,13 @@ class Facts:
     Args:
       examples: that a batch must hold: 2 where the objective compares them.
       latents: that a model must have: 2 where the objective compares them.
-      critic: builds a network z [..., L] -> logits [...] that is trained beside the model, as
-        `model.critic`; its keyword-only arguments are keys of `config.objective`, as an
-        objective's own are. It learns by Adam at objective.critic_learning_rate.
+      critic: builds a network z [..., L] -> logits [...], or one `of_images` [B, H, W, C], that is
+        trained beside the model, as `model.critic`; its keyword-only arguments are keys of
+        `config.objective`, as an objective's own are. It learns by Adam at
+        objective.critic_learning_rate.
       codebook, classifier, regressor: whether it trains, and so needs, that part of the model. A
-        codebook and a regressor are trained only by objectives that say so.
+        codebook and a regressor are trained only by objectives that say so; None of a codebook:
+        it goes with models that have one and with others.
       coupled: whether a term is no mean over examples, but of a statistic of the batch, such as its
         mean rate. Said by itself where the objective compares examples or trains a codebook.
       points: whether it takes z as the posterior's mean, so that the variance is not learnt.
@@ -43,7 +45,7 @@ class Facts:
     examples: int = 1
     latents: int = 1
     critic: Callable[..., Any] | None = None
-    codebook: bool = False
+    codebook: bool | None = False
     classifier: bool = False
     regressor: bool = False
     coupled: bool = False
@@ -54,7 +56,7 @@ class Facts:
     @property
     def couples(self) -> bool:
         """Whether parts of a batch, one by one, are not the batch."""
-        return self.coupled or self.examples > 1 or self.codebook
+        return self.coupled or self.examples > 1 or bool(self.codebook)
 
     @property
     def parts(self) -> tuple[str, ...]:

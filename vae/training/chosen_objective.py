@@ -22,6 +22,8 @@ from vae.objectives import facts, require
 from vae.probability import noise
 from vae.protocols import Hyper, Objective, Terms
 
+MAPS = "maps"  # the argument of an objective that compares features of images
+
 
 def chosen(config: ConfigDict) -> Callable[..., Terms]:
     """The objective of that name; raises UserError where there is none."""
@@ -33,13 +35,20 @@ def static(function: Callable[..., Any], config: ConfigDict) -> dict[str, Any]:
     names."""
     arguments = inspect.signature(function).parameters.values()
     names = [a.name for a in arguments if a.kind is inspect.Parameter.KEYWORD_ONLY]
-    return {name: config.objective[name] for name in names}
+    return {name: config.objective[name] for name in names if name != MAPS}
 
 
-def build(config: ConfigDict) -> Objective:
-    """The chosen objective with its static settings."""
+def build(config: ConfigDict, maps: Callable[..., Any] | None = None) -> Objective:
+    """The chosen objective with its static settings.
+
+    Args:
+      maps: features of images, of an objective that takes them.
+    """
     objective = chosen(config)
-    return functools.partial(objective, **static(objective, config))
+    settings = static(objective, config)
+    if MAPS in inspect.signature(objective).parameters:
+        settings[MAPS] = maps
+    return functools.partial(objective, **settings)
 
 
 def critic(config: ConfigDict) -> nn.Module | None:
@@ -73,7 +82,7 @@ def check(config: ConfigDict, num_examples: int) -> None:
             f"objective.name={name!r} is about several latents: set model.latent_size above "
             f"{needs.latents - 1}"
         )
-    if needs.codebook != has_codes(model):
+    if needs.codebook is not None and needs.codebook != has_codes(model):
         bottleneck = f" with model.bottleneck={model.bottleneck!r}"
         kind = f"model.name={model.name!r}{bottleneck * (model.name == 'autoencoder_kl')}"
         raise UserError(

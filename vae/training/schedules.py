@@ -71,5 +71,6 @@ def at_step(
     return hyper | {
         "beta": hyper["beta"] * BETA[beta](epoch, hyper["beta_epochs"]),
         "capacity": hyper["capacity"] * ramp(epoch, hyper["capacity_epochs"]),
+        "adversarial": hyper["adversarial"] * (epoch >= hyper["critic_start"]),
         "learning_rate": hyper["learning_rate"] * warmup * LEARNING_RATE[learning_rate](progress),
     }

@@ -224,7 +224,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
     Raises:
       UserError: a name that is no choice, or parts that do not go together.
     """
-    from vae.training import chosen_objective, optimizers
+    from vae.training import chosen_objective, feature_maps, optimizers
 
     optimizer = choose(optimizers, config.optimizer.name, "optimizer.name")
     choose(schedules.LEARNING_RATE, config.optimizer.schedule, "optimizer.schedule")
@@ -234,6 +234,6 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
         observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
         dataset.never_first,
     )  # fmt: skip
-    chosen = chosen_objective.build(config)
+    chosen = chosen_objective.build(config, feature_maps.of(config, dataset))
     chosen_objective.check(config, len(dataset.splits["train"]))
     return Parts(model, chosen, optimizer)

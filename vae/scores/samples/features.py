@@ -224,6 +224,36 @@ def _classifier(name: str, settings: dict[str, Any], arrays: dict[str, np.ndarra
     return Extractor(name, lambda x: run(x)[0], lambda x: run(x)[1].argmax(1), settings, arrays)
 
 
+def maps(extractor: Extractor) -> Callable[[Any], list[Any]]:
+    """What a classifier's layers see of x [B, *shape], traceable: the outputs of its convolutions
+    [B, h, w, F] and its features [B, D].
+
+    Raises:
+      UserError: it is no classifier of this project.
+    """
+    from flax.traverse_util import unflatten_dict
+
+    from vae.networks.layers import Conv
+    from vae.scores.samples.network import Network
+
+    settings, arrays = dict(extractor.settings or {}), dict(extractor.arrays or {})
+    if settings.get("kind") != "classifier":
+        raise UserError(f"{extractor.name} is no classifier of this project: train one on labels")
+    network = Network(tuple(settings["shape"]), settings["classes"], settings["width"])
+    mean, std = (arrays.pop(name).astype(np.float32) for name in ("mean", "std"))
+    params = unflatten_dict(arrays, sep="/")
+
+    def seen(x: Any) -> list[Any]:
+        (features, _), kept = network.apply(
+            params, (x - mean) / std, mutable=["intermediates"],
+            capture_intermediates=lambda module, _: isinstance(module, Conv),
+        )  # fmt: skip
+        layers = kept.get("intermediates", {}).get("body", {})
+        return [*(layers[name]["__call__"][0] for name in sorted(layers)), features]
+
+    return seen
+
+
 def _components(name: str, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Extractor:
     def apply(x: np.ndarray) -> np.ndarray:
         return (np.asarray(x).reshape(len(x), -1) - arrays["mean"]) @ arrays["axes"].T
