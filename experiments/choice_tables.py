@@ -54,5 +54,6 @@ def key_table() -> str:
 TABLES = {"keys": key_table, "choices": every_choice} | {
     place.rpartition(".")[2]: functools.partial(choices, place)
     for place in ("vae.objectives", "vae.probability.posteriors", "vae.probability.priors",
-                  "vae.probability.likelihoods", "vae.networks.encoders", "vae.networks.decoders")
+                  "vae.probability.likelihoods", "vae.networks.encoders", "vae.networks.decoders",
+                  "vae.models.bottlenecks")
 }  # fmt: skip
