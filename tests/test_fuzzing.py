@@ -72,7 +72,7 @@ def test_an_ending_is_judged_by_what_was_said(says, code, outcome, tmp_path, mon
 
     monkeypatch.setattr(running, "main", main)
     monkeypatch.setattr(running, "_check", lambda verb, workdir: None)
-    found = running.run(draw(0, 1), tmp_path)
+    found = running.run(dataclasses.replace(draw(0, 1), resumes=False), tmp_path)
     assert found["outcome"] == outcome
     assert found["warnings"] == (["warning: w"] if "warning" in says else [])
 
