@@ -15,9 +15,11 @@ import vae
 from tests.helpers import last_state, small_config
 from tests.training.test_events import records
 from vae import runs
+from vae.errors import UserError
 from vae.keys import KEYS
 from vae.sweeps.grid import sweep
 from vae.training import pictures, summaries
+from vae.training.writers import Writers
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 1), (4, 2, 3)])
@@ -210,9 +212,19 @@ def test_wandb_gets_the_same(tmp_path, monkeypatch, trained):
             assert (value.image.height, value.image.width) == given.shape[:2]
 
 
-def test_a_run_that_fails_says_so(tmp_path):
-    from vae.training.writers import Writers
+def test_what_wandb_refuses_is_said_in_two_lines(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("No API key\nand more")
 
+    stub = Stub()
+    stub.init = refuse
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    with pytest.raises(UserError, match="train.wandb=mine: No API key\nlog in") as found:
+        vae.train(small_config(train__wandb="mine", train__epochs=1), str(tmp_path / "run"))
+    assert len(str(found.value).splitlines()) == 2
+
+
+def test_a_run_that_fails_says_so(tmp_path):
     with Writers(tmp_path, small_config()) as writers:
         writers.show(3, {"kl_per_latent": np.array([np.nan, np.inf])}, {})
         writers.failed = True

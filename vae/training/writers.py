@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vae import config as configs
+from vae.errors import UserError
 from vae.protocols import BOUND
 from vae.training import summaries
 from vae.training.events import Events
@@ -78,14 +79,26 @@ class Writers:
 
 
 def _start_wandb(config: ConfigDict, workdir: Path) -> Any:
+    """Begins or resumes the run of W&B that is named as the directory.
+
+    Raises:
+      UserError: W&B does not let it.
+    """
     import wandb
 
-    return wandb.init(
-        project=config.train.wandb,
-        name=workdir.name,
-        id=workdir.name,
-        resume="allow",
-        config=config.to_dict(),
-        dir=str(workdir),
-    )
+    try:
+        return wandb.init(
+            project=config.train.wandb,
+            name=workdir.name,
+            id=workdir.name,
+            resume="allow",
+            config=config.to_dict(),
+            dir=str(workdir),
+        )
+    except Exception as error:  # of many types, by its version
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"train.wandb={config.train.wandb}: {said}\nlog in by wandb login, set "
+            "WANDB_MODE=offline, or leave the key out"
+        ) from error
 
