@@ -4,7 +4,7 @@
     run = vae.train(config, "runs/mine")   # a run directory
     vae.evaluate("runs/mine")              # evaluation.json
     vae.sweep(config, grid, workdir="s")   # a grid of runs, one table, one page
-    model = vae.load("runs/mine")          # encode, decode, sample, reconstruct, log_likelihood
+    model = vae.load("runs/mine")          # encode, decode, sample, ...; also hub:USER/NAME
     table = vae.results("runs")            # all runs under a folder: configs, states, metrics
 
 The functions import JAX when they are called, so that `import vae` and `--help` answer at once.
@@ -103,7 +103,14 @@ def sweep(config: "ConfigDict", grid: "Grid", **options: Any) -> str:
 
 
 def load(workdir: "str | Path") -> "Trained":
-    """Loads a trained run: `encode`, `decode`, `sample`, `reconstruct`, `log_likelihood`."""
+    """Loads a trained run: `encode`, `decode`, `sample`, `reconstruct`, `log_likelihood`.
+
+    `hub:USER/NAME` is one that was pushed to the Hugging Face hub.
+    """
     from vae.evaluation.trained import load
 
+    if str(workdir).startswith("hub:"):
+        from vae.hub import cached
+
+        workdir = cached(str(workdir))
     return load(workdir)

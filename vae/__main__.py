@@ -178,6 +178,20 @@ def export(values: Any) -> None:
         print(path)
 
 
+def push(values: Any) -> None:
+    """Uploads a run, and prints where it is."""
+    from vae import hub
+
+    print(hub.push(values.workdir, values.to, values.with_data, values.public, values.licence))
+
+
+def pull(values: Any) -> None:
+    """Brings a pushed run here, and prints its directory."""
+    from vae import hub
+
+    print(hub.pull(values.source, values.workdir, values.data))
+
+
 def generate(values: Any) -> None:
     """Writes molecules drawn from a run and prints how many of the draws were some."""
     from vae.evaluation.molecules import generate
@@ -380,6 +394,26 @@ VERBS = {
             Flag("format", "safetensors or stablehlo", "safetensors"),
         ),
         export,
+    ),
+    "push": Verb(
+        "upload a finished run to the Hugging Face hub, or into a folder, with a model card",
+        (
+            WORKDIR,
+            Flag("to", "USER/NAME of the hub, or a new folder", required=True),
+            Flag("with_data", "also the data that the run keeps, as vae.fit does", False),
+            Flag("public", "let all see a repository that is new", False),
+            Flag("licence", "for the card: the hub's name of one, such as apache-2.0", ""),
+        ),
+        push,
+    ),
+    "pull": Verb(
+        "bring a pushed run here: USER/NAME of the hub, or a folder",
+        (
+            Flag("workdir", "run directory to make", required=True),
+            Flag("data", "where this machine has the own data that the run was trained on", ""),
+        ),
+        pull,
+        argument="source",
     ),
     "detect": Verb(
         "anomaly scores of a table by a trained run, or by an ensemble of several",

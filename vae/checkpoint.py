@@ -49,6 +49,11 @@ def unflatten(template: Any, arrays: dict[str, np.ndarray]) -> Any:
     def pick(path: Any, leaf: Any) -> np.ndarray:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         if name not in arrays or arrays[name].shape != leaf.shape:
+            if name == "step" and name not in arrays:
+                raise RunError(
+                    "the checkpoint holds weights alone, as a pushed run does, and cannot be "
+                    "trained on: start another run from it with --init_from"
+                )
             found = arrays[name].shape if name in arrays else "nothing"
             raise RunError(
                 f"the checkpoint holds {found} for {name}, the model needs {leaf.shape}: "

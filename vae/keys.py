@@ -271,6 +271,9 @@ GROUPS: dict[str, dict[str, Key]] = {
         "freeze": Key((), texts,
             "parts of the model whose weights stay as they are, such as ('encoder',)"),
         "wandb": Key("", text, 'Weights & Biases project; "": none'),
+        "picture_epochs": Key(0.0, length,
+            "between pictures for TensorBoard and W&B, at validations: reconstructions and samples "
+            "of images; 0.0: none"),
     },
     "eval": {
         "split": Key("test", one_of("validation", "test"), "that is evaluated"),
@@ -315,7 +318,10 @@ KEYS: dict[str, Key] = {
 LEFT = ("data.id", "data.kind", "data.binarization", "data.standardize", "model.likelihood")
 
 # Of the machine: they change no number of a result.
-PLACE = ("train.parallel", "train.model_axis", "train.accumulate", "train.wandb", "data.dir")
+PLACE = (
+    "train.parallel", "train.model_axis", "train.accumulate", "train.wandb",
+    "train.picture_epochs", "data.dir",
+)  # fmt: skip
 
 # May differ between two launches of one run, because they change no weight of it.
 NEUTRAL = ("eval.", *PLACE)
@@ -323,6 +329,7 @@ NEUTRAL = ("eval.", *PLACE)
 # Read by the host alone: no compiled program depends on them.
 HOST = (
     "eval.", "train.patience", "train.parallel", "train.model_axis", "train.wandb",
+    "train.picture_epochs",
     "train.init_from",
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ from vae import config as configs
 from vae import in_memory, lengths, npz, parts
 from vae.errors import UserError, typed
 from vae.npz import replacing
-from vae.paths import located, moved, of_data
+from vae.paths import absolute, located, moved, of_data
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "numpy")
 
@@ -60,7 +60,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def read_config(workdir: Path) -> ConfigDict:
     """The config that a run directory holds; relative paths of an older run start at the current
-    directory.
+    directory, and data that the run keeps are where it is.
 
     Raises:
       UserError: `workdir` is no run directory, or its config is damaged.
@@ -83,7 +83,17 @@ def read_config(workdir: Path) -> ConfigDict:
             f"{path} has the key {unknown!r}, which this version of vae does not know: use the one "
             "that wrote it (git_revision in environment.json), or take the key out"
         )
-    return located(config)
+    return _with_own_data(workdir, located(config))
+
+
+def _with_own_data(workdir: Path, config: ConfigDict) -> ConfigDict:
+    """A config whose data are those that the run keeps, if it keeps any: they move with it."""
+    own = workdir / Path(config.data.path).name
+    if own.name not in in_memory.NAMES or not own.exists():
+        return config
+    copy = ConfigDict(config.to_dict())
+    copy.data.path = absolute(str(own))
+    return copy.lock()
 
 
 def claim(workdir: Path, config: ConfigDict, extend: bool = False, contents: str = "") -> None:

@@ -4,11 +4,13 @@ import csv
 from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import vae
+from tests.estimators import linear_gaussian
 from tests.helpers import small_config
 from tests.margins import above, below
 from vae.__main__ import main
@@ -241,6 +243,72 @@ def test_a_row_far_out_has_an_infinite_score_and_is_named(folder, test_set, tmp_
     others = np.delete(np.arange(20), [3, 7])
     assert np.isfinite(found[others]).all() and not np.isnan(found).any()
     assert np.isinf(found[[3, 7], 1]).all() and (found[[3, 7], -1] == 1).all()
+
+
+def test_a_table_is_scored_as_detect_scores_it_and_keeps_its_index(folder, test_set, tmp_path):
+    x = test_set[0][:30]
+    assert run_detect(folder, write(tmp_path / "new.csv", x), tmp_path / "scores.npz") == 0
+    run = vae.load(folder / "run0")
+    table = pandas.DataFrame(x, columns=list(NAMES), index=[f"row {n}" for n in range(30)])
+    found = run.score_outliers(table[list(NAMES[::-1])])
+    assert list(found.columns) == list(anomaly_scores.NAMES)
+    assert list(found.index) == list(table.index)
+    with np.load(tmp_path / "scores.npz") as written:
+        for name in anomaly_scores.NAMES:
+            np.testing.assert_allclose(found[name], written[name], rtol=1e-6, err_msg=name)
+    again = run.score_outliers(run.prepare(x))
+    np.testing.assert_array_equal(again["residual"], found["residual"])
+
+
+def test_a_score_of_an_array_is_infinite_where_a_number_is_too_large(folder):
+    run = vae.load(folder / "run0")
+    x = np.float64(run.prepare(ordinary(4, 3)))
+    usual, x[1, 2] = run.score_outliers(x), 1e200
+    with pytest.warns(UserWarning, match="a score is infinite: 1"):
+        found = run.score_outliers(x)
+    for name, values in found.items():
+        assert values[1] == np.inf
+        np.testing.assert_allclose(values[[0, 2, 3]], usual[name][[0, 2, 3]], rtol=1e-5)
+    x[1, 2] = np.nan
+    with pytest.raises(UserError, match="not finite"):
+        run.score_outliers(x)
+    with pytest.raises(UserError, match=r"this model takes \[N, 4\]"):
+        run.score_outliers(x[:, :3])
+
+
+def test_with_the_exact_posterior_a_score_is_the_density_in_closed_form(tmp_path):
+    """Probabilistic PCA: minus log p(x), whatever is drawn; and the highest is the least likely."""
+    model, params, x, log_p = linear_gaussian.linear()
+    run = vae.fit(
+        x, workdir=tmp_path / "run", latent_size=linear_gaussian.L, hidden=(), epochs=1,
+        likelihood="gaussian_fixed", sigma=linear_gaussian.SIGMA, standardize=False,
+    )  # fmt: skip
+    run.params = linear_gaussian.with_exact_posterior(params)
+    found = run.score_outliers(x)
+    np.testing.assert_allclose(found["negative_iwae"], -log_p, rtol=1e-4, atol=1e-3)
+    assert np.argmax(found["negative_iwae"]) == np.argmin(log_p)
+    np.testing.assert_allclose(
+        found["negative_elbo"], found["reconstruction"] + found["rate"], rtol=1e-4
+    )
+
+
+def test_fifty_rows_are_enough_for_every_default(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 2)) @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(50, 5))
+    names = ("a", "b", "c", "d", "e")
+    source, output = write(tmp_path / "t.csv", x, names), tmp_path / "s.csv"
+    workdir = f"--workdir={tmp_path / 'run'}"
+    assert main(["train", f"--data={source}", "--epochs=5", workdir]) == 0
+    assert main(["detect", workdir, f"--input={source}", f"--output={output}"]) == 0
+    said = capsys.readouterr()
+    assert "of 50 examples marked" in said.out and "at most 0.17" in said.out  # of 1 in 6
+    assert "5 validation examples tell a share of false alarms down to 0.17" in said.err
+    found = np.genfromtxt(output, delimiter=",", names=True)
+    scores = np.stack([found[name] for name in anomaly_scores.NAMES])
+    assert scores.shape == (6, 50) and np.isfinite(scores).all()
+    usual = anomaly_scores.scores(run := vae.load(tmp_path / "run"), run.examples("validation"))
+    limit = usual["negative_elbo"].max()
+    np.testing.assert_array_equal(found["anomaly"], found["negative_elbo"] > limit + 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,7 @@ KEYS = {
     "train.ema": of(0.0, 0.9),
     "train.eval_epochs": of(0.3, 1.0, 7.0),
     "train.patience": of(0, 1),
+    "train.picture_epochs": of(0.0, 0.5, 1.0),
     "train.skip_steps": of(0, 3),
     "eval.split": of("validation", "test"),
     "eval.checkpoint": of("best", "last"),

@@ -1,12 +1,15 @@
 """How anomalous examples are to a trained model: a higher score is more of an anomaly."""
 
+import warnings
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from vae import runs
 from vae.estimators import bounds
-from vae.evaluation.trained import Trained
+from vae.estimators.compiled import Compiled
+from vae.evaluation import accepted
 from vae.probability import noise
 from vae.scores.anomaly import Gaussian
 
@@ -18,14 +21,39 @@ EARLIER = {"elbo": "negative_elbo", "iwae": "negative_iwae"}  # what older runs 
 LARGEST = 4096  # numbers of an example whose residuals' covariance is fitted
 
 
-def names(run: Trained) -> tuple[str, ...]:
+class Scored(Protocol):
+    """What is needed of a `vae.evaluation.trained.Trained`."""
+
+    described: dict[str, Any]
+    config: Any
+    compiled: Compiled
+    shape: tuple[int, ...]
+    latent_size: int
+
+    @property
+    def variables(self) -> Any: ...
+
+    def check(self, x: np.ndarray) -> np.ndarray: ...
+
+    def check_context(self, context: np.ndarray | None, count: int) -> np.ndarray | None: ...
+
+    def seen(self, split: str) -> Any: ...
+
+    def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None: ...
+
+    def encode(self, x: Any, context: np.ndarray | None = None) -> tuple[Any, Any]: ...
+
+    def decode(self, z: np.ndarray, context: np.ndarray | None = None) -> np.ndarray: ...
+
+
+def names(run: Scored) -> tuple[str, ...]:
     """The scores of a run's data: tokens and very large examples have no residual."""
     has = run.described["observed"] != "tokens" and np.prod(run.shape) <= LARGEST
     return tuple(name for name in NAMES if name != "residual" or has)
 
 
 def scores(
-    run: Trained, x: np.ndarray, context: np.ndarray | None = None
+    run: Scored, x: np.ndarray, context: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """Scores of examples as the model sees them (`Trained.examples`, `Trained.prepare`).
 
@@ -69,6 +97,31 @@ def scores(
         fitted = Gaussian.fit(residual(train, codes, of_train))
         found["residual"] = fitted.distance(residual(x, mean, given))
     return {name: np.asarray(values, np.float64) for name, values in found.items()}
+
+
+def bounded(
+    run: Scored, x: np.ndarray, context: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """The same, but infinite where numbers are too large for one; a warning names those
+    examples."""
+    with np.errstate(over="ignore"):
+        x = accepted.shaped(x, run.shape).astype(np.float32)
+    fits = ~np.isinf(x).reshape(len(x), -1).any(axis=1)
+    x[~fits] = 0.0  # any number: they are given no score below
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = scores(run, x, context)
+    found = {
+        name: np.where(fits & np.isfinite(values), values, np.inf)
+        for name, values in found.items()
+    }
+    beyond = np.flatnonzero(np.isinf(list(found.values())).any(axis=0))
+    if len(beyond):
+        warnings.warn(
+            f"{len(beyond):,} examples are so far out that a score is infinite: "
+            f"{', '.join(map(str, beyond[:10]))}{', ...' * (len(beyond) > 10)}",
+            stacklevel=3,
+        )
+    return found
 
 
 def kept(workdir: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from vae.choices import choose
 from vae.errors import UserError
 from vae.evaluation import anomaly_scores, inputs, outputs
-from vae.evaluation.trained import Trained, load
+from vae.evaluation.trained import load
 from vae.scores import anomaly
 
 
@@ -48,7 +48,9 @@ def detect(
     choose(dict.fromkeys(names), score, "score")
     given = inputs.read(source, members[0])
     usual = [anomaly_scores.scores(run, run.examples("validation")) for run in members]
-    found = [scores(run, given) for run in members]
+    found = [
+        anomaly_scores.bounded(run, np.asarray(inputs.seen(given, run)[:])) for run in members
+    ]
     if len(members) == 1:
         (scored,), (ordinary,) = found, usual
     else:
@@ -67,25 +69,3 @@ def detect(
     return {
         "examples": len(given), "marked": int(marked.sum()), "threshold": limit, "share": possible
     }  # fmt: skip
-
-
-def scores(run: Trained, given: inputs.Given) -> dict[str, np.ndarray]:
-    """Scores of examples as the file holds them: infinite where numbers are too large for one."""
-    with np.errstate(over="ignore"):
-        x = np.asarray(inputs.seen(given, run)[:]).astype(np.float32)
-    fits = np.isfinite(x).reshape(len(x), -1).all(axis=1)
-    x[~fits] = 0.0  # any number: they are given no score below
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = anomaly_scores.scores(run, x)
-    found = {
-        name: np.where(fits & np.isfinite(values), values, np.inf)
-        for name, values in found.items()
-    }
-    beyond = np.flatnonzero(np.isinf(list(found.values())).any(axis=0))
-    if len(beyond):
-        warnings.warn(
-            f"{len(beyond):,} examples are so far out that a score is infinite: "
-            f"{', '.join(map(str, beyond[:10]))}{', ...' * (len(beyond) > 10)}",
-            stacklevel=2,
-        )
-    return found

@@ -8,7 +8,8 @@ import numpy as np
 from vae import npz
 from vae.data import qm9
 from vae.errors import UserError
-from vae.evaluation.trained import PART, Trained, check_draws, load
+from vae.evaluation import accepted
+from vae.evaluation.trained import PART, Trained, load
 from vae.metrics import Kind
 from vae.scores import smiles
 
@@ -53,7 +54,7 @@ def generate(
     output = Path(output)
     if output.suffix != ".smi":
         raise UserError(f"--output={output}: give a name that ends in .smi")
-    check_draws(num, seed)
+    accepted.draws(num, seed)
     if not temperature > 0:
         raise UserError(f"--temperature={temperature:g}: give a number above 0")
     run = load(workdir)

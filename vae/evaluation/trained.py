@@ -13,7 +13,6 @@ from vae import config as configs
 from vae import models, parts, run_files, runs
 from vae.checkpoint import Checkpoints
 from vae.data import again, arrowfiles, frames
-from vae.data.context import one_hot
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
 from vae.data.precision import standardize
@@ -21,12 +20,11 @@ from vae.errors import UserError, needed
 from vae.estimators import bounds
 from vae.estimators.batches import PerExample
 from vae.estimators.compiled import Compiled
+from vae.evaluation import accepted, anomaly_scores
 from vae.in_memory import is_frame
-from vae.probability import noise
 
 BATCH = 500  # examples a device holds at a time
 PART = 50_000  # examples that are drawn, and then written, at a time
-MOST_DRAWS = 2**32  # a draw's noise is of its number, 32 bits
 Context = np.ndarray | None
 
 
@@ -199,8 +197,8 @@ class Trained:
         self, z: np.ndarray, seed: int = 0, context: Context = None, first: int = 0
     ) -> np.ndarray:
         """One x of p(x|z) for each z [N, latent_size]: [N, *shape]; `first` as of `sample`."""
-        drawn = self._apply(self.compiled.draw, self._latents(z), context, _key(seed), first=first)
-        return self._images(drawn)
+        z, key = self._latents(z), accepted.key(seed)
+        return self._images(self._apply(self.compiled.draw, z, context, key, first=first))
 
     def within(self, x: np.ndarray) -> np.ndarray:
         """Means of p(x|z) kept where pixels can be: a Gaussian's mean of grey levels may leave [0,
@@ -216,7 +214,7 @@ class Trained:
         if not self.facts.classifies:
             raise UserError("this model has no classifier: train one with model.classifier=mlp")
         x = self.check(x)
-        return np.exp(self.compiled.classify(self.variables, x, _key(0), BATCH))
+        return np.exp(self.compiled.classify(self.variables, x, accepted.key(0), BATCH))
 
     def predict(self, z: np.ndarray) -> np.ndarray:
         """What the model's regressor tells of z [N, latent_size]: [N, C], scaled as the context.
@@ -226,7 +224,7 @@ class Trained:
         """
         if not self.facts.predicts:
             raise UserError("this model has no regressor: train one with model.regressor=mlp")
-        return self.compiled.predict(self.variables, self._latents(z), _key(0), BATCH)
+        return self.compiled.predict(self.variables, self._latents(z), accepted.key(0), BATCH)
 
     def sample(
         self,
@@ -247,7 +245,7 @@ class Trained:
         """
         z = self._prior_draws(num, seed, temperature, context, first)
         function = self.compiled.draw if draw else self.compiled.decode
-        key = jax.random.fold_in(_key(seed), 1)
+        key = jax.random.fold_in(accepted.key(seed), 1)
         return self._images(self._apply(function, z, context, key, first=first))
 
     @functools.cached_property
@@ -265,9 +263,9 @@ class Trained:
         self, num: int, seed: int, temperature: float = 1.0, context: Context = None, first: int = 0
     ) -> np.ndarray:
         """z [num, the model's latents], each a function of the seed and its number."""
-        check_draws(num, seed, first)
-        temperatures = np.full(num, temperature, np.float32)
-        return self._apply(self.compiled.prior, temperatures, context, _key(seed), first=first)
+        accepted.draws(num, seed, first)
+        temperatures, key = np.full(num, temperature, np.float32), accepted.key(seed)
+        return self._apply(self.compiled.prior, temperatures, context, key, first=first)
 
     def taken(self, frame: Any) -> np.ndarray:
         """The columns of a DataFrame that the run was trained on, as the model sees them [N, D]:
@@ -313,7 +311,7 @@ class Trained:
         numbers as the model sees them."""
         x = self.taken(x) if is_frame(x) else x
         bound = self.compiled(bounds.elbo, samples)
-        return self._apply(bound, self.check(x), context, _key(seed), 100)["elbo"]
+        return self._apply(bound, self.check(x), context, accepted.key(seed), 100)["elbo"]
 
     def log_likelihood(
         self, x: Any, samples: int = 100, seed: int = 0, context: Context = None
@@ -322,7 +320,24 @@ class Trained:
         numbers as the model sees them."""
         x = self.taken(x) if is_frame(x) else x
         bound = self.compiled(bounds.iwae, samples)
-        return self._apply(bound, self.check(x), context, _key(seed), 100)
+        return self._apply(bound, self.check(x), context, accepted.key(seed), 100)
+
+    def score_outliers(self, x: Any, context: Context = None) -> Any:
+        """How unusual each example is: the higher a score, the more unusual, whichever it is.
+
+        The scores of `detect`: `negative_elbo`, `negative_iwae`, `reconstruction`, `rate`,
+        `mahalanobis`, `residual` (see `vae.evaluation.anomaly_scores`). The last two are distances
+        from the run's training examples, which are read. A score is infinite where a number is too
+        large for the model.
+
+        Returns:
+          Name to [N], the first four in nats; of a DataFrame, a DataFrame of its rows with a column
+          a score.
+        """
+        if is_frame(x):
+            found = self.score_outliers(self.taken(x), context)
+            return like(x, np.stack(list(found.values()), axis=1), list(found))
+        return anomaly_scores.bounded(self, x, context)
 
     def _apply(
         self,
@@ -334,33 +349,14 @@ class Trained:
         first: int = 0,
     ) -> Any:
         """A compiled function of values [N, ...], each in its context."""
-        key = _key(0) if key is None else key
+        key = accepted.key(0) if key is None else key
         given = self.check_context(context, len(values))
         return function(self.variables, values, key, batch, given, first)
 
     def check_context(self, context: Context, count: int) -> np.ndarray | None:
         """The context of `count` examples [N, C]; a UserError where it does not fit."""
         size = self.facts.context_size if self.facts.conditional else 0
-        if not size:
-            if context is not None:
-                raise UserError("this model takes no context: it was trained with data.context=''")
-            return None
-        context = None if context is None else np.asarray(context)
-        if context is not None and self.config.data.context == "labels" and context.ndim == 1:
-            context = one_hot(context, size)
-        numbers = (
-            context is not None and context.dtype.kind in "buif" and np.isfinite(context).all()
-        )
-        if context is None or context.shape != (count, size) or not numbers:
-            found = "no context"
-            if context is not None:
-                unfit = "" if numbers else " that is not of numbers"
-                found = f"a context of shape {context.shape}{unfit}"
-            labels = " or labels [N]" if self.config.data.context == "labels" else ""
-            raise UserError(
-                f"{found} for {count} examples: this model takes context [N, {size}]{labels}"
-            )
-        return context.astype(np.float32)
+        return accepted.context(context, count, size, self.config.data.context == "labels")
 
     def _images(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(len(values), *self.shape)
@@ -373,48 +369,9 @@ class Trained:
 
     def check(self, x: np.ndarray) -> np.ndarray:
         """x as float32 [N, *shape]; a UserError where the model cannot take it."""
-        x = np.asarray(x)
-        if x.ndim == 3 and self.shape[-1] == 1 and x.shape[1:] == self.shape[:-1]:
-            x = x[..., None]  # grey images without a channel axis
-        if x.shape[1:] != self.shape or len(x) == 0:
-            wanted = ", ".join(map(str, self.shape))
-            turned = x.ndim == 4 and (*x.shape[2:], x.shape[1]) == self.shape
-            remedy = ": channels last, x.transpose(0, 2, 3, 1)" if turned else " with N > 0"
-            raise UserError(f"x has shape {x.shape}; this model takes [N, {wanted}]{remedy}")
-        x = x.astype(np.float32)
-        observed_as = self.described["observed"]
-        if observed_as == "binary" and not np.isin(x, (0.0, 1.0)).all():
-            raise UserError(
-                "x holds other values than 0 and 1 and this model is one of zeros and ones: "
-                "binarise it, for instance x > 0.5"
-            )
-        if observed_as == "grey" and not ((x >= 0) & (x <= 1)).all():
-            raise UserError(
-                "x holds values outside [0, 1]: divide by the largest grey level first"
-            )
-        if not np.isfinite(x).all():
-            raise UserError("x holds values that are not finite")
-        if observed_as in ("counts", "tokens") and not ((x >= 0) & (x == np.floor(x))).all():
-            raise UserError(f"x holds no {observed_as}: give whole numbers from 0 on")
-        if observed_as == "tokens" and x.max() >= self.described["levels"]:
-            most = self.described["levels"] - 1
-            raise UserError(f"x holds the token {x.max():g}; this model knows 0 to {most}")
-        return x
+        return accepted.examples(x, self.shape, self.described)
 
 
 def like(frame: Any, values: np.ndarray, names: Sequence[str]) -> Any:
     """Values [N, D] as a DataFrame of another's rows."""
     return type(frame)(values, index=frame.index, columns=list(names))
-
-
-def check_draws(num: int, seed: int, first: int = 0) -> None:
-    """Raises UserError where the number of draws or the seed is out of range."""
-    if num < 1 or first + num > MOST_DRAWS:
-        raise UserError(f"num={num:,}: give a whole number from 1 to {MOST_DRAWS:,}")
-    _key(seed)
-
-
-def _key(seed: int) -> jax.Array:
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed={seed}: give a whole number from 0 to {2**32 - 1}")
-    return noise.key_for(seed, "sample")

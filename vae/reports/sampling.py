@@ -50,9 +50,9 @@ def sample(
     """
     choose(samplers.SAMPLERS, sampler, "sampler")
     import vae
-    from vae.evaluation.trained import check_draws
+    from vae.evaluation import accepted
 
-    check_draws(num, seed)
+    accepted.draws(num, seed)
     workdir = Path(workdir)
     run = vae.load(workdir)
     path = workdir / "samples.npz"

@@ -1,4 +1,4 @@
-"""TensorBoard's event files: scalars alone, with nothing but the standard library.
+"""TensorBoard's event files, with nothing but the standard library.
 
 A file is a sequence of records, each framed as TFRecord frames them: the length, 8 bytes, its
 checksum, the bytes, their checksum; everything little-endian. A record is a protobuf message
@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 VERSION = b"brain.Event:2"
@@ -45,7 +45,8 @@ def framed(data: bytes) -> bytes:
     return length + next(sums) + data + next(sums)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A whole number as protobuf writes it."""
     value &= 2**64 - 1  # a negative number is its two's complement
     found = bytearray()
     while value > 127:
@@ -54,21 +55,23 @@ def _varint(value: int) -> bytes:
     return bytes([*found, value])
 
 
-def _field(number: int, wire: int, data: bytes) -> bytes:
-    size = _varint(len(data)) if wire == BYTES else b""
-    return _varint(number << 3 | wire) + size + data
+def field(number: int, wire: int, data: bytes) -> bytes:
+    """A field of a message."""
+    size = varint(len(data)) if wire == BYTES else b""
+    return varint(number << 3 | wire) + size + data
 
 
-def event(seconds: float, step: int = 0, values: Mapping[str, float] | None = None) -> bytes:
-    """An `Event`: values by tag; without any, the one that a file begins with."""
-    head = _field(1, DOUBLE, struct.pack("<d", seconds)) + _field(2, VARINT, _varint(step))
+def event(seconds: float, step: int = 0, values: Iterable[bytes] | None = None) -> bytes:
+    """An `Event` with messages of values; without any, the one that a file begins with."""
+    head = field(1, DOUBLE, struct.pack("<d", seconds)) + field(2, VARINT, varint(step))
     if values is None:
-        return head + _field(3, BYTES, VERSION)
-    summary = b"".join(
-        _field(1, BYTES, _field(1, BYTES, tag.encode()) + _field(2, FLOAT, _float(value)))
-        for tag, value in values.items()
-    )
-    return head + _field(5, BYTES, summary)
+        return head + field(3, BYTES, VERSION)
+    return head + field(5, BYTES, b"".join(field(1, BYTES, value) for value in values))
+
+
+def scalar(tag: str, value: float) -> bytes:
+    """The message of a number."""
+    return field(1, BYTES, tag.encode()) + field(2, FLOAT, _float(value))
 
 
 def _float(value: float) -> bytes:
@@ -90,6 +93,10 @@ class Events:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Scalars by tag, as they are at a step."""
+        self.add(step, [scalar(tag, value) for tag, value in values.items()])
+
+    def add(self, step: int, values: Iterable[bytes]) -> None:
+        """Messages of values (`scalar`, `vae.training.summaries`), as they are at a step."""
         self._file.write(framed(event(time.time(), step, values)))
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from vae.probability import posteriors, priors
 from vae.training import setup
 from vae.training.engine import Population, most_steps, row_bytes
 from vae.training.loop import Loop
+from vae.training.pictures import Pictures
 from vae.training.program import Program
 from vae.training.progress import Progress, Silent
 from vae.training.state import Creator
@@ -80,6 +81,7 @@ class Group:
         shape = self.dataset.shape
         self.compiled = Compiled(lambda: self.program.model, shape, self.program.masked)
         self._validate = validator(self.compiled, self.dataset)
+        self._pictures = Pictures(self.compiled, self.dataset)
         self._engine: Population | None = None
 
     def _add(self, config: ConfigDict) -> None:
@@ -125,7 +127,7 @@ class Group:
         size = config.model.latent_size
         return Trial(
             config, path, self.dataset, self.programs[size], self._create[size], self._validate,
-            progress, until,
+            progress, until, pictures=self._pictures,
         )  # fmt: skip
 
     def engine(self, trials: Sequence[Trial], at_once: int = 0) -> Population:

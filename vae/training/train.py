@@ -20,6 +20,7 @@ from vae.probability import noise
 from vae.training import places, setup
 from vae.training.engine import Single, most_steps
 from vae.training.loop import Loop
+from vae.training.pictures import Pictures
 from vae.training.progress import Progress, Silent
 from vae.training.state import Creator
 from vae.training.trial import Trial, Validate
@@ -46,16 +47,18 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
     done = account(config.data, config.model.likelihood, dataset)
     key = setup.key(config, dataset)
     program = setup.program(config, dataset, key)
+    compiled = Compiled(lambda: program.model, dataset.shape, key=key)
     trial = Trial(
         config,
         Path(workdir or Path("runs") / configs.run_name(config)),
         dataset,
         program,
         Creator(program, dataset.shape, key, config.train.model_axis),
-        validator(Compiled(lambda: program.model, dataset.shape, key=key), dataset),
+        validator(compiled, dataset),
         Silent() if jax.process_index() else Progress("\n".join(done), data.describe(dataset)),
         extend=extend,
         key=key,
+        pictures=Pictures(compiled, dataset),
     )
     train = dataset.splits["train"]
     streamed = config.data.stream

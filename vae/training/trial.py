@@ -15,6 +15,7 @@ from vae.data.account import account
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind
 from vae.distributed import agree, barrier
+from vae.errors import needed
 from vae.programs import Kept
 from vae.protocols import BOUND
 from vae.training import setup
@@ -29,6 +30,7 @@ from vae.training.writers import Writers
 LEAST_LOG_STEPS = 100  # between two lines of metrics.jsonl, where epochs are shorter
 
 Validate = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size) -> [N] nats each
+Show = Callable[[Any, int], dict[str, np.ndarray]]  # (weights, latent size) -> [H, W, C] each
 
 
 def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class Trial:
 
     Args:
       program: of the model at this run's own size.
-      create, validate: compiled once for all runs that share them.
+      create, validate, pictures: compiled once for all runs that share them.
       until: epochs after which to pause, ready to be resumed; None for the whole run.
       extend: see `vae.lengths.goes_on`.
       key: what the program depends on, for `vae.programs`; None to keep nothing.
@@ -93,7 +95,9 @@ class Trial:
         until: float | None = None,
         extend: bool = False,
         key: str | None = None,
+        pictures: Show | None = None,
     ):
+        self.pictures = pictures
         self.config, self.workdir, self.dataset, self.program = config, workdir, dataset, program
         self.create, self.validation, self.progress = create, validate, progress
         self.extend = extend
@@ -211,8 +215,24 @@ class Trial:
         )
         record = self._where(current.book(), "validation")
         self._report(record | {name: float(value) for name, value in means.items()})
+        if self._writers:
+            self._show(current, arrays)
         self.checkpoints.save(int(current.step), current, float(elbo))
         return current
+
+    def _show(self, current: State, arrays: dict[str, np.ndarray]) -> None:
+        """Gives the writers histograms of what a validation has found, and pictures where due."""
+        size, here = self.config.model.latent_size, int(current.step)
+        spread: dict[str, np.ndarray] = {
+            name: arrays[name][:, :size].mean(0, dtype=np.float64)
+            for name in ("kl_per_latent", "kl_per_layer")
+            if name in arrays
+        }
+        apart = self.config.train.picture_epochs
+        every = max(1, round(apart / self.config.train.eval_epochs))
+        due = apart and (here // self.eval_steps % every == 0 or here == self.total)
+        shown = self.pictures(current.eval_params, size) if due and self.pictures else {}
+        needed(self._writers, "writer").show(here, spread, shown)
 
     def pause(self, current: State) -> None:
         """Saves between validations: the run resumes from here."""
@@ -235,6 +255,8 @@ class Trial:
             f"{scale}lower optimizer.learning_rate, set optimizer.clip_norm, or tolerate some with "
             f"train.skip_steps (now {self.program.skip_steps})"
         )
+        if self._writers:
+            self._writers.failed = True
         if jax.process_index() == 0:
             np.savez(path, step=wrong, rows=rows, x=np.asarray(self.feed.split.x[rows]))
             runs.write_json(self.workdir / "failure.json", {"reason": reason, "step": wrong})
