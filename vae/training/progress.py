@@ -1,8 +1,9 @@
-"""What a person sees of training on the terminal: one run, or many."""
+"""What a person sees of training on the terminal or in a notebook: one run, or many."""
 
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from vae.protocols import BOUND
@@ -29,11 +30,11 @@ class Shown(Protocol):
 
 
 class Progress:
-    """Shows one run: a bar on a terminal, elsewhere a plain line per validation."""
+    """Shows one run: a bar on a terminal or in a notebook, elsewhere a plain line per validation."""
 
     def __init__(self, done: str = "", heading: str = ""):
         self.done, self.heading = done, heading  # what was done to the data, and what they are
-        self.bar: Any = None  # rich's, where a terminal is there to see it
+        self.bar: Any = None  # where somebody sees it
 
     def begin(self, trial: Shown, here: int, resumed: bool, finished: bool) -> None:
         """A run begins at step `here`."""
@@ -43,8 +44,8 @@ class Progress:
             return
         if resumed:
             print(f"resuming at step {here} of {trial.total}", flush=True)
-        if sys.stderr.isatty():
-            self.bar = _bar("{task.fields[epoch]:.1f}")
+        self.bar = _bar("{task.fields[epoch]:.1f}")
+        if self.bar:
             self.task = self.bar.add_task(
                 "", total=trial.total, completed=here, epoch=0.0, numbers=""
             )
@@ -82,7 +83,7 @@ class Silent(Progress):
 
 
 class Tally(Progress):
-    """Shows many runs: a line as each ends, and on a terminal a bar over the steps of all.
+    """Shows many runs: a line as each ends, and a bar over the steps of all where one is seen.
 
     Args:
       total: runs there are.
@@ -94,8 +95,8 @@ class Tally(Progress):
         self.steps: dict[str, int] = {}  # done, by run
         self.best: dict[str, float] = {}  # validation ELBO, by run
         self.began = time.perf_counter()
-        if sys.stderr.isatty():
-            self.bar = _bar("{task.fields[ended]}")
+        self.bar = _bar("{task.fields[ended]}")
+        if self.bar:
             self.task = self.bar.add_task("", total=None, ended="", numbers="")
             self.bar.start()
 
@@ -132,7 +133,69 @@ class Tally(Progress):
         print(f"{self.ended} of {self.total}  {seconds:4.0f} s  {name}  {said}", flush=True)
 
 
+class NotebookLine:
+    """One line in the output of a cell, changed in its place: as much of rich's bar as is used
+    here, which in a notebook needs widgets."""
+
+    WIDTH, SECONDS = 20, 0.1  # of the bar, letters; between two changes, at least
+
+    def __init__(self, first: str):
+        self.first, self._shown, self._text, self._changed = first, None, "", 0.0
+        self._task: Any = SimpleNamespace(total=None, completed=0, fields={})
+
+    def add_task(self, description: str, total: int | None, completed: int = 0, **fields: Any) -> int:
+        """Sets what the bar is of."""
+        self._task = SimpleNamespace(total=total, completed=completed, fields=fields)
+        return 0
+
+    def start(self) -> None:
+        """Shows the line."""
+        self._show(at_once=True)
+
+    def update(self, task: int, total: int | None = None, completed: int | None = None,
+               **fields: Any) -> None:  # fmt: skip
+        """Changes the line."""
+        self._task.total = self._task.total if total is None else total
+        self._task.completed = self._task.completed if completed is None else completed
+        self._task.fields |= fields
+        self._show()
+
+    def stop(self) -> None:
+        """Leaves the line as it is now."""
+        self._show(at_once=True)
+
+    def _show(self, at_once: bool = False) -> None:
+        share = min(1.0, self._task.completed / self._task.total) if self._task.total else 0.0
+        done = round(self.WIDTH * share)
+        bar = "█" * done + "░" * (self.WIDTH - done)
+        numbers = self._task.fields.get("numbers", "")
+        text = f"{self.first.format(task=self._task)} {bar} {share:4.0%} {numbers}".strip()
+        now = time.monotonic()
+        if text == self._text or not at_once and now - self._changed < self.SECONDS:
+            return
+        self._text, self._changed = text, now
+        told = {"text/plain": text}
+        if self._shown is None:
+            from IPython.display import display
+
+            self._shown = display(told, raw=True, display_id=True)
+        else:
+            self._shown.update(told, raw=True)
+
+
+def in_notebook() -> bool:
+    """Whether this process runs the cells of a notebook."""
+    shells = sys.modules.get("IPython")  # imported by whoever does
+    shell = shells.get_ipython() if shells else None
+    return getattr(shell, "kernel", None) is not None
+
+
 def _bar(first: str) -> Any:
+    """A bar, with a text before it; None where nobody would see it move."""
+    if in_notebook():
+        return NotebookLine(first)
+    if not sys.stderr.isatty():
+        return None
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
