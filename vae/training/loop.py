@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from vae.distributed import agree
-from vae.errors import Interrupted
+from vae.distributed import agree, suspect
+from vae.errors import Interrupted, RunError, UserError
 from vae.training.engine import Population, Single
 from vae.training.state import zero_sums
 from vae.training.trial import Trial
@@ -56,6 +56,10 @@ class Loop:
                     self._call(counts)
                     for slot in list(counts):
                         self._visit(slot)
+            except Exception as error:
+                if not isinstance(error, UserError | RunError):
+                    suspect()  # before what is held is let go of, which may wait for who is gone
+                raise
             finally:
                 for trial in self.running.values():
                     trial.close()
