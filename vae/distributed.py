@@ -1,6 +1,8 @@
 """Several processes as one run: joined by the cluster that started them, or by flags."""
 
 import os
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from vae import clusters
@@ -62,6 +64,9 @@ def _join(together: bool, by: str, *place: Any) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "4")
     import jax
 
+    from vae.members import Members
+
+    members = Members(together)
     try:
         jax.distributed.initialize(*place)
     except Exception as error:  # of many types: what a cluster lacks, or does not answer
@@ -73,11 +78,11 @@ def _join(together: bool, by: str, *place: Any) -> None:
         ) from error
     from jax._src.distributed import global_state
 
-    if global_state.num_processes > 1 and global_state.client is not None:
-        from vae.members import Members
-
-        _members = Members(global_state, together)
-        _members.watch()
+    with suppress(ValueError):  # JAX has taken SIGTERM; not of the main thread: nothing to take
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    if global_state.num_processes > 1:
+        members.watch(global_state)
+        _members = members
 
 
 def leave(code: int, message: str) -> None:
@@ -135,10 +140,19 @@ def agree(values: Any) -> Any:
 
     if jax.process_count() == 1:
         return values
+    return gathered(values)[0]
+
+
+def gathered(values: Any) -> Any:
+    """The values of every process, [P, ...]."""
+    import jax
     import numpy as np
+
+    if jax.process_count() == 1:
+        return np.asarray(values)[None]
     from jax.experimental import multihost_utils
 
-    return np.asarray(multihost_utils.broadcast_one_to_all(values))
+    return np.asarray(multihost_utils.process_allgather(values))
 
 
 def elsewhere(path: Any) -> str:

@@ -29,32 +29,36 @@ class Members:
     """This process among those of a run.
 
     Args:
-      jax_state: what `jax.distributed.initialize` has set.
       together: their devices are those of one run. Else JAX is made to forget the others before it
         looks for devices. Such a process saves on SIGTERM, and waits for nobody meanwhile.
     """
 
-    def __init__(self, jax_state: Any, together: bool):
-        self.client, self.number = jax_state.client, jax_state.process_id
-        self.count, self.coordinator = jax_state.num_processes, jax_state.coordinator_address
-        self.together, self._jax_state = together, jax_state
-        if not together:
-            jax_state.client, jax_state.process_id, jax_state.num_processes = None, 0, 1
+    def __init__(self, together: bool):
+        self.together = together
+        self.number, self.count, self.coordinator = 0, 1, ""
         self.suspects = False  # an exchange has failed: somebody is gone
         self.verdict = ""  # why this run ends, known from others
         self._kind, self._code, self._message = "", 1, ""  # its parts
         self._leaving: int | None = None  # the exit code, once it is known
         self._last = ""  # what others are told of it
         self._met = 0
-        self._place = f"vae/beat/{self.number}" if self.number else FIRST
-        self._now = time.monotonic()
         self._seen: dict[int, tuple[str, float]] = {}  # by process: its last beat, and since when
         self._beats = 0
-
-    def watch(self) -> None:
-        """Begins to beat and to look at the others, in threads."""
-        self._now = time.monotonic()
         self._catch_abort()
+
+    def watch(self, jax_state: Any) -> None:
+        """Begins to beat and to look at the others, in threads.
+
+        Args:
+          jax_state: what `jax.distributed.initialize` has set.
+        """
+        self.client, self.number = jax_state.client, jax_state.process_id
+        self.count, self.coordinator = jax_state.num_processes, jax_state.coordinator_address
+        self._jax_state = jax_state
+        if not self.together:
+            jax_state.client, jax_state.process_id, jax_state.num_processes = None, 0, 1
+        self._place = f"vae/beat/{self.number}" if self.number else FIRST
+        self._now = time.monotonic()
         threading.Thread(target=self._exchange, daemon=True).start()
         threading.Thread(target=self._look, daemon=True).start()
 
@@ -97,17 +101,18 @@ class Members:
                 self._jax_state.client = self.client  # which JAX disconnects when Python ends
                 return
             until = time.monotonic() + GRACE
+            if self.number or self.verdict:
+                time.sleep(2 * BEAT)  # it is read meanwhile
+                _exit(code)
             while time.monotonic() < until and not self._all_ended():
                 time.sleep(BEAT / 4)
-            if self.number:
-                time.sleep(2 * BEAT)  # process 0 reads it
         except Exception:  # process 0 is gone
             if code == 0:
                 return
         _exit(code)
 
     def _all_ended(self) -> bool:
-        return self.number > 0 or all(
+        return all(
             self._seen.get(n, ("", 0.0))[0].startswith(("done", "ended"))
             for n in range(1, self.count)
         )
@@ -208,11 +213,18 @@ class Members:
         set_handler(signal.SIGABRT, ctypes.cast(self._handler, ctypes.c_void_p))
 
     def _why_aborted(self) -> str:
+        if not self.coordinator:
+            return (
+                "the processes of this run did not come together within 5 minutes: start the same "
+                "command on all of them, and let them reach process 0"
+            )
         host, _, port = self.coordinator.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), 2 * BEAT).close()
-        except OSError:
-            return gone(0)
+        for _ in range(10):  # a process that is being ended lets go of its port last
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), 2 * BEAT).close()
+            except OSError:
+                return gone(0)
+            time.sleep(BEAT / 4)
         return "JAX has aborted this process: TF_CPP_MIN_LOG_LEVEL=1 in the environment shows why"
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from vae.distributed import agree, suspect
+from vae.distributed import gathered, suspect
 from vae.errors import Interrupted, RunError, UserError
 from vae.training.engine import Population, Single
 from vae.training.state import zero_sums
@@ -107,8 +107,9 @@ class Loop:
             slot: min(trial.steps_to_visit(self._steps[slot]), most)
             for slot, trial in self.running.items()
         }
-        agreed = agree(np.array([*counts.values(), signalled]))  # clocks differ between processes
-        return dict(zip(counts, map(int, agreed[:-1]), strict=True)), int(agreed[-1])
+        # Clocks differ between processes, and a signal may come to any of them.
+        of_all = gathered(np.array([*counts.values(), signalled]))
+        return dict(zip(counts, map(int, of_all[0]), strict=False)), int(of_all[:, -1].max())
 
     def _call(self, counts: Mapping[int, int]) -> None:
         began = time.perf_counter()
