@@ -1,9 +1,12 @@
 """Small configs, data, models and commands that tests build on."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +96,21 @@ def with_random_parameters(module: Any, x: Any) -> tuple[Any, Any]:
 
 def start_training(workdir: Path, *flags: str, devices: int = 1) -> subprocess.Popen:
     """`vae train` in a process of its own, on so many simulated devices."""
+    return start_verb("train", workdir, *flags, JAX_NUM_CPU_DEVICES=str(devices))
+
+
+def start_verb(
+    verb: str, workdir: Path, *flags: str, before: Sequence[str] = (), **environment: str
+) -> subprocess.Popen:
+    """A verb in a process of its own.
+
+    Args:
+      before: words in front of the command.
+      environment: variables beside this process's own.
+    """
     root = Path(__file__).resolve().parent.parent
-    env = {**os.environ, "PYTHONPATH": str(root), "JAX_NUM_CPU_DEVICES": str(devices)}
-    command = [sys.executable, "-P", "-m", "vae", "train", *flags, f"--workdir={workdir}"]
+    env = {**os.environ, "PYTHONPATH": str(root), **environment}
+    command = [*before, sys.executable, "-P", "-m", "vae", verb, *flags, f"--workdir={workdir}"]
     pipe = subprocess.PIPE
     return subprocess.Popen(tied(command), cwd=root, env=env, stdout=pipe, stderr=pipe, text=True)
 
@@ -112,6 +127,15 @@ def last_state(workdir: Path) -> dict[str, np.ndarray]:
     """Every array of the last checkpoint, by path."""
     with Checkpoints(workdir, read_only=True) as checkpoints:
         return checkpoints.load(checkpoints.steps()[-1])
+
+
+def free_port(first: int = 0, last: int = 0) -> int:
+    """A port that nobody listens at, in a range where one is given."""
+    for port in range(first, last + 1):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("localhost", port))
+            return probe.getsockname()[1]
+    raise OSError("no free port")
 
 
 def is_alive(pid: int) -> bool:

@@ -1,12 +1,11 @@
 """One device, four, and two processes, from the command line: the same run."""
 
 import re
-import socket
 
 import numpy as np
 import pytest
 
-from tests.helpers import finish, last_state, start_training
+from tests.helpers import finish, free_port, last_state, start_training
 
 FLAGS = [
     "--config=configs/digits.py",
@@ -111,18 +110,17 @@ def test_a_mesh_is_killed_and_ends_with_the_same_bits(tmp_path):
 
 
 def two_processes(workdir, *more, devices=1):
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    flags = [f"--coordinator=localhost:{port}", "--num_processes=2", *more]
+    flags = [f"--coordinator=localhost:{free_port()}", "--num_processes=2", *more]
     both = [start(workdir, devices, *flags, f"--process_id={n}") for n in (0, 1)]
     return finish(*both)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["pmap", "shard"])
-def test_two_processes_train_one_run(tmp_path, one, parallel):
-    outs = two_processes(tmp_path / "run", f"--config.train.parallel={parallel}")
+@pytest.mark.parametrize("streamed", [False, True])
+def test_two_processes_train_one_run(tmp_path, one, parallel, streamed):
+    flags = (f"--config.train.parallel={parallel}", f"--config.data.stream={streamed}")
+    outs = two_processes(tmp_path / "run", *flags)
     assert "epoch 30" in outs[0] and "epoch" not in outs[1]  # one of them reports
     assert_close(last_state(tmp_path / "run"), last_state(one))
 

@@ -14,9 +14,8 @@ from vae.errors import UserError
 def train(values: Any) -> None:
     """Trains a run, or resumes it."""
     import vae
-    from vae.distributed import initialize
 
-    initialize(values.coordinator, values.num_processes, values.process_id)
+    _join(values, together=True)
     config = values.config
     if values.init_from:
         config.train.init_from = values.init_from
@@ -27,6 +26,13 @@ def train(values: Any) -> None:
     vae.train(config, values.workdir, values.extend or bool(values.epochs))
 
 
+def _join(values: Any, together: bool) -> None:
+    """Joins the other processes of the command, where it runs as several."""
+    from vae.distributed import initialize
+
+    initialize(values.coordinator, values.num_processes, values.process_id, together)
+
+
 def _epochs(text: str, config: Any) -> int:
     """So many epochs, or with a + so many more than the config has."""
     if not text.removeprefix("+").isdecimal():
@@ -35,13 +41,16 @@ def _epochs(text: str, config: Any) -> int:
 
 
 def evaluate(values: Any) -> None:
-    """Evaluates a run and prints its metrics."""
+    """Evaluates a run and prints its metrics; of several processes, the first does."""
     import vae
+    from vae import distributed
     from vae.reports.tables import metrics_table
 
+    _join(values, together=False)
     metrics = None if values.metrics is None else values.metrics.split(",")
-    result = vae.evaluate(values.workdir, values.split, metrics)
-    print(metrics_table(result))
+    if distributed.first():
+        print(metrics_table(vae.evaluate(values.workdir, values.split, metrics)), flush=True)
+    distributed.meet("evaluated")
 
 
 def sample(values: Any) -> None:
@@ -94,6 +103,7 @@ def sweep(values: Any) -> None:
     """Runs a grid or a search, or resumes it."""
     from vae.sweeps import grid, launch
 
+    _join(values, together=False)
     parts = [grid.parse(text, values.config) for text in values.sweep]
     if values.search:
         launch.search(
@@ -264,6 +274,12 @@ OUTPUT = Flag("output", "the .csv, .parquet or .npz to write", required=True)
 SWEEP = Flag("sweep", "KEY=V1,V2,... or KEY=log(LOW,HIGH,COUNT); repeat it for a product", ())
 SEEDS = Flag("seeds", "seeds of each point, counted from the config's", 1)
 SLOTS = Flag("slots", "trials at a time; 0: as many as fit", 0)
+PROCESSES = (
+    Flag("coordinator", "host:port of process 0, for several processes outside a cluster"),
+    Flag("num_processes", "of them, with --coordinator; 1 alone: whatever the cluster says",
+         kind=int),
+    Flag("process_id", "number of this process, with --coordinator", kind=int),
+)  # fmt: skip
 LABEL = Flag("label", "column of a table that is labels, none for none")
 VERBS = {
     "data": Verb(
@@ -294,9 +310,7 @@ VERBS = {
             Flag("init_from", "a run whose weights training starts from"),
             Flag("freeze", "parts of the model that keep their weights: encoder,prior"),
             EXTEND,
-            Flag("coordinator", "host:port of process 0, for several processes outside Slurm"),
-            Flag("num_processes", "number of processes, with --coordinator", kind=int),
-            Flag("process_id", "number of this process, with --coordinator", kind=int),
+            *PROCESSES,
         ),
         train,
         config=True,
@@ -318,6 +332,7 @@ VERBS = {
             Flag("gpus", "Slurm: GPUs a trial", 0),
             Flag("cpus", "Slurm: cores a trial", 1),
             Flag("minutes", "Slurm: time limit of a trial", 60),
+            *PROCESSES,
         ),
         sweep,
         config=True,
@@ -341,6 +356,7 @@ VERBS = {
             WORKDIR,
             Flag("split", "validation or test; by default the config's eval.split"),
             Flag("metrics", "groups beside the bounds, A,B; by default the config's eval.metrics"),
+            *PROCESSES,
         ),
         evaluate,
     ),

@@ -22,7 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae.distributed import barrier
+from vae.distributed import barrier, suspect
 from vae.errors import RunError, UserError
 
 _KEPT = "what was saved before is kept: make room and run the same command to go on"
@@ -131,6 +131,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
+            suspect()
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RunError(
                 f"cannot save a checkpoint in {self.directory}: {reason}\n{_KEPT}"

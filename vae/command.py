@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from absl import logging
 
+from vae import distributed
 from vae.errors import Interrupted, RunError, UserError, shortened, typed
 from vae.signals import sigterm_interrupts
 
@@ -94,25 +96,41 @@ def guarded(work: Callable[[], None], debug: Callable[[], bool] = lambda: False)
     _cache_compilations()
     logging.set_verbosity(logging.FATAL)  # Orbax logs the traceback of an error that it also raises
     try:
+        code, said = _tried(work, debug)
+    except BaseException as error:
+        if not distributed.joined():
+            raise
+        traceback.print_exc()
+        code, said = 1, shortened(f"{type(error).__name__}: {error}")
+    distributed.leave(code, said)
+    return code
+
+
+def _tried(work: Callable[[], None], debug: Callable[[], bool]) -> tuple[int, str]:
+    """The exit code, and what was printed of an error or an interruption."""
+    try:
         with sigterm_interrupts():
             work()
-        return 0
+        return 0, ""
     except (UserError, RunError, OSError) as error:
         if debug():
             raise
-        print(f"error: {shortened(_message(error))}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
+        said = shortened(_message(error))
+        print(f"error: {said}", file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 1, said
     except Exception as error:
+        distributed.suspect()
         if debug() or not _lacks_memory(error):
             raise
-        print(f"error: {_lacking(error)}", file=sys.stderr)
-        return 1
+        said = _lacking(error)
+        print(f"error: {said}", file=sys.stderr)
+        return 1, said
     except KeyboardInterrupt as error:
         if debug():
             raise
         ended = error if isinstance(error, Interrupted) else Interrupted()
         print(ended, file=sys.stderr)
-        return 128 + ended.number
+        return 128 + ended.number, str(ended)
 
 
 def _cache_compilations() -> None:

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from vae import config as configs
 from vae import lengths, run_files, runs
+from vae.distributed import first
 from vae.errors import UserError
 from vae.keys import PLACE
 from vae.paths import moved
@@ -137,7 +138,10 @@ class SweepDirectory:
         return {name: reason for name, (state, reason) in states.items() if state == "failed"}
 
     def write(self) -> dict[str, Any]:
-        """Writes sweep.json and results.csv as things stand; returns what sweep.json holds."""
+        """Writes sweep.json and results.csv as things stand; returns what sweep.json holds.
+
+        Of several processes the first one writes them.
+        """
         keys = list(dict.fromkeys(key for trial in self.trials for key in trial.values))
         keys.sort(key=lambda key: key == "seed")  # the seed last
         sweep = {
@@ -151,6 +155,8 @@ class SweepDirectory:
             "config": self.config.to_dict(),
             "environment": self._environment(),
         }
+        if not first():
+            return sweep
         runs.write_json(self.path / "sweep.json", sweep)
         rows = summary.rows(sweep, self.path)
         runs.write_atomic(self.path / "results.csv", summary.results_csv(rows, keys))

@@ -10,7 +10,7 @@ import jax
 import vae
 from vae import runs
 from vae.data import describe
-from vae.errors import RunError
+from vae.errors import RunError, UserError
 from vae.evaluation.evaluate import evaluate_run
 from vae.evaluation.trained import Trained, load
 from vae.reports.page import report_run
@@ -57,6 +57,12 @@ class Populations:
           RunError: a checkpoint could not be saved.
           Interrupted: by a signal; all trials have saved.
         """
+        if jax.process_count() > 1:
+            raise UserError(
+                "a trial is trained on the devices of one process, and JAX has joined those of "
+                f"{jax.process_count()}: on each host of a TPU slice set TPU_PROCESS_BOUNDS=1,1,1 "
+                "and TPU_CHIPS_PER_PROCESS_BOUNDS to its own chips, such as 2,2,1"
+            )
         # All are built before the first trains: what is wrong fails here, with nothing written.
         found = [(self._group(members), members) for members in groups(trials)]
         print(*dict.fromkeys(describe(group.dataset) for group, _ in found), sep="\n", flush=True)

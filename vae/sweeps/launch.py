@@ -1,26 +1,24 @@
 """The `sweep` verb: all trials, their evaluation, one table and one page; resumable."""
 
-import dataclasses
 import hashlib
 import json
 import os
-import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
-from vae import automatic, runs
 from vae import config as configs
+from vae import distributed, runs
 from vae.errors import UserError
 from vae.paths import located
-from vae.sweeps import processes, slurm
+from vae.sweeps import slurm
 from vae.sweeps.directory import SweepDirectory
 from vae.sweeps.grid import Grid
 from vae.sweeps.plan import Trial, groups, plan
 from vae.sweeps.results import finish
+from vae.sweeps.running import fitted, help_with, resolved, run, settled, shared
 
 if TYPE_CHECKING:
     from vae.sweeps.grouped import Populations
@@ -64,8 +62,14 @@ def sweep(
         raise UserError(f"--launcher={launcher} is not one of: {', '.join(LAUNCHERS)}")
     config = located(config)
     trials = plan(config, grid, seeds)
-    base = _resolved(config, workdir)
+    base = resolved(config, workdir)
     path = Path(workdir or default_path(base, trials))
+    if distributed.place()[1] > 1 and launcher != "population":
+        raise UserError(f"--launcher={launcher} starts processes itself: start it as one")
+    if not distributed.first():
+        if not dry_run:
+            help_with(path, base, trials, slots, extend)
+        return str(path)
     directory = SweepDirectory(path, base, launcher, extend=extend)
     directory.plan(fitted(directory, trials))
     todo = directory.pending()
@@ -75,81 +79,11 @@ def sweep(
     with runs.locked(path):
         todo = settled(directory, todo)
         directory.take(todo)
-        run(directory, todo, launcher, slots, cluster or slurm.Options())
+        run(directory, shared(directory, todo), launcher, slots, cluster or slurm.Options())
+        distributed.meet("trained")
         finish(directory)
+        distributed.meet("finished")
     return str(path)
-
-
-def fitted(directory: SweepDirectory, trials: Sequence[Trial]) -> list[Trial]:
-    """The trials with configs in which nothing is left to the data."""
-    found = (_resolved(trial.config, directory.workdir(trial)) for trial in trials)
-    return [
-        dataclasses.replace(trial, config=config)
-        for trial, config in zip(trials, found, strict=True)
-    ]
-
-
-def _resolved(config: ConfigDict, workdir: Path | str | None) -> ConfigDict:
-    """A config in which nothing is left to the data; as it is where they cannot be read, which the
-    trial that is trained on them then says by itself."""
-    try:
-        return automatic.resolved(config, workdir)
-    except UserError:
-        return config
-
-
-def run(
-    directory: SweepDirectory,
-    todo: Sequence[Trial],
-    launcher: str,
-    slots: int,
-    cluster: slurm.Options,
-    programs: "Populations | None" = None,
-) -> None:
-    """Runs trials by a launcher; sweep.json is brought up to date as each ends."""
-    if not todo:
-        return
-
-    def done(trial: Trial) -> None:
-        directory.write()
-
-    try:
-        if launcher == "population":
-            from vae.sweeps.grouped import Populations, use_cores
-
-            use_cores(len(directory.trials))  # as at first, also where few are left
-            (programs or Populations(directory, slots)).run(todo, done)
-        elif launcher == "processes":
-            processes.run(directory, todo, slots, done)
-        else:
-            on_slurm(directory, todo, slots, cluster)
-    finally:
-        if any(directory.workdir(trial).exists() for trial in directory.trials):
-            directory.write()
-
-
-def settled(directory: SweepDirectory, trials: Sequence[Trial]) -> list[Trial]:
-    """Waits for trials that a killed launch left behind to save and end; returns what is pending.
-
-    Raises:
-      UserError: one still runs after a minute.
-    """
-    if directory.launcher == "slurm":
-        slurm.cancel(directory.path / "slurm")
-    deadline, said = time.monotonic() + processes.GRACE, False
-    for trial in trials:
-        while by := runs.holder(directory.workdir(trial)):
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"trial {trial.name} of {directory.path} is running in another process ({by}): "
-                    "wait for it or end it, and run the same command to go on"
-                )
-            if not said:
-                text = f"trial {trial.name} is running in another process ({by}): waiting for it"
-                warnings.warn(f"{text} to save and end", stacklevel=2)
-                said = True
-            time.sleep(0.1)
-    return [trial for trial in trials if directory.state(trial)[0] == "pending"]
 
 
 def search(
@@ -182,6 +116,8 @@ def search(
     from vae.sweeps import grouped
     from vae.sweeps.search import Study, largest_latent_size, optimised
 
+    if distributed.place()[1] > 1:
+        raise UserError("--search is of one process: start it as one, or sweep a grid")
     if not space or trials < 1:
         raise UserError("a search needs --sweep KEY=log(LOW,HIGH) or KEY=V1,V2,... and --trials=N")
     if eta == 1 or eta < 0 or (eta and launcher != "population"):
@@ -189,7 +125,7 @@ def search(
     configs.check(config)
     optimised(config.eval.metric)  # refused before there is a directory
     config = located(config)
-    base = _resolved(config, workdir)
+    base = resolved(config, workdir)
     path = Path(workdir or Path("runs") / f"search-{configs.run_name(base)}")
     directory = SweepDirectory(path, base, launcher, config.eval.metric)
     with runs.locked(path):
@@ -245,23 +181,6 @@ def outcome(directory: SweepDirectory, programs: "Populations", trial: Trial) ->
     return validation_metric(directory.workdir(trial), metric, group.compiled, group.dataset)
 
 
-def on_slurm(
-    directory: SweepDirectory, trials: Sequence[Trial], slots: int, cluster: slurm.Options
-) -> None:
-    """Trials as the tasks of a job array, `slots` of them at once."""
-    by_path = {directory.claim(trial): trial for trial in trials}
-    directory.write()
-    cluster = dataclasses.replace(cluster, at_once=slots)
-
-    def done(workdir: Path) -> None:
-        print(f"{workdir.name}  ended", flush=True)
-        directory.write()
-
-    reasons = slurm.run(list(by_path), cluster, directory.path / "slurm", done)
-    for workdir, reason in reasons.items():
-        directory.note(by_path[workdir], "failed", reason)
-
-
 def default_path(config: ConfigDict, trials: Sequence[Trial]) -> Path:
     """A directory under runs/ that is named after the config and the trials."""
     text = json.dumps([trial.values for trial in trials], sort_keys=True)
@@ -288,8 +207,10 @@ def describe(
         for trial in members:
             lines.append(f"  {trial.name}{'' if trial.name in waiting else '  (ended)'}")
     at_a_time = f"{slots} at a time" if slots else "as many at a time as the devices hold"
+    count = distributed.place()[1]
+    share = f", each of {count} processes a share of every group" if count > 1 else ""
     how = {
-        "population": f"population: groups one after the other, {at_a_time}",
+        "population": f"population: groups one after the other, {at_a_time}{share}",
         "processes": f"processes: one a trial, {at_a_time}",
         "slurm": f"slurm: one job array, {f'{slots} tasks at a time' if slots else 'no limit'}",
     }[launcher]

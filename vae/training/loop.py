@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from vae.distributed import agree
-from vae.errors import Interrupted
+from vae.distributed import gathered, suspect
+from vae.errors import Interrupted, RunError, UserError
 from vae.training.engine import Population, Single
 from vae.training.state import zero_sums
 from vae.training.trial import Trial
@@ -56,6 +56,10 @@ class Loop:
                     self._call(counts)
                     for slot in list(counts):
                         self._visit(slot)
+            except Exception as error:
+                if not isinstance(error, UserError | RunError):
+                    suspect()  # before what is held is let go of, which may wait for who is gone
+                raise
             finally:
                 for trial in self.running.values():
                     trial.close()
@@ -103,8 +107,9 @@ class Loop:
             slot: min(trial.steps_to_visit(self._steps[slot]), most)
             for slot, trial in self.running.items()
         }
-        agreed = agree(np.array([*counts.values(), signalled]))  # clocks differ between processes
-        return dict(zip(counts, map(int, agreed[:-1]), strict=True)), int(agreed[-1])
+        # Clocks differ between processes, and a signal may come to any of them.
+        of_all = gathered(np.array([*counts.values(), signalled]))
+        return dict(zip(counts, map(int, of_all[0]), strict=False)), int(of_all[:, -1].max())
 
     def _call(self, counts: Mapping[int, int]) -> None:
         began = time.perf_counter()

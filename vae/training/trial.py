@@ -14,8 +14,8 @@ from vae.checkpoint import Checkpoints
 from vae.data.account import account
 from vae.data.dataset import Dataset
 from vae.data.observe import observed_kind
-from vae.distributed import agree, barrier
-from vae.errors import needed
+from vae.distributed import agree, barrier, elsewhere
+from vae.errors import UserError, needed
 from vae.programs import Kept
 from vae.protocols import BOUND
 from vae.training import setup
@@ -134,6 +134,8 @@ class Trial:
             runs.write_environment(self.workdir, self.config)
             (self.workdir / "failure.json").unlink(missing_ok=True)
         barrier("claimed")
+        if not (self.workdir / "config.json").exists():
+            raise UserError(elsewhere(self.workdir))
         self.checkpoints = self._open.enter_context(Checkpoints(self.workdir))
         restored = self.checkpoints.restore(self.create.shapes(self.hyper))
         current = restored[1] if restored else self._first()
