@@ -59,8 +59,9 @@ def sample(values: Any) -> None:
 
     of_class = getattr(values, "class")
     for path in sample(
-        values.workdir, values.num, values.seed, values.sampler, values.draw, of_class
-    ):
+        values.workdir, values.num, values.seed, values.sampler, values.draw, of_class,
+        values.guidance,
+    ):  # fmt: skip
         print(path)
 
 
@@ -366,9 +367,12 @@ VERBS = {
             WORKDIR,
             Flag("num", "number of samples", 64),
             Flag("seed", "seed of the draws", 0),
-            Flag("sampler", "prior, normal, aggregate, mixture, flow or second_stage", "prior"),
+            Flag("sampler", "prior, normal, aggregate, mixture, flow, second_stage or "
+                 "flow_matching", "prior"),
             Flag("draw", "draw x from p(x|z) rather than write its mean", False),
-            Flag("class", "of a model that is given labels: the class of all samples", ""),
+            Flag("class", "of all samples: of a model that is given labels, or by flow_matching "
+                 "of data that have them", ""),
+            Flag("guidance", "flow_matching: 1 a class as it is, more exaggerates it", 1.0),
         ),
         sample,
     ),

@@ -187,6 +187,11 @@ class Model(Protocol):
         return (self.latent_size,)
 
     @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of latents that are one map with neighbours, row by row; else (L,)."""
+        return (self.latent_size,)
+
+    @property
     def layers(self) -> int:
         """Number of layers of latents; where there are several, each has its own KL in
         `Joint.kl`."""

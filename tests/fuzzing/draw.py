@@ -142,6 +142,7 @@ KEYS = {
     "eval.elbo_samples": of(1, 3),
     "eval.codes": of(2, 10),
     "eval.samples": of(10, 15),
+    "eval.sampler": of("prior", "normal", "aggregate"),
     "eval.extractor": of("", "pixels"),
     "eval.ais_examples": of(1, 100),
     "eval.ais_temperatures": of(1, 4),

@@ -13,13 +13,31 @@ LOG_2PI = 1.8378770664093453
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
-    """A density of z: `sample(num, seed)` gives z [num, L], each a function of the seed and its
-    number; `log_prob(z)` gives the log density [N] in nats of z [N, L]. `log_prob` is None for
-    `prior`, whose codes may have no density, and for `second_stage`, whose density has no closed
-    form."""
+    """A density of z: `sample(num, seed, first)` gives z [num, L], each a function of the seed and
+    its number, from `first` on; `log_prob(z)` gives the log density [N] in nats of z [N, L].
+    `log_prob` is None for `prior`, whose codes may have no density, and for `second_stage`, whose
+    density has no closed form. Where there are `classes`, both take `labels` [N] too, from 0 to
+    `classes` - 1, and `sample` takes `guidance`, by which the class is exaggerated."""
 
     sample: Callable[..., np.ndarray]
-    log_prob: Callable[[np.ndarray], np.ndarray] | None = None
+    log_prob: Callable[..., np.ndarray] | None = None
+    classes: int = 0
+
+    def draws(
+        self, num: int, seed: int, first: int, labels: np.ndarray | None, guidance: float
+    ) -> np.ndarray:
+        """z [num, L], of classes where `labels` are given.
+
+        Raises:
+          UserError: there are no classes.
+        """
+        if labels is None and guidance == 1.0:
+            return self.sample(num, seed, first)
+        if not self.classes:
+            raise UserError(
+                "this density of z knows no classes: use sampler='flow_matching' with labelled data"
+            )
+        return self.sample(num, seed, first, labels=labels, guidance=guidance)
 
 
 def normal(latent_size: int) -> Sampler:
@@ -72,12 +90,12 @@ def moments(z: np.ndarray) -> Gaussian:
 def gaussians(weights: np.ndarray, parts: list[Gaussian]) -> Sampler:
     """sum_c w_c N(mu_c, C_c C_c^T), of weights [C] that sum to 1."""
 
-    def sample(num: int, seed: int = 0) -> np.ndarray:
+    def sample(num: int, seed: int = 0, first: int = 0) -> np.ndarray:
         import jax
 
         from vae.probability import noise
 
-        keys = noise.example_keys(noise.key_for(seed, "sample"), np.arange(num))
+        keys = noise.example_keys(noise.key_for(seed, "sample"), np.arange(first, first + num))
         uniform = jax.vmap(jax.random.uniform)(noise.fold(keys, 1))
         chosen = np.searchsorted(np.cumsum(weights), uniform, side="right")
         chosen = np.minimum(chosen, len(parts) - 1)  # where the weights sum to less by rounding

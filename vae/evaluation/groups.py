@@ -203,9 +203,12 @@ def samples(subject: Subject) -> Found:
     extractor = settings.extractor or kept(x, labels, run.dataset.name)
     drawn = run.facts.discrete
     num = settings.samples
-    made = run.within(run.sample(num, seed=SEED, draw=drawn, context=run.contexts(num)))
+    context = run.contexts(num)
+    made = run.sample(num, SEED, draw=drawn, context=context, sampler=settings.sampler)
+    made = run.within(made)
     found = sampled.scores(made, subject.x[:num], x, extractor, seed=SEED)
     what = "draws of p(x|z)" if drawn else "means of p(x|z)"
+    what += "" if settings.sampler == "prior" else f", z by {settings.sampler}"
     return by_name(*(dataclasses.replace(m, unit=f"{m.unit}; {what}") for m in found.values())), {}
 
 

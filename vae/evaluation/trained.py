@@ -107,6 +107,7 @@ class Trained:
         self.compiled, self.params, self.step = compiled, params, step
         self.facts = compiled.facts
         self.shape = tuple(described["shape"])
+        self._densities: dict[str, Any] = {}
         # Its own, where `compiled` is of a larger model that it is a masked part of.
         masked = compiled.masked
         self.latent_size = config.model.latent_size if masked else self.facts.latent_size
@@ -234,16 +235,32 @@ class Trained:
         draw: bool = False,
         context: Context = None,
         first: int = 0,
+        sampler: str = "prior",
+        labels: np.ndarray | None = None,
+        guidance: float = 1.0,
     ) -> np.ndarray:
-        """New examples [num, *shape] with z from the prior.
+        """New examples [num, *shape] with z from the prior, or from a density fitted to the latents
+        of the training set.
 
         Args:
           temperature: scales the Gaussian noise that the prior's draws are made of.
           draw: draw x from p(x|z) rather than give its mean.
           first: number of the first example. Each depends on the seed and its own number alone, so
             many can be drawn in parts.
+          sampler: a name of `vae.evaluation.samplers`, fitted once, when it is first asked for.
+          labels: [num], of `flow_matching` where the data have labels: the class of each example;
+            those of the context, of a model that is given labels.
+          guidance: of `flow_matching`: 1 draws from the classes as they are, more exaggerates them.
         """
-        z = self._prior_draws(num, seed, temperature, context, first)
+        if sampler == "prior" and labels is None and guidance == 1.0:
+            z = self._prior_draws(num, seed, temperature, context, first)
+        elif temperature != 1.0:
+            raise UserError(f"temperature={temperature}: only sampler='prior' has one")
+        else:
+            check_draws(num, seed, first)
+            given = self.check_context(context, num)  # of labels, where a density knows it
+            labels = labels if given is None else given.argmax(-1)
+            z = self._latents(self.density(sampler).draws(num, seed, first, labels, guidance))
         function = self.compiled.draw if draw else self.compiled.decode
         key = jax.random.fold_in(accepted.key(seed), 1)
         return self._images(self._apply(function, z, context, key, first=first))
@@ -258,6 +275,14 @@ class Trained:
         context = None if context is None else np.resize(context, (2000, context.shape[1]))
         z = self._prior_draws(2000, 0, context=context)
         return z.mean(0), z.std(0)
+
+    def density(self, sampler: str) -> Any:
+        """The density of z of this name, a `Sampler`, fitted when it is first asked for."""
+        from vae.evaluation import samplers
+
+        if sampler not in self._densities:
+            self._densities[sampler] = samplers.fit(self, sampler)
+        return self._densities[sampler]
 
     def _prior_draws(
         self, num: int, seed: int, temperature: float = 1.0, context: Context = None, first: int = 0

@@ -26,6 +26,7 @@ def sample(
     sampler: str = "prior",
     draw: bool = False,
     of_class: str = "",
+    guidance: float = 1.0,
 ) -> list[Path]:
     """Draws z and writes the means of p(x|z), or draws of it: an .npz, and a grid for images.
 
@@ -36,11 +37,13 @@ def sample(
         first fitted to the training set.
       draw: draw x from p(x|z) rather than give its mean.
       of_class: of a model that is given labels, the class of all samples, by name or number; by
-        default every class by turns.
+        default every class by turns. Of another model, by `flow_matching` where the data have
+        labels; by default its draws are of no class.
+      guidance: of `flow_matching`, how far draws of a class are driven: 1 as it is, 0 not at all.
 
     Returns:
       The paths: `samples.npz` with `mean` (or `draw`) [num, *shape], `seed`, `step`, `sampler` and,
-      of a model that is given labels, `label` [num] with the class of each; and, where the data are
+      where there is a class, `label` [num] with that of each; and, where the data are
       images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
       than the prior.
 
@@ -56,7 +59,10 @@ def sample(
     workdir = Path(workdir)
     run = vae.load(workdir)
     path = workdir / "samples.npz"
-    parts = _Parts(run, num, seed, sampler, draw, classes(run, num, of_class))
+    if guidance != 1.0 and sampler != "flow_matching":
+        raise UserError(f"--guidance={guidance:g}: {sampler} has none, --sampler=flow_matching has")
+    known = classes(run, num, of_class, sampler)
+    parts = _Parts(run, num, seed, sampler, draw, known, guidance)
     about = {} if parts.classes is None else {"label": parts.classes}
     npz.write_in_parts(
         path, "draw" if draw else "mean", (num, *run.shape), iter(parts), seed=seed, step=run.step,
@@ -70,21 +76,28 @@ def sample(
     return [path, figures.save(grid, workdir / "figures" / f"{name}.png")]
 
 
-def classes(run: "Trained", num: int, of_class: str = "") -> np.ndarray | None:
-    """The class of each sample [num] of a model that is given labels; None of any other.
+def classes(
+    run: "Trained", num: int, of_class: str = "", sampler: str = "prior"
+) -> np.ndarray | None:
+    """The class of each sample [num] of a model that is given labels, or of a sampler that learns
+    them; None of any other.
 
     Raises:
-      UserError: a class is asked for, and the model is given none, or not that one.
+      UserError: a class is asked for, and neither is given labels, or not that one.
     """
     labelled = run.facts.conditional and run.config.data.context == "labels"
     if not of_class:
         return np.asarray(run.contexts(num)) if labelled else None
+    size = run.facts.context_size
     if not labelled:
-        raise UserError(
-            f"--class={of_class}: {run.workdir} is not given labels: train with "
-            "data.context=labels"
-        )
-    names = run.described.get("classes") or [str(n) for n in range(run.facts.context_size)]
+        labels = None if sampler != "flow_matching" else run.dataset.splits["train"].labels
+        if labels is None or not 0 <= np.max(labels[:]) < samplers.MOST_CLASSES:
+            remedy = "train with data.context=labels, or give --sampler=flow_matching"
+            if sampler == "flow_matching":
+                remedy = "its data have no labels; leave --class out"
+            raise UserError(f"--class={of_class}: {run.workdir} is not given labels: {remedy}")
+        size = int(np.max(labels[:])) + 1
+    names = run.described.get("classes") or [str(n) for n in range(size)]
     number = choose({name: n for n, name in enumerate(names)}, of_class, "--class")
     return np.full(num, number)
 
@@ -94,27 +107,25 @@ class _Parts:
 
     def __init__(
         self, run: "Trained", num: int, seed: int, sampler: str, draw: bool,
-        classes: np.ndarray | None,
+        classes: np.ndarray | None, guidance: float,
     ):  # fmt: skip
         self.run, self.num, self.seed, self.sampler = run, num, seed, sampler
-        self.draw, self.classes = draw, classes
+        self.draw, self.classes, self.guidance = draw, classes, guidance
 
     def __iter__(self) -> Iterator[np.ndarray]:
         from vae.evaluation.trained import PART
 
-        run, z = self.run, None
-        if self.sampler != "prior":  # known as a whole: small beside x
-            z = samplers.fit(run, self.sampler).sample(self.num, self.seed)
+        run = self.run
         for start in range(0, self.num, PART):
             count = min(PART, self.num - start)
-            rows = slice(start, start + count)
-            if z is None:
-                known = self.classes
-                context = run.contexts(count, start) if known is None else known[rows]
-                mean = run.sample(count, self.seed, draw=self.draw, context=context, first=start)
-            else:
-                drawn = self.draw
-                mean = run.draw(z[rows], self.seed, first=start) if drawn else run.decode(z[rows])
+            known = None if self.classes is None else self.classes[start : start + count]
+            context, labels = None, known
+            if run.facts.conditional:
+                context, labels = run.contexts(count, start) if known is None else known, None
+            mean = run.sample(
+                count, self.seed, draw=self.draw, context=context, first=start,
+                sampler=self.sampler, labels=labels, guidance=self.guidance,
+            )  # fmt: skip
             if start == 0:
                 self.first = mean[:MOST_SHOWN]
             yield np.asarray(mean, np.float32)

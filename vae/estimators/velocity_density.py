@@ -1,0 +1,199 @@
+"""The density of z that a velocity makes of noise: draws, log densities, weights on disk."""
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vae.errors import UserError
+from vae.estimators.fitted_densities import Gaussian, Sampler
+from vae.estimators.learned_densities import BATCH
+
+if TYPE_CHECKING:
+    import jax
+
+EXACT = 16  # latents, up to which the trace of the Jacobian is not estimated
+PROBES = 8  # of an estimate
+
+
+class VelocityDensity:
+    """z = start.colour(u), u the end of dx/dt = v(x, t, label) from N(0, I) at t = 0 to t = 1.
+
+    With s^2 = t^2 + (1 - t)^2, the variance of x_t where u is N(0, I), the velocity is
+    ((2 t - 1) x / s + F(x / s, t, label)) / s. F, by a network that starts as 0, is 0 for that u:
+    so the density starts as the Gaussian of z's means and standard deviations, and latents that a
+    model does not use need not be learnt. What F has to be has the variance 1 or less at every t
+    (as of Karras et al. 2022, section 5, for diffusion).
+
+    Args:
+      network: `size`, `shape` (H, W, C) or empty, `classes`, and `width` and `blocks`, 0 for the
+        default (`vae.networks.velocities`).
+      params: of the network.
+      start: the diagonal Gaussian that z is standardised by.
+      heun_steps: from noise to a draw, two velocities each.
+    """
+
+    def __init__(self, network: dict[str, Any], params: Any, start: Gaussian, heun_steps: int):
+        self.settings, self.params = network, params
+        self.start, self.heun_steps = start, heun_steps
+        self.size, self.classes = int(network["size"]), int(network["classes"])
+
+    @functools.cached_property
+    def network(self) -> Any:
+        """The Flax module of F."""
+        from vae.networks import velocities
+
+        options = {key: self.settings[key] for key in ("width", "blocks") if self.settings[key]}
+        if self.settings["shape"]:
+            shape = tuple(self.settings["shape"])
+            return velocities.unet(shape, classes=self.classes, **options)
+        return velocities.mlp(classes=self.classes, **options)
+
+    def initial(self, key: "jax.Array") -> Any:
+        """Parameters of which F is 0."""
+        import jax
+        import jax.numpy as jnp
+
+        given = jnp.zeros((1, self.size)), jnp.zeros((1,)), jnp.zeros((1,), jnp.int32)
+        return jax.jit(self.network.init)(key, *given)
+
+    def velocity(
+        self, params: Any, x: "jax.Array", t: "jax.Array", label: "jax.Array"
+    ) -> "jax.Array":
+        """v [B, L] at x [B, L], t [B] and label [B], which is `classes` for no class."""
+        import jax.numpy as jnp
+
+        s = jnp.sqrt(t * t + (1.0 - t) * (1.0 - t))[:, None]
+        inner = self.network.apply(params, x / s, t, label)
+        return ((2.0 * t - 1.0)[:, None] * x / s + inner) / s
+
+    def guided(
+        self, params: Any, x: "jax.Array", t: "jax.Array", label: "jax.Array", weight: "jax.Array"
+    ) -> "jax.Array":
+        """v + weight (v_label - v), v that of no class: 0 forgets the class, 1 is the class as it
+        is, more exaggerates it (Ho & Salimans 2022, eq. 6, whose w is weight - 1)."""
+        import jax.numpy as jnp
+
+        plain = self.velocity(params, x, t, jnp.full_like(label, self.classes))
+        return plain + weight * (self.velocity(params, x, t, label) - plain)
+
+    def drawn(self, given: Any, label: "jax.Array", keys: "jax.Array") -> "jax.Array":
+        """u [B, L] of labels and keys [B]."""
+        import jax
+        import jax.numpy as jnp
+
+        from vae.estimators.ode import heun
+        from vae.probability import noise
+
+        def slope(x: jax.Array, t: jax.Array) -> jax.Array:
+            times = jnp.full(len(x), t)
+            if "guidance" in given:
+                return self.guided(given["params"], x, times, label, given["guidance"])
+            return self.velocity(given["params"], x, times, label)
+
+        return heun(slope, noise.normal(keys, (self.size,)), self.heun_steps)
+
+    def log_density(self, params: Any, seen: "jax.Array", keys: "jax.Array") -> "jax.Array":
+        """log p(u) [B] nats of u and label beside each other [B, L + 1]: that of the noise at the
+        start of its path, less the integral of the trace of dv/dx along it (Chen et al. 2018, eq.
+        8)."""
+        import jax
+        import jax.numpy as jnp
+
+        from vae.estimators.ode import estimated_trace, exact_trace, heun
+        from vae.probability import gaussian
+
+        def traced(x: jax.Array, label: jax.Array, key: jax.Array, t: jax.Array) -> Any:
+            def along(x: jax.Array, t: jax.Array) -> jax.Array:
+                return self.velocity(params, x[None], t[None], label[None])[0]
+
+            if self.size <= EXACT:
+                return exact_trace(along, x, t)
+            signs = jax.random.rademacher(key, (PROBES, self.size), jnp.float32)
+            return estimated_trace(along, x, t, signs)
+
+        u, label = seen[:, :-1], seen[:, -1].astype(jnp.int32)
+
+        def slope(state: Any, t: jax.Array) -> Any:
+            return jax.vmap(traced, (0, 0, 0, None))(state[0], label, keys, t)
+
+        x, gained = heun(slope, (u, jnp.zeros(len(u))), self.heun_steps, 1.0, 0.0)
+        return gaussian.log_prob(x, 0.0, jnp.zeros(())).sum(-1) + gained
+
+    def labels(self, labels: Any, num: int) -> np.ndarray:
+        """Labels of `num` latents [num], from 0 on; of None, that of no class.
+
+        Raises:
+          UserError: they are others.
+        """
+        if labels is None:
+            return np.full(num, self.classes, np.int32)
+        labels = np.asarray(labels)
+        if labels.shape != (num,) or labels.dtype.kind not in "iu":
+            raise UserError(f"labels of shape {labels.shape}: give whole numbers [{num}]")
+        if not ((labels >= 0) & (labels < self.classes)).all():
+            known = f"are 0 to {self.classes - 1}" if self.classes else "were not given to fit to"
+            raise UserError(f"labels {labels.min()} to {labels.max()}: the known ones {known}")
+        return labels.astype(np.int32)
+
+    def sampler(self) -> Sampler:
+        """Its draws and log densities; both take `labels`, and draws `guidance`."""
+        from vae.estimators.batches import PerExample
+        from vae.probability import noise
+
+        draws, densities = PerExample(self.drawn), PerExample(self.log_density)
+
+        def sample(
+            num: int,
+            seed: int = 0,
+            first: int = 0,
+            labels: np.ndarray | None = None,
+            guidance: float = 1.0,
+        ) -> np.ndarray:
+            if not np.isfinite(guidance):
+                raise UserError(f"guidance={guidance}: give a number, 1 for classes as they are")
+            given = {"params": self.params}
+            if labels is not None and guidance != 1.0:
+                given["guidance"] = np.float32(guidance)
+            key, label = noise.key_for(seed, "sample"), self.labels(labels, num)
+            u = draws(given, label, key, BATCH, None, first)
+            return self.start.colour(u).astype(np.float32)
+
+        def log_prob(z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+            label = self.labels(labels, len(z))
+            seen = np.column_stack([prepared(self.start, z), label]).astype(np.float32)
+            found = densities(self.params, seen, noise.key_for(0, "evaluate"), BATCH)
+            return found - self.start.log_det
+
+        return Sampler(sample, log_prob, self.classes)
+
+    def save(self, folder: Path) -> None:
+        """Writes what it is into a folder, an .npy each."""
+        from flax.traverse_util import flatten_dict
+
+        about = json.dumps({"network": self.settings, "heun_steps": self.heun_steps})
+        arrays = {"about": np.array(about), "mean": self.start.mean}
+        arrays["std"] = np.diag(self.start.factor)
+        for name, value in {**arrays, **flatten_dict(self.params, sep=".")}.items():
+            np.save(folder / f"{name}.npy", np.asarray(value))
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "VelocityDensity":
+        """What `save` wrote, from its arrays by name."""
+        from flax.traverse_util import unflatten_dict
+
+        arrays = dict(arrays)
+        about = json.loads(str(arrays.pop("about")))
+        start = Gaussian(np.asarray(arrays.pop("mean")), np.diag(arrays.pop("std")))
+        params = {name: np.asarray(value) for name, value in arrays.items()}
+        return cls(
+            about["network"], unflatten_dict(params, sep="."), start, about["heun_steps"]
+        )  # fmt: skip
+
+
+def prepared(start: Gaussian, z: np.ndarray) -> np.ndarray:
+    """z [..., L] standardised by a diagonal Gaussian, in float32."""
+    mean, std = start.mean, np.diag(start.factor)
+    return (z - mean.astype(np.float32)) / std.astype(np.float32)
