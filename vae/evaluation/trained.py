@@ -257,7 +257,7 @@ class Trained:
         elif temperature != 1.0:
             raise UserError(f"temperature={temperature}: only sampler='prior' has one")
         else:
-            check_draws(num, seed, first)
+            accepted.draws(num, seed, first)
             given = self.check_context(context, num)  # of labels, where a density knows it
             labels = labels if given is None else given.argmax(-1)
             z = self._latents(self.density(sampler).draws(num, seed, first, labels, guidance))
