@@ -110,6 +110,8 @@ def start_verb(
     """
     root = Path(__file__).resolve().parent.parent
     env = {**os.environ, "PYTHONPATH": str(root), **environment}
+    if "TF_CPP_MIN_LOG_LEVEL" not in environment:  # JAX sets it where it is imported, as here
+        env.pop("TF_CPP_MIN_LOG_LEVEL", None)
     command = [*before, sys.executable, "-P", "-m", "vae", verb, *flags, f"--workdir={workdir}"]
     pipe = subprocess.PIPE
     return subprocess.Popen(tied(command), cwd=root, env=env, stdout=pipe, stderr=pipe, text=True)
@@ -131,7 +133,7 @@ def last_state(workdir: Path) -> dict[str, np.ndarray]:
 
 def free_port(first: int = 0, last: int = 0) -> int:
     """A port that nobody listens at, in a range where one is given."""
-    for port in range(first, last + 1):
+    for port in range(first, last + 1):  # 0: of the system's choice
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("localhost", port))
             return probe.getsockname()[1]

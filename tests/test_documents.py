@@ -20,6 +20,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHELL, PYTHON = ("", "bash"), ("python",)
 
 DOWNLOADS, HOURS = "downloads its data", "hours of training"
+HOSTS = "several hosts: tests/test_hosts.py, test_clusters.py and sweeps/test_slurm.py have them"
 NOT_RUN = {  # page and first line of a block: what it needs that a test has not
     ("README.md", "./launch.sh reproduce iwae_table1 --data_dir=data --scale=cpu"): HOURS,
     ("applications.md", "./launch.sh train --config=configs/conv_mnist.py"): DOWNLOADS,
@@ -27,6 +28,11 @@ NOT_RUN = {  # page and first line of a block: what it needs that a test has not
     ("applications.md", "./launch.sh prepare adbench --data_dir=data"): DOWNLOADS,
     ("applications.md", ".venv/bin/pip install -e '.[apps]'"): DOWNLOADS,
     ("applications.md", "./launch.sh prepare movielens_100k --data_dir=data"): DOWNLOADS,
+    ("clusters.md", "vae train --config=mnist --workdir=/shared/run "): HOSTS,
+    ("clusters.md", "srun --nodes=2"): HOSTS,
+    ("clusters.md", "gcloud compute tpus tpu-vm ssh"): HOSTS,
+    ("clusters.md", "kubectl apply"): HOSTS,
+    ("clusters.md", "mpirun -np 2"): HOSTS,
     ("objectives.md", "def judge(*, critic_hidden):"): "a sketch; extend.md has one that runs",
     ("evaluation.md", "from vae.metrics import Kind, by_name"): "a sketch of a file of the package",
     ("evaluation.md", "from vae.evaluation import disentanglement"): "takes the reader's arrays",
