@@ -30,7 +30,7 @@ class Shown(Protocol):
 
 
 class Progress:
-    """Shows one run: a bar on a terminal or in a notebook, elsewhere a plain line per validation."""
+    """Shows one run: a bar on a terminal or in a notebook, elsewhere a line per validation."""
 
     def __init__(self, done: str = "", heading: str = ""):
         self.done, self.heading = done, heading  # what was done to the data, and what they are
@@ -143,7 +143,9 @@ class NotebookLine:
         self.first, self._shown, self._text, self._changed = first, None, "", 0.0
         self._task: Any = SimpleNamespace(total=None, completed=0, fields={})
 
-    def add_task(self, description: str, total: int | None, completed: int = 0, **fields: Any) -> int:
+    def add_task(
+        self, description: str, total: int | None, completed: int = 0, **fields: Any
+    ) -> int:
         """Sets what the bar is of."""
         self._task = SimpleNamespace(total=total, completed=completed, fields=fields)
         return 0
