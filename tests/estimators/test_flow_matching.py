@@ -8,11 +8,13 @@ from scipy.stats import multivariate_normal
 
 from tests.margins import above, fixed_rng, mean_is, near, within
 from vae.errors import UserError
-from vae.estimators import flow_matching, learned_densities
+from vae.estimators import flow_matching, learned_densities, mixture_velocity
+from vae.estimators.batches import PerExample
 from vae.estimators.fitted_densities import normal, scales
 from vae.estimators.velocity_density import VelocityDensity
+from vae.probability import noise
 
-QUICK = {"steps": 1500, "width": 128, "blocks": 2, "batch": 400, "rate": 2e-3}
+QUICK = {"steps": 800, "width": 64, "blocks": 2, "batch": 256, "components": 6}
 
 
 def two_moons(num, seed=0):
@@ -58,10 +60,14 @@ def moons():
     return flow_matching.matched(z, labels=labels, **QUICK)
 
 
-def start_of(z, heun_steps=100, **network):
+def start_of(z, heun_steps=100, base=None, **network):
     """A density as it is before it is fitted."""
     described = {"size": z.shape[1], "shape": [], "classes": 0, "width": 8, "blocks": 1}
-    density = VelocityDensity(described | network, None, scales(z), heun_steps)
+    described |= network
+    classes = described["classes"]
+    shares = np.append(np.ones(classes) / classes, 0.0) if classes else np.ones(1)
+    base = base or mixture_velocity.standard(z.shape[1], classes)
+    density = VelocityDensity(described, shares, None, scales(z), base, heun_steps)
     density.params = density.initial(jax.random.key(0))
     return density
 
@@ -81,6 +87,41 @@ def test_the_start_is_the_gaussian_of_means_and_deviations(size):
     mean_is(np.square(draws - z.mean(0)), z.var(0), 0.01 * z.var(0).max())
 
 
+def test_a_mixture_is_exact_from_the_start_and_so_are_its_components():
+    """Two correlated components of known weights, each a class."""
+    covariances = np.array([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]])
+    means, weights = np.array([[-1.0, 0.5], [1.5, -0.5]]), np.array([0.3, 0.7])
+    variances, axes = np.linalg.eigh(covariances)
+    of_class = np.log(np.array([[1.0, 1e-30], [1e-30, 1.0], weights]))
+    arrays = (a.astype(np.float32) for a in (of_class, means, variances, axes))
+    z = np.array([[-1.0, -1.0], [1.0, 1.0]])  # of means 0 and deviations 1: z is u
+    density = start_of(z, base=mixture_velocity.Base(*arrays), classes=2)
+    density.shares = np.append(weights, 0.0)
+    found, rng = density.sampler(), np.random.default_rng(0)
+    u = rng.multivariate_normal(means[1], covariances[1], 200)
+    each = [multivariate_normal(m, c).logpdf(u) for m, c in zip(means, covariances, strict=True)]
+    near(found.log_prob(u, labels=np.ones(200, int)), each[1], 0.05)
+    near(found.log_prob(u), np.logaddexp(*(np.log(weights)[:, None] + each)), 0.05)
+    draws = found.sample(4000, 1, labels=np.zeros(4000, int)) - means[0]
+    mean_is(draws, 0.0, 0.01)
+    mean_is(draws[:, :, None] * draws[:, None], covariances[0], 0.01)
+    left = np.array([np.square(found.sample(4000, 1) - m).sum(-1) for m in means]).argmin(0) == 0
+    near(left.mean(), 0.3, 0.08)
+
+
+def test_too_few_draws_of_a_class_get_the_mixture_of_all():
+    rng = np.random.default_rng(0)
+    u, label = rng.standard_normal((500, 3)).astype(np.float32), np.arange(500) // 495
+    base = mixture_velocity.fit(u, label, 2, 4, 0)
+    np.testing.assert_allclose(base.log_weights[0], base.log_weights[2], atol=1e-6)
+    assert mixture_velocity.fit(u[:10], label[:10], 2, 4, 0).means.shape == (1, 3)
+    base = mixture_velocity.fit(u, np.arange(500) % 2, 2, 4, 0)
+    of_class = np.exp(base.log_weights)
+    np.testing.assert_allclose(of_class.sum(1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(of_class[:2].mean(0), of_class[2], atol=1e-5)
+    assert (of_class[0] * of_class[1] < 1e-20).all()
+
+
 def test_a_map_is_seen_as_a_vector_by_a_small_u_net():
     """At its start it too is the Gaussian; a velocity of another shape is not one."""
     z = np.random.default_rng(0).standard_normal((300, 5 * 6 * 2))
@@ -97,11 +138,13 @@ def test_a_map_is_seen_as_a_vector_by_a_small_u_net():
 
 def test_guidance_of_0_and_1_are_no_class_and_the_class(moons):
     found, labels = moons.sampler(), np.arange(50) % 2
-    plain, classed = found.sample(50, 3), found.sample(50, 3, labels=labels)
+    key, classed = noise.key_for(3, "sample"), found.sample(50, 3, labels=labels)
+    draws = PerExample(moons.drawn)({"params": moons.params}, np.full(50, 2), key, 50)
+    plain = moons.start.colour(draws)
     assert np.abs(plain - classed).max() > 0.1
     none = found.sample(50, 3, labels=labels, guidance=0.0)
     np.testing.assert_allclose(none, plain, atol=1e-5)
-    x, t = jnp.asarray(plain), jnp.full(50, 0.4)
+    x, t = jnp.asarray(plain, jnp.float32), jnp.full(50, 0.4)
     as_it_is = moons.guided(moons.params, x, t, jnp.asarray(labels), 1.0)
     direct = moons.velocity(moons.params, x, t, jnp.asarray(labels))
     np.testing.assert_allclose(as_it_is, direct, atol=1e-5)
@@ -125,7 +168,7 @@ def test_draws_of_a_class_are_of_its_moon(moons):
 
 
 def test_the_density_integrates_to_one_with_and_without_a_class(moons):
-    side = np.linspace(-2.5, 3.5, 81)
+    side = np.linspace(-2.5, 3.5, 61)
     grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2).astype(np.float32)
     for labels in (None, np.ones(len(grid), int)):
         log_prob = moons.sampler().log_prob(grid, labels=labels)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae.errors import UserError
-from vae.estimators import learned_densities
+from vae.estimators import learned_densities, mixture_velocity
 from vae.estimators.fitted_densities import Sampler, scales
 from vae.estimators.velocity_density import VelocityDensity, prepared
 
@@ -37,6 +37,7 @@ def matched(
     rate: float = 1e-3,
     width: int = 0,
     blocks: int = 0,
+    components: int = 30,
     average: float = 0.999,
     heun_steps: int = 40,
 ) -> VelocityDensity:
@@ -50,6 +51,7 @@ def matched(
       fresh: gives other draws of the same examples, like z, or None to go on with those before;
         of a number that counts parts of the fit.
       width, blocks: of the network (`vae.networks.velocities`); 0: the default there.
+      components: of the mixture of Gaussians that the fit starts from, shared out over classes.
       average: decay of the running mean of the weights, which is what is kept.
       heun_steps: from noise to a draw, two velocities each.
 
@@ -68,7 +70,9 @@ def matched(
     label = np.full(len(z), classes) if labels is None else np.where(labels < 0, classes, labels)
     network = {"size": size, "shape": list(_map(shape, size)), "classes": classes}
     network |= {"width": width, "blocks": blocks}
-    density = VelocityDensity(network, None, start, heun_steps)
+    base = mixture_velocity.fit(prepared(start, z[:, 0]), label, classes, components, seed)
+    shares = np.bincount(label, minlength=classes + 1) / len(label)
+    density = VelocityDensity(network, shares, None, start, base, heun_steps)
 
     def data(z: np.ndarray) -> dict[str, np.ndarray]:
         return {"u": prepared(start, z), "label": label.astype(np.int32)}

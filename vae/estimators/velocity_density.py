@@ -10,6 +10,7 @@ import numpy as np
 from vae.errors import UserError
 from vae.estimators.fitted_densities import Gaussian, Sampler
 from vae.estimators.learned_densities import BATCH
+from vae.estimators.mixture_velocity import Base, velocity
 
 if TYPE_CHECKING:
     import jax
@@ -21,22 +22,27 @@ PROBES = 8  # of an estimate
 class VelocityDensity:
     """z = start.colour(u), u the end of dx/dt = v(x, t, label) from N(0, I) at t = 0 to t = 1.
 
-    With s^2 = t^2 + (1 - t)^2, the variance of x_t where u is N(0, I), the velocity is
-    ((2 t - 1) x / s + F(x / s, t, label)) / s. F, by a network that starts as 0, is 0 for that u:
-    so the density starts as the Gaussian of z's means and standard deviations, and latents that a
-    model does not use need not be learnt. What F has to be has the variance 1 or less at every t
-    (as of Karras et al. 2022, section 5, for diffusion).
+    The velocity is that of a mixture of Gaussians, which is known (`mixture_velocity`), and
+    F(x / s, t, label) / s by a network that starts as 0, with s^2 = t^2 + (1 - t)^2, the variance
+    of x_t where u is N(0, I) (scaled as Karras et al. 2022, section 5, do for diffusion). So the
+    density starts as the mixture, and latents that a model does not use need not be learnt.
 
     Args:
       network: `size`, `shape` (H, W, C) or empty, `classes`, and `width` and `blocks`, 0 for the
         default (`vae.networks.velocities`).
+      shares: of the classes, and last of no class, in what is drawn of no class in particular
+        [classes + 1].
       params: of the network.
       start: the diagonal Gaussian that z is standardised by.
+      base: the mixture, of standardised latents.
       heun_steps: from noise to a draw, two velocities each.
     """
 
-    def __init__(self, network: dict[str, Any], params: Any, start: Gaussian, heun_steps: int):
-        self.settings, self.params = network, params
+    def __init__(
+        self, network: dict[str, Any], shares: np.ndarray, params: Any, start: Gaussian,
+        base: Base, heun_steps: int,
+    ):  # fmt: skip
+        self.settings, self.shares, self.params, self.base = network, shares, params, base
         self.start, self.heun_steps = start, heun_steps
         self.size, self.classes = int(network["size"]), int(network["classes"])
 
@@ -67,7 +73,7 @@ class VelocityDensity:
 
         s = jnp.sqrt(t * t + (1.0 - t) * (1.0 - t))[:, None]
         inner = self.network.apply(params, x / s, t, label)
-        return ((2.0 * t - 1.0)[:, None] * x / s + inner) / s
+        return velocity(self.base, x, t, label) + inner / s
 
     def guided(
         self, params: Any, x: "jax.Array", t: "jax.Array", label: "jax.Array", weight: "jax.Array"
@@ -105,31 +111,29 @@ class VelocityDensity:
         from vae.estimators.ode import estimated_trace, exact_trace, heun
         from vae.probability import gaussian
 
-        def traced(x: jax.Array, label: jax.Array, key: jax.Array, t: jax.Array) -> Any:
+        u, label = seen[:, :-1], seen[:, -1].astype(jnp.int32)
+        exact = self.size <= EXACT
+        probes = (0 if exact else PROBES, self.size)  # the same all along a path
+        signs = jax.vmap(lambda key: jax.random.rademacher(key, probes, u.dtype))(keys)
+
+        def traced(x: jax.Array, label: jax.Array, signs: jax.Array, t: jax.Array) -> Any:
             def along(x: jax.Array, t: jax.Array) -> jax.Array:
                 return self.velocity(params, x[None], t[None], label[None])[0]
 
-            if self.size <= EXACT:
-                return exact_trace(along, x, t)
-            signs = jax.random.rademacher(key, (PROBES, self.size), jnp.float32)
-            return estimated_trace(along, x, t, signs)
-
-        u, label = seen[:, :-1], seen[:, -1].astype(jnp.int32)
+            return exact_trace(along, x, t) if exact else estimated_trace(along, x, t, signs)
 
         def slope(state: Any, t: jax.Array) -> Any:
-            return jax.vmap(traced, (0, 0, 0, None))(state[0], label, keys, t)
+            return jax.vmap(traced, (0, 0, 0, None))(state[0], label, signs, t)
 
         x, gained = heun(slope, (u, jnp.zeros(len(u))), self.heun_steps, 1.0, 0.0)
         return gaussian.log_prob(x, 0.0, jnp.zeros(())).sum(-1) + gained
 
     def labels(self, labels: Any, num: int) -> np.ndarray:
-        """Labels of `num` latents [num], from 0 on; of None, that of no class.
+        """Labels of `num` latents [num], from 0 on.
 
         Raises:
           UserError: they are others.
         """
-        if labels is None:
-            return np.full(num, self.classes, np.int32)
         labels = np.asarray(labels)
         if labels.shape != (num,) or labels.dtype.kind not in "iu":
             raise UserError(f"labels of shape {labels.shape}: give whole numbers [{num}]")
@@ -139,7 +143,10 @@ class VelocityDensity:
         return labels.astype(np.int32)
 
     def sampler(self) -> Sampler:
-        """Its draws and log densities; both take `labels`, and draws `guidance`."""
+        """Its draws and log densities. Both take `labels`; without, they are of all classes by
+        their shares. Draws take `guidance`."""
+        import jax
+
         from vae.estimators.batches import PerExample
         from vae.probability import noise
 
@@ -154,18 +161,33 @@ class VelocityDensity:
         ) -> np.ndarray:
             if not np.isfinite(guidance):
                 raise UserError(f"guidance={guidance}: give a number, 1 for classes as they are")
-            given = {"params": self.params}
-            if labels is not None and guidance != 1.0:
+            given, key = {"params": self.params}, noise.key_for(seed, "sample")
+            if self.classes and guidance != 1.0:
                 given["guidance"] = np.float32(guidance)
-            key, label = noise.key_for(seed, "sample"), self.labels(labels, num)
+            if labels is None:
+                keys = noise.fold(noise.example_keys(key, np.arange(first, first + num)), 1)
+                uniform = np.asarray(jax.vmap(jax.random.uniform)(keys))
+                label = np.searchsorted(np.cumsum(self.shares)[:-1], uniform, side="right")
+                label = label.astype(np.int32)
+            else:
+                label = self.labels(labels, num)
             u = draws(given, label, key, BATCH, None, first)
             return self.start.colour(u).astype(np.float32)
 
         def log_prob(z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-            label = self.labels(labels, len(z))
-            seen = np.column_stack([prepared(self.start, z), label]).astype(np.float32)
-            found = densities(self.params, seen, noise.key_for(0, "evaluate"), BATCH)
-            return found - self.start.log_det
+            key, u = noise.key_for(0, "evaluate"), prepared(self.start, z)
+            if labels is not None:
+                columns, weights = [self.labels(labels, len(z))], [1.0]
+            else:  # the mean over classes
+                known = np.flatnonzero(self.shares)
+                columns, weights = [np.full(len(z), c) for c in known], self.shares[known]
+            each = [
+                densities(self.params, np.column_stack([u, c]).astype(np.float32), key, BATCH)
+                for c in columns
+            ]
+            log_weights = np.log(weights)[:, None]
+            whole: np.ndarray = np.logaddexp.reduce(each + log_weights, axis=0)
+            return whole - self.start.log_det
 
         return Sampler(sample, log_prob, self.classes)
 
@@ -174,8 +196,9 @@ class VelocityDensity:
         from flax.traverse_util import flatten_dict
 
         about = json.dumps({"network": self.settings, "heun_steps": self.heun_steps})
-        arrays = {"about": np.array(about), "mean": self.start.mean}
+        arrays = {"about": np.array(about), "shares": self.shares, "mean": self.start.mean}
         arrays["std"] = np.diag(self.start.factor)
+        arrays |= {f"base {name}": array for name, array in self.base._asdict().items()}
         for name, value in {**arrays, **flatten_dict(self.params, sep=".")}.items():
             np.save(folder / f"{name}.npy", np.asarray(value))
 
@@ -187,10 +210,10 @@ class VelocityDensity:
         arrays = dict(arrays)
         about = json.loads(str(arrays.pop("about")))
         start = Gaussian(np.asarray(arrays.pop("mean")), np.diag(arrays.pop("std")))
+        base = Base(*(np.asarray(arrays.pop(f"base {name}")) for name in Base._fields))
         params = {name: np.asarray(value) for name, value in arrays.items()}
-        return cls(
-            about["network"], unflatten_dict(params, sep="."), start, about["heun_steps"]
-        )  # fmt: skip
+        shares, weights = np.asarray(params.pop("shares")), unflatten_dict(params, sep=".")
+        return cls(about["network"], shares, weights, start, base, about["heun_steps"])
 
 
 def prepared(start: Gaussian, z: np.ndarray) -> np.ndarray:
