@@ -43,7 +43,10 @@ def copy(short, tmp_path):
 @pytest.mark.parametrize("name", schedules.LEARNING_RATE)
 def test_a_schedule_is_tied_to_the_length_exactly_where_more_epochs_change_it(name):
     """Everything scheduled of the first 2 epochs of runs of 2 and of 4, 10 steps each."""
-    keys = ("beta", "beta_epochs", "capacity", "capacity_epochs", "learning_rate", "warmup_epochs")
+    keys = (
+        "beta", "beta_epochs", "capacity", "capacity_epochs", "learning_rate", "warmup_epochs",
+        "adversarial", "critic_start",
+    )  # fmt: skip
     hyper = {key: jnp.float32(1.0) for key in keys}
     at_step = jax.jit(schedules.at_step, static_argnums=(2, 3, 4, 5))
     two, four = (at_step(hyper, jnp.arange(20), 10, epochs, "linear", name) for epochs in (2, 4))

@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,8 @@ def main(names: list[str], data_dir: str, workdir: str) -> int:
     result_files.write(
         "accelerators",
         {
+            **runs.environment(),
             "command": "python -m experiments.accelerators --data_dir=DATA",
-            "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "git_revision": runs.git_revision(),
             "rows": found,
         },
     )

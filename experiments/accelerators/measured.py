@@ -42,10 +42,9 @@ def main() -> int:
     result_files.write(
         "accelerators_device",
         {
-            "command": "python -m experiments.accelerators --device",
-            "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "device": jax.devices()[0].device_kind,
             **runs.environment(),
+            "command": "python -m experiments.accelerators --device",
+            "device": jax.devices()[0].device_kind,
             "agreement": agreement,
             "throughput": throughput,
             "populations": populations,

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.result_files import ROOT
 from vae import runs
+from vae.tied import tied
 
 LIMIT = 1800  # seconds of one compilation
 
@@ -32,7 +33,7 @@ def compiled(path: Path, command: list[str], data_dir: str = "") -> dict[str, An
     began = time.perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", *command, f"--output={path}"], cwd=ROOT, text=True,
+            tied([sys.executable, "-m", *command, f"--output={path}"]), cwd=ROOT, text=True,
             env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0", "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             timeout=LIMIT,

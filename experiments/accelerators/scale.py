@@ -52,9 +52,8 @@ def main(data_dir: str, workdir: str) -> int:
     result_files.write(
         "accelerators_scale",
         {
+            **runs.environment(),
             "command": "python -m experiments.accelerators --scale --data_dir=DATA",
-            "recorded": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "git_revision": runs.git_revision(),
             "trials": TRIALS,
             "batch_of_the_run": BATCH,
             "rows": found,

@@ -46,7 +46,7 @@ def test_a_run_that_stops_on_raw_units_is_told_to_standardise(tmp_path, standard
     x = np.zeros((10, 3))
     trial = SimpleNamespace(
         dataset=real(x, scaler=scaler), shape=(3,), workdir=tmp_path, hyper={"skip_norm": 0.0},
-        program=SimpleNamespace(terms=("gradient_norm",), skip_steps=0),
+        _writers=None, program=SimpleNamespace(terms=("gradient_norm",), skip_steps=0),
         feed=SimpleNamespace(rows=lambda step, count: [np.arange(4)], split=Split(x)),
     )  # fmt: skip
     Trial.fail(trial, {"step": 1, "blamed": 0})

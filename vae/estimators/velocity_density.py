@@ -177,7 +177,7 @@ class VelocityDensity:
         def log_prob(z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
             key, u = noise.key_for(0, "evaluate"), prepared(self.start, z)
             if labels is not None:
-                columns, weights = [self.labels(labels, len(z))], [1.0]
+                columns, weights = [self.labels(labels, len(z))], np.ones(1)
             else:  # the mean over classes
                 known = np.flatnonzero(self.shares)
                 columns, weights = [np.full(len(z), c) for c in known], self.shares[known]
