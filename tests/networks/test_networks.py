@@ -10,7 +10,8 @@ from tests.margins import near, within
 from vae.errors import UserError
 from vae.networks import decoders, encoders, layers
 
-NAMES = ["attention_resnet", "conv", "gated_mlp", "mlp", "resnet"]  # of any shape; along sequences: test_recurrent
+# Of any shape; those along sequences are in test_recurrent.
+NAMES = ["attention_resnet", "conv", "gated_mlp", "mlp", "resnet"]
 SHAPES = [(28, 28, 1), (9, 13, 3), (1, 1, 2)]
 SHAPE, LATENTS = (5, 6, 2), 3
 
