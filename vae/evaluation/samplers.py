@@ -16,7 +16,7 @@ checked at once.
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,14 +29,44 @@ from vae.estimators.learned_densities import BATCH, CHECKS, fit_flow, fit_second
 if TYPE_CHECKING:
     import jax
 
-    from vae.evaluation.trained import Trained
-
 MOST_DRAWS, MOST_VALUES = 16, 2**26  # of each example, and of all, that flow matching holds at once
 PASSES = 2  # of the encoder, in a fit by flow matching
 MOST_CLASSES = 1000  # that flow matching tells from each other
 
+class Run(Protocol):
+    """What a density is fitted to: a trained run, as `vae.load` gives it."""
+
+    config: Any
+    described: dict[str, Any]
+    facts: Any
+    latent_size: int
+
+    @property
+    def model(self) -> Any:
+        """The model itself."""
+
+    @property
+    def variables(self) -> Any:
+        """Its weights."""
+
+    @property
+    def dataset(self) -> Any:
+        """The data that it was trained on."""
+
+    def seen(self, split: str) -> Any:
+        """All examples of a split, as the model sees them."""
+
+    def context(self, split: str = "test") -> np.ndarray | None:
+        """Their contexts."""
+
+    def _prior_draws(
+        self, num: int, seed: int, temperature: float, context: Any, first: int
+    ) -> np.ndarray:
+        """Draws of its prior."""
+
+
 def fit(
-    run: "Trained", name: str, seed: int = 0, num: int = 10_000, **settings: Any
+    run: Run, name: str, seed: int = 0, num: int = 10_000, **settings: Any
 ) -> Sampler:
     """Fits the density `name` to a run's training set.
 
@@ -63,7 +93,7 @@ def fit(
     return chosen(latents(run, num, seed), seed=seed, **settings)
 
 
-def latents(run: "Trained", num: int = 10_000, seed: int = 0) -> np.ndarray:
+def latents(run: Run, num: int = 10_000, seed: int = 0) -> np.ndarray:
     """Draws of q(z|x) for training examples in a random order, z [n, L], n <= num.
 
     Examples that are binarised at every step of training are binarised once, by a fixed seed. Where
@@ -78,12 +108,12 @@ def latents(run: "Trained", num: int = 10_000, seed: int = 0) -> np.ndarray:
     return _encoded(run, rows, count, noise.key_for(seed, "evaluate")).reshape(-1, run.latent_size)
 
 
-def _order(run: "Trained", seed: int) -> np.ndarray:
+def _order(run: Run, seed: int) -> np.ndarray:
     """Numbers of all training examples, in a random order."""
     return np.random.default_rng(seed % 2**32).permutation(len(run.seen("train")))
 
 
-def _points(run: "Trained") -> bool:
+def _points(run: Run) -> bool:
     """Whether only the posterior's mean is learnt."""
     from vae import objectives
     from vae.objectives import facts
@@ -91,7 +121,7 @@ def _points(run: "Trained") -> bool:
     return facts.of(getattr(objectives, run.config.objective.name, None)).points
 
 
-def _encoded(run: "Trained", rows: np.ndarray, count: int, key: "jax.Array") -> np.ndarray:
+def _encoded(run: Run, rows: np.ndarray, count: int, key: "jax.Array") -> np.ndarray:
     """`count` draws of q(z|x) for each of the training examples of these numbers: [n, count, L]."""
     from vae.data.dataset import Lazy
     from vae.estimators.batches import PerExample
@@ -111,7 +141,7 @@ def _encoded(run: "Trained", rows: np.ndarray, count: int, key: "jax.Array") -> 
     return z
 
 
-def _matched(run: "Trained", seed: int, **settings: Any) -> Sampler:
+def _matched(run: Run, seed: int, **settings: Any) -> Sampler:
     """Flow matching of all training examples' latents, with fresh draws of q(z|x) as it goes on;
     of their classes where they have labels. It is kept in the user's cache, by all it depends on.
     """
@@ -150,7 +180,7 @@ def _matched(run: "Trained", seed: int, **settings: Any) -> Sampler:
     return VelocityDensity.of_arrays(cache.arrays(folder, build)).sampler()
 
 
-def prior(run: "Trained") -> Sampler:
+def prior(run: Run) -> Sampler:
     """The run's own p(z); a conditional model's `sample` takes a context too, [num, C]."""
 
     def sample(
