@@ -9,10 +9,8 @@ from scipy.stats import multivariate_normal
 from tests.margins import above, fixed_rng, mean_is, near, within
 from vae.errors import UserError
 from vae.estimators import flow_matching, learned_densities, mixture_velocity
-from vae.estimators.batches import PerExample
 from vae.estimators.fitted_densities import normal, scales
 from vae.estimators.velocity_density import VelocityDensity
-from vae.probability import noise
 
 QUICK = {"steps": 800, "width": 64, "blocks": 2, "batch": 256, "components": 6}
 
@@ -64,10 +62,8 @@ def start_of(z, heun_steps=100, base=None, **network):
     """A density as it is before it is fitted."""
     described = {"size": z.shape[1], "shape": [], "classes": 0, "width": 8, "blocks": 1}
     described |= network
-    classes = described["classes"]
-    shares = np.append(np.ones(classes) / classes, 0.0) if classes else np.ones(1)
-    base = base or mixture_velocity.standard(z.shape[1], classes)
-    density = VelocityDensity(described, shares, None, scales(z), base, heun_steps)
+    base = base or mixture_velocity.standard(z.shape[1], described["classes"])
+    density = VelocityDensity(described, None, scales(z), base, heun_steps)
     density.params = density.initial(jax.random.key(0))
     return density
 
@@ -96,7 +92,6 @@ def test_a_mixture_is_exact_from_the_start_and_so_are_its_components():
     arrays = (a.astype(np.float32) for a in (of_class, means, variances, axes))
     z = np.array([[-1.0, -1.0], [1.0, 1.0]])  # of means 0 and deviations 1: z is u
     density = start_of(z, base=mixture_velocity.Base(*arrays), classes=2)
-    density.shares = np.append(weights, 0.0)
     found, rng = density.sampler(), np.random.default_rng(0)
     u = rng.multivariate_normal(means[1], covariances[1], 200)
     each = [multivariate_normal(m, c).logpdf(u) for m, c in zip(means, covariances, strict=True)]
@@ -138,9 +133,7 @@ def test_a_map_is_seen_as_a_vector_by_a_small_u_net():
 
 def test_guidance_of_0_and_1_are_no_class_and_the_class(moons):
     found, labels = moons.sampler(), np.arange(50) % 2
-    key, classed = noise.key_for(3, "sample"), found.sample(50, 3, labels=labels)
-    draws = PerExample(moons.drawn)({"params": moons.params}, np.full(50, 2), key, 50)
-    plain = moons.start.colour(draws)
+    plain, classed = found.sample(50, 3), found.sample(50, 3, labels=labels)
     assert np.abs(plain - classed).max() > 0.1
     none = found.sample(50, 3, labels=labels, guidance=0.0)
     np.testing.assert_allclose(none, plain, atol=1e-5)

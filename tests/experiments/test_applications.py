@@ -15,6 +15,7 @@ from experiments.applications import (
     apps_augmentation,
     apps_generation,
     apps_generation_color,
+    apps_latents,
     apps_molecules,
     apps_recommendation,
 )
@@ -24,6 +25,7 @@ from tests.margins import above, below, near
 from vae import data
 from vae.configs import cifar10, conv_mnist
 from vae.data.likes import hold_back
+from vae.estimators import learned_densities
 from vae.evaluation.trained import load
 
 
@@ -223,6 +225,25 @@ def colours(path: Path) -> None:
     for image, label, (row, column) in zip(x, labels, rng.integers(0, 5, (1400, 2)), strict=True):
         image[row : row + 4, column : column + 4, 2 * label] = 255
     np.savez(path, x=x, labels=labels)
+
+
+def test_every_density_of_latents_is_drawn_from_and_pictured(tmp_path, monkeypatch):
+    """As they start: how they are fitted is tested where they are."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(learned_densities, "minimised", lambda loss, params, *settings: params)
+    study = apps_latents.study("quick")
+    config = study.config
+    config.data.name, config.model.filters, config.model.dense = "digits", (8, 16), 16
+    config.data.size, config.eval.samples = 0, 140
+    config.model.latent_size, config.train.batch_size, config.train.epochs = 8, 50, 1
+    vae.sweep(config, study.grid, workdir=tmp_path / "sweep", launcher="population")
+    rows = reproduce.collect("latents", "quick", study, tmp_path / "sweep", "x")["beside"]
+    names = ["prior", *apps_latents.FITTED, *apps_latents.GUIDED, apps_latents.ENCODED]
+    assert [row["trial"] for row in rows] == names
+    for row in rows:
+        assert 0.0 <= row["metrics"]["coverage"] <= 1.0
+        assert ("class_right" in row["metrics"]) == (row["trial"] in apps_latents.GUIDED)
+    assert study.picture(rows, tmp_path / "sweep").axes
 
 
 @pytest.mark.slow

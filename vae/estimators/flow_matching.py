@@ -32,8 +32,8 @@ def matched(
     labels: np.ndarray | None = None,
     shape: tuple[int, ...] = (),
     fresh: Callable[[int], np.ndarray | None] | None = None,
-    steps: int = 8000,
-    batch: int = 500,
+    steps: int = 4000,
+    batch: int = 256,
     rate: float = 1e-3,
     width: int = 0,
     blocks: int = 0,
@@ -71,8 +71,7 @@ def matched(
     network = {"size": size, "shape": list(_map(shape, size)), "classes": classes}
     network |= {"width": width, "blocks": blocks}
     base = mixture_velocity.fit(prepared(start, z[:, 0]), label, classes, components, seed)
-    shares = np.bincount(label, minlength=classes + 1) / len(label)
-    density = VelocityDensity(network, shares, None, start, base, heun_steps)
+    density = VelocityDensity(network, None, start, base, heun_steps)
 
     def data(z: np.ndarray) -> dict[str, np.ndarray]:
         return {"u": prepared(start, z), "label": label.astype(np.int32)}

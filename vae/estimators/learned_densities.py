@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae.errors import RunError
-from vae.estimators.fitted_densities import Sampler, moments, scales
+from vae.estimators.fitted_densities import Sampler, scales
 
 if TYPE_CHECKING:
     import jax
@@ -20,7 +20,7 @@ PATIENCE = 5  # of them without a lesser loss
 def fit_flow(
     z: np.ndarray,
     seed: int = 0,
-    steps: int = 2000,
+    steps: int = 10_000,
     batch: int = 250,
     rate: float = 2e-3,
     layers: int = 4,
@@ -28,7 +28,10 @@ def fit_flow(
 ) -> Sampler:
     """A spline coupling flow to z [N, L] in a random order (see `minimised`).
 
-    It starts as the Gaussian of z's mean and covariance, with which z is whitened.
+    It starts as the Gaussian of z's means and standard deviations. Of ten separated Gaussians in
+    10 dimensions 2,000 steps put 0.83 of the draws inside one: they were too few (0.98 after
+    20,000), and white z, in which modes lie no longer apart along some directions alone, made it
+    harder (0.90 of standardised z). It was no early stop: the loss still fell.
     """
     import jax
     import jax.numpy as jnp
@@ -37,7 +40,7 @@ def fit_flow(
     from vae.probability import noise
     from vae.probability.flow_priors import spline
 
-    start = moments(z)
+    start = scales(z)
     flow = spline(z.shape[1], flow_layers=layers, flow_hidden=tuple(hidden))
 
     def log_prob(params: Any, u: "jax.Array", keys: "jax.Array") -> "jax.Array":

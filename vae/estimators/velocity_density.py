@@ -30,8 +30,6 @@ class VelocityDensity:
     Args:
       network: `size`, `shape` (H, W, C) or empty, `classes`, and `width` and `blocks`, 0 for the
         default (`vae.networks.velocities`).
-      shares: of the classes, and last of no class, in what is drawn of no class in particular
-        [classes + 1].
       params: of the network.
       start: the diagonal Gaussian that z is standardised by.
       base: the mixture, of standardised latents.
@@ -39,10 +37,10 @@ class VelocityDensity:
     """
 
     def __init__(
-        self, network: dict[str, Any], shares: np.ndarray, params: Any, start: Gaussian,
-        base: Base, heun_steps: int,
+        self, network: dict[str, Any], params: Any, start: Gaussian, base: Base,
+        heun_steps: int,
     ):  # fmt: skip
-        self.settings, self.shares, self.params, self.base = network, shares, params, base
+        self.settings, self.params, self.base = network, params, base
         self.start, self.heun_steps = start, heun_steps
         self.size, self.classes = int(network["size"]), int(network["classes"])
 
@@ -129,11 +127,13 @@ class VelocityDensity:
         return gaussian.log_prob(x, 0.0, jnp.zeros(())).sum(-1) + gained
 
     def labels(self, labels: Any, num: int) -> np.ndarray:
-        """Labels of `num` latents [num], from 0 on.
+        """Labels of `num` latents [num], from 0 on; of None, that of no class.
 
         Raises:
           UserError: they are others.
         """
+        if labels is None:
+            return np.full(num, self.classes, np.int32)
         labels = np.asarray(labels)
         if labels.shape != (num,) or labels.dtype.kind not in "iu":
             raise UserError(f"labels of shape {labels.shape}: give whole numbers [{num}]")
@@ -143,10 +143,7 @@ class VelocityDensity:
         return labels.astype(np.int32)
 
     def sampler(self) -> Sampler:
-        """Its draws and log densities. Both take `labels`; without, they are of all classes by
-        their shares. Draws take `guidance`."""
-        import jax
-
+        """Its draws and log densities; both take `labels`, and draws `guidance`."""
         from vae.estimators.batches import PerExample
         from vae.probability import noise
 
@@ -161,33 +158,18 @@ class VelocityDensity:
         ) -> np.ndarray:
             if not np.isfinite(guidance):
                 raise UserError(f"guidance={guidance}: give a number, 1 for classes as they are")
-            given, key = {"params": self.params}, noise.key_for(seed, "sample")
-            if self.classes and guidance != 1.0:
+            given = {"params": self.params}
+            if labels is not None and guidance != 1.0:
                 given["guidance"] = np.float32(guidance)
-            if labels is None:
-                keys = noise.fold(noise.example_keys(key, np.arange(first, first + num)), 1)
-                uniform = np.asarray(jax.vmap(jax.random.uniform)(keys))
-                label = np.searchsorted(np.cumsum(self.shares)[:-1], uniform, side="right")
-                label = label.astype(np.int32)
-            else:
-                label = self.labels(labels, num)
+            key, label = noise.key_for(seed, "sample"), self.labels(labels, num)
             u = draws(given, label, key, BATCH, None, first)
             return self.start.colour(u).astype(np.float32)
 
         def log_prob(z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-            key, u = noise.key_for(0, "evaluate"), prepared(self.start, z)
-            if labels is not None:
-                columns, weights = [self.labels(labels, len(z))], np.ones(1)
-            else:  # the mean over classes
-                known = np.flatnonzero(self.shares)
-                columns, weights = [np.full(len(z), c) for c in known], self.shares[known]
-            each = [
-                densities(self.params, np.column_stack([u, c]).astype(np.float32), key, BATCH)
-                for c in columns
-            ]
-            log_weights = np.log(weights)[:, None]
-            whole: np.ndarray = np.logaddexp.reduce(each + log_weights, axis=0)
-            return whole - self.start.log_det
+            label = self.labels(labels, len(z))
+            seen = np.column_stack([prepared(self.start, z), label]).astype(np.float32)
+            found = densities(self.params, seen, noise.key_for(0, "evaluate"), BATCH)
+            return found - self.start.log_det
 
         return Sampler(sample, log_prob, self.classes)
 
@@ -196,7 +178,7 @@ class VelocityDensity:
         from flax.traverse_util import flatten_dict
 
         about = json.dumps({"network": self.settings, "heun_steps": self.heun_steps})
-        arrays = {"about": np.array(about), "shares": self.shares, "mean": self.start.mean}
+        arrays = {"about": np.array(about), "mean": self.start.mean}
         arrays["std"] = np.diag(self.start.factor)
         arrays |= {f"base {name}": array for name, array in self.base._asdict().items()}
         for name, value in {**arrays, **flatten_dict(self.params, sep=".")}.items():
@@ -212,8 +194,8 @@ class VelocityDensity:
         start = Gaussian(np.asarray(arrays.pop("mean")), np.diag(arrays.pop("std")))
         base = Base(*(np.asarray(arrays.pop(f"base {name}")) for name in Base._fields))
         params = {name: np.asarray(value) for name, value in arrays.items()}
-        shares, weights = np.asarray(params.pop("shares")), unflatten_dict(params, sep=".")
-        return cls(about["network"], shares, weights, start, base, about["heun_steps"])
+        weights = unflatten_dict(params, sep=".")
+        return cls(about["network"], weights, start, base, about["heun_steps"])
 
 
 def prepared(start: Gaussian, z: np.ndarray) -> np.ndarray:

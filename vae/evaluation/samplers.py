@@ -16,7 +16,7 @@ checked at once.
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,10 +29,41 @@ from vae.estimators.learned_densities import BATCH, CHECKS, fit_flow, fit_second
 if TYPE_CHECKING:
     import jax
 
-Run = Any  # a `vae.evaluation.trained.Trained`, which names this module itself
 MOST_DRAWS, MOST_VALUES = 16, 2**26  # of each example, and of all, that flow matching holds at once
 PASSES = 2  # of the encoder, in a fit by flow matching
 MOST_CLASSES = 1000  # that flow matching tells from each other
+
+class Run(Protocol):
+    """What a density is fitted to: a trained run, as `vae.load` gives it."""
+
+    config: Any
+    described: dict[str, Any]
+    facts: Any
+    latent_size: int
+
+    @property
+    def model(self) -> Any:
+        """The model itself."""
+
+    @property
+    def variables(self) -> Any:
+        """Its weights."""
+
+    @property
+    def dataset(self) -> Any:
+        """The data that it was trained on."""
+
+    def seen(self, split: str) -> Any:
+        """All examples of a split, as the model sees them."""
+
+    def context(self, split: str = "test") -> np.ndarray | None:
+        """Their contexts."""
+
+    def _prior_draws(
+        self, num: int, seed: int, temperature: float, context: Any, first: int
+    ) -> np.ndarray:
+        """Draws of its prior."""
+
 
 def fit(
     run: Run, name: str, seed: int = 0, num: int = 10_000, **settings: Any

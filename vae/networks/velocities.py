@@ -37,7 +37,7 @@ class mlp(nn.Module):  # noqa: N801  (as the encoders are called)
     """Residual blocks of two dense layers, after layer normalisation (as Gorishniy et al. 2021's
     ResNet for tables, with the time added in each block), of latents without neighbours."""
 
-    width: int = 512
+    width: int = 384
     blocks: int = 3
     classes: int = 0
 
