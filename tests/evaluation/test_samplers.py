@@ -251,6 +251,7 @@ def test_a_class_is_drawn_by_flow_matching_alone(workdir, starts):
         ({"sampler": "mixture", "of_class": "3"}, "give --sampler=flow_matching"),
         ({"sampler": "flow_matching", "of_class": "11"}, "--class"),
         ({"sampler": "mixture", "guidance": 2.0}, "--guidance=2"),
+        ({"sampler": "flow_matching", "guidance": 2.0}, "give --class"),
     ):
         with pytest.raises(UserError, match=message):
             sample(workdir, 6, **given)

@@ -62,6 +62,8 @@ def sample(
     if guidance != 1.0 and sampler != "flow_matching":
         raise UserError(f"--guidance={guidance:g}: {sampler} has none, --sampler=flow_matching has")
     known = classes(run, num, of_class, sampler)
+    if guidance != 1.0 and known is None:
+        raise UserError(f"--guidance={guidance:g} is towards a class: give --class too")
     parts = _Parts(run, num, seed, sampler, draw, known, guidance)
     about = {} if parts.classes is None else {"label": parts.classes}
     npz.write_in_parts(
