@@ -94,7 +94,7 @@ def test_a_search_beats_as_many_draws_from_the_prior(search):
         latent_size=2, variables=None, model=SimpleNamespace(bind=lambda variables: model),
         predict=model.predict,
         prior_moments=(np.zeros(2, np.float32), np.ones(2, np.float32)),
-        _prior_draws=lambda num, seed, context: np.random.default_rng(seed).normal(size=(num, 2)),
+        _prior_draws=lambda num, seed, *others: np.random.default_rng(seed).normal(size=(num, 2)),
     )  # fmt: skip
     found, drawn = Toy(run), Toy(run)
     search(found, 0, 160)

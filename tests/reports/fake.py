@@ -71,7 +71,9 @@ class Run:
         self.asked.append(context)
         return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
 
-    def sample(self, num, seed=0, temperature=1.0, draw=False, context=None, first=0):
+    def sample(
+        self, num, seed=0, temperature=1.0, draw=False, context=None, first=0, sampler="prior"
+    ):
         self.asked.append(context)
         size = self.config.model.latent_size
         return self.decode(temperature * np.random.default_rng(seed).normal(size=(num, size)))
