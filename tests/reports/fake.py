@@ -72,7 +72,7 @@ class Run:
         return (0.5 + z @ self.weights).reshape(len(z), *self.shape)
 
     def sample(
-        self, num, seed=0, temperature=1.0, draw=False, context=None, first=0, sampler="prior"
+        self, num, seed=0, temperature=1.0, draw=False, context=None, first=0, **density
     ):
         self.asked.append(context)
         size = self.config.model.latent_size
