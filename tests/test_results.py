@@ -15,7 +15,7 @@ def test_the_documents_tables_are_rendered_from_the_result_files():
     for name, table in TABLES.items():
         places = [path.name for path, text in texts.items() if documents.markers(name)[0] in text]
         assert len(places) == 1, (name, places)
-        assert len(table().splitlines()) > 2
+        assert len(table().splitlines()) > (0 if name.endswith("_line") else 2)
 
 
 def test_links_and_pictures_of_the_documents_are_there():

@@ -5,11 +5,9 @@
 
 import dataclasses
 import sys
-from pathlib import Path
 from typing import Any
 
-from absl import flags
-
+from experiments.accelerators import rows
 from vae import runs
 from vae.hardware import targets
 
@@ -18,15 +16,10 @@ BATCH = 64  # examples of a device
 
 def main(arguments: list[str]) -> int:
     """Compiles each function and writes what it needs."""
-    values = flags.FlagValues()
-    flags.DEFINE_string("target", "v5e:2x2", "devices to compile for", flag_values=values)
-    flags.DEFINE_string("output", "", "the .json to write", flag_values=values)
-    values(["evaluation", *arguments])
-    target = targets.parse(values.target)
-    targets.prepare(target)
+    target, output = rows.asked(arguments, "v5e:2x2")
     found = [_row(name, build, target) for name, build in _functions().items()]
     described = {"target": target.name, "programs": found}
-    runs.write_json(Path(values.output), described | runs.environment())
+    runs.write_json(output, described | runs.environment())
     return 0
 
 

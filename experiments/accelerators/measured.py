@@ -16,6 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import result_files
+from experiments.benchmarks import contestants
 from vae import runs
 from vae.reports.tables import format_table
 
@@ -54,12 +55,8 @@ def main() -> int:
 
 
 def _config(model: str, dtype: str) -> ConfigDict:
-    from vae.configs import conv_mnist, mnist, top_down_mnist
-
-    config = {"mlp": mnist, "conv": conv_mnist, "top_down": top_down_mnist}[model].get_config()
-    config.model.likelihood, config.data.binarization = "bernoulli", "dynamic"
+    config = contestants.config(model)
     config.model.dtype = dtype
-    config.train.parallel = "jit"
     return config
 
 
@@ -102,29 +99,14 @@ def _throughput(raw: np.ndarray) -> Any:
     """Examples a second of each model and precision, and of PyTorch on the same kind of device."""
     import jax
 
-    from vae.training import setup
-    from vae.training.engine import Single
-    from vae.training.feed import Feed
-    from vae.training.state import Creator
-
-    def ours(config: ConfigDict) -> Callable[[], None]:
-        dataset = _dataset(raw)
-        program, hyper = setup.program(config, dataset), setup.hyperparameters(config)
-        feed = Feed(dataset.splits["train"], 0, config.train.batch_size)
-        engine = Single(program, dataset.splits["train"].arrays(), "jit", STEPS)
-        engine.put(0, Creator(program, dataset.shape)(hyper), hyper)
-        return lambda: engine.run({0: feed.take(int(engine.book(0)["step"]), STEPS)})
-
     for model in MODELS:
         for dtype in DTYPES:
             config = _config(model, dtype)
-            seconds = _median(ours(config))
+            seconds = _median(contestants.trained(config, STEPS, raw))
             batch = config.train.batch_size
             yield _row(model, "ours", dtype, batch, seconds)
         if model == "top_down" or importlib.util.find_spec("torch") is None:
             continue
-        from experiments.benchmarks import contestants
-
         place = "cpu" if jax.default_backend() == "cpu" else "cuda"
         for name, fused in (("PyTorch, eager", False), ("PyTorch, compiled", True)):
             run = contestants.torch(model, STEPS, raw, place, fused)

@@ -7,11 +7,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+from absl import flags
+
 from experiments.result_files import ROOT
 from vae import runs
+from vae.hardware.targets import Target, parse, prepare
 from vae.tied import tied
 
 LIMIT = 1800  # seconds of one compilation
+
+
+def asked(arguments: list[str], default: str) -> tuple[Target, Path]:
+    """What a child process is to compile for, set up before JAX is used, and where it writes."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("target", default, "devices to compile for", flag_values=values)
+    flags.DEFINE_string("output", "", "the .json to write", flag_values=values)
+    values(["rows", *arguments])
+    target = parse(values.target)
+    prepare(target)
+    return target, Path(values.output)
 
 
 def compiled(path: Path, command: list[str], data_dir: str = "") -> dict[str, Any]:

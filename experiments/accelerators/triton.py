@@ -11,10 +11,8 @@ so does the same without the transposition.
 
 import sys
 import time
-from pathlib import Path
 
-from absl import flags
-
+from experiments.accelerators import rows
 from vae import runs
 from vae.hardware import program_text, targets
 
@@ -24,12 +22,7 @@ WITH = {"xla_gpu_enable_triton_gemm": True}
 
 def main(arguments: list[str]) -> int:
     """Compiles the program in three ways and writes which compile."""
-    values = flags.FlagValues()
-    flags.DEFINE_string("target", "h100:1", "a GPU to compile for", flag_values=values)
-    flags.DEFINE_string("output", "", "the .json to write", flag_values=values)
-    values(["triton", *arguments])
-    target = targets.parse(values.target)
-    targets.prepare(target)
+    target, output = rows.asked(arguments, "h100:1")
 
     import jax
     import jax.numpy as jnp
@@ -71,7 +64,7 @@ def main(arguments: list[str]) -> int:
             "moved_bytes": done.bytes, "collectives": done.collectives,
             "collective_bytes": done.collective_bytes,
         })  # fmt: skip
-    runs.write_json(Path(values.output), {"programs": found} | runs.environment())
+    runs.write_json(output, {"programs": found} | runs.environment())
     return 0
 
 

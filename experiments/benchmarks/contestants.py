@@ -25,10 +25,12 @@ DRAWS = 5000  # of the bound that is evaluated
 
 def config(model: str) -> Any:
     """`configs/mnist.py`, the same by IWAE with the draws and batch of Burda et al. 2015, the same
-    when it is evaluated, or `configs/conv_mnist.py`."""
-    from vae.configs import conv_mnist, mnist
+    when it is evaluated, or `configs/conv_mnist.py` or `top_down_mnist.py`."""
+    from vae.configs import conv_mnist, mnist, top_down_mnist
 
-    chosen = {"mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist}[model].get_config()
+    chosen = {
+        "mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist, "top_down": top_down_mnist
+    }[model].get_config()  # fmt: skip
     chosen.model.latent_size = LATENTS or chosen.model.latent_size
     chosen.model.likelihood, chosen.data.binarization = "bernoulli", "dynamic"
     if model == "iwae":
@@ -39,13 +41,17 @@ def config(model: str) -> Any:
 
 def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
     """This project's compiled loop, as `train` calls it."""
+    return trained(config(model), steps, raw)
+
+
+def trained(settings: Any, steps: int, raw: np.ndarray) -> Callable[[], None]:
+    """The same of any config, on grey images."""
     from vae.data.dataset import Dataset, Split
     from vae.training import setup
     from vae.training.engine import Single
     from vae.training.feed import Feed
     from vae.training.state import Creator
 
-    settings = config(model)
     dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
     feed = Feed(dataset.splits["train"], 0, settings.train.batch_size)
     program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)

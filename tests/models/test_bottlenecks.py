@@ -225,12 +225,14 @@ def test_codes_and_objectives_of_codes_go_together(bottleneck, objective):
         chosen_objective.check(config, 1000)
 
 
-def test_group_norm_is_that_of_its_definition():
+@pytest.mark.parametrize("channels, groups", [(256, 32), (64, 16), (24, 2), (4, 1), (3, 1)])
+def test_group_norm_is_that_of_its_definition(channels, groups):
     from vae.networks.attention_resnet import Norm
 
-    x = fixed_rng(5).standard_normal((3, 4, 5, 64)).astype(np.float32) * 3 + 1
-    ours = Norm().apply({"params": {"scale": jnp.ones(64), "bias": jnp.zeros(64)}}, x)
-    groups = x.reshape(3, 20, 32, 2)
+    x = fixed_rng(5).standard_normal((3, 4, 5, channels)).astype(np.float32) * 3 + 1
+    params = {"scale": jnp.ones(channels), "bias": jnp.zeros(channels)}
+    ours = Norm().apply({"params": params}, x)
+    groups = x.reshape(3, 20, groups, -1)
     mean = groups.mean((1, 3), keepdims=True)
     std = np.sqrt(groups.var((1, 3), keepdims=True) + 1e-6)
     np.testing.assert_allclose(ours, ((groups - mean) / std).reshape(x.shape), atol=1e-5)

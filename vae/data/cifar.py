@@ -41,13 +41,12 @@ def read_names(folder: Path) -> list[str]:
 
 def _rows(folder: Path, name: str) -> np.ndarray:
     content = _content(folder, name)
-    rows = np.frombuffer(content, np.uint8)
-    if len(rows) != EACH * SIZE:
+    if len(content) != EACH * SIZE:
         raise UserError(
-            f"{folder}: {name} is damaged or not of cifar10: it has {len(rows):,} bytes, not "
+            f"{folder}: {name} is damaged or not of cifar10: it has {len(content):,} bytes, not "
             f"{EACH * SIZE:,}"
         )
-    rows = rows.reshape(EACH, SIZE)
+    rows = np.frombuffer(content, np.uint8).reshape(EACH, SIZE)
     if rows[:, 0].max() > 9:
         raise UserError(f"{folder}: {name} is damaged: it has a label {rows[:, 0].max()} above 9")
     return rows

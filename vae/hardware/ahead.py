@@ -13,7 +13,13 @@ from vae.hardware import products, program_text
 from vae.hardware.targets import Target
 from vae.traced_for import tracing_for
 from vae.training import setup, sharding, state, step
-from vae.training.engine import most_steps, needed_bytes, population_shapes, row_bytes
+from vae.training.engine import (
+    most_steps,
+    needed_bytes,
+    population_shapes,
+    row_bytes,
+    run_steps,
+)
 from vae.training.program import Hyper, Program
 from vae.training.trial import intervals
 
@@ -53,8 +59,7 @@ def run(
     _, log_steps = intervals(config, program.steps_per_epoch)
     x = shapes["x"]
     streamed = config.data.stream
-    size = config.train.batch_size * int(np.prod(x.shape[1:])) * x.dtype.itemsize
-    most = most_steps(size if streamed else 0, log_steps)
+    most = run_steps(x, config.train.batch_size, streamed, log_steps)
     fed = jax.ShapeDtypeStruct((most, batch, *x.shape[1:]), x.dtype)
     if not streamed:
         fed = jax.ShapeDtypeStruct((most, batch), np.int32)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from vae.hardware.ahead import Needs
     from vae.sweeps.grid import Grid
 
-FITS = 0.9  # of a device's memory, as `vae.training.engine.USABLE`
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
@@ -168,6 +167,8 @@ def judged(
     The roofline: products at the peak or bytes at the memory's bandwidth, whichever is slower, and
     after that the collectives, each sent around a ring of the devices.
     """
+    from vae.training.engine import USABLE
+
     device = target.device
     if device is None:
         return {}
@@ -178,7 +179,7 @@ def judged(
         "links": 2 * (1 - 1 / row["devices"]) * needs.collective_bytes / device.links,
     }
     step = max(seconds["products"], seconds["memory"]) + seconds["links"]
-    usable = FITS * device.memory
+    usable = USABLE * device.memory
     each = (needs.needed_bytes - needs.examples_bytes) / row["trials_a_device"]
     return {
         "fits": needs.needed_bytes < usable,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.models.base import Model
-from vae.models.bottlenecks import Bottleneck
+from vae.models.bottlenecks.base import Bottleneck
 from vae.models.codes import Codes
 from vae.networks.layers import Network, widened
 from vae.probability import gaussian, noise

@@ -21,7 +21,7 @@ from vae.models.flat import VAE
 from vae.models.layered import chain, ladder
 from vae.models.top_down import top_down
 from vae.models.vqvae import vqvae
-from vae.networks.layers import Network, check_image
+from vae.networks.layers import Network, check_image, map_sizes
 from vae.probability import likelihoods, posteriors, priors
 from vae.protocols import Posterior, Prior
 
@@ -159,7 +159,7 @@ def map_of(config: ConfigDict, shape: tuple[int, ...]) -> tuple[int, ...]:
                 f"model.name={config.name!r} has latents in space, and model.{key}="
                 f"{config[key]!r} has no map: set it to attention_resnet, or to conv"
             )
-    return tuple(-(-side // 2 ** len(config.filters)) for side in shape[:2])
+    return map_sizes(shape, len(config.filters))[-1]
 
 
 def has_codes(config: ConfigDict) -> bool:

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae.protocols import Distribution
+from vae.protocols import Distribution, Hyper
 
 
 class Codes(Distribution):
@@ -37,6 +37,12 @@ class Codes(Distribution):
             through = raw + jax.lax.stop_gradient(quantised - raw)
         self.through = through
 
+    def penalised(self, loss: jax.Array, hyper: Hyper) -> jax.Array:
+        """A loss [B] with what else teaches encoder and codes: `commitment`, the codes' pull, and
+        `code_entropy`."""
+        loss = loss + hyper["commitment"] * self.commitment + self.pull
+        return loss + hyper["code_entropy"] * self.entropy
+
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
     ) -> tuple[jax.Array, jax.Array]:
@@ -65,3 +71,21 @@ class codebook(nn.Module):  # noqa: N801  (its name in the tree of parameters)
     def __call__(self) -> jax.Array:
         """The codes [K, D]."""
         return self.param("codes", nn.initializers.normal(1.0), (self.codes, self.size))
+
+
+def nearest(raw: jax.Array, codes: jax.Array) -> jax.Array:
+    """Indices [...] of the codes [K, D] next to vectors [..., D]."""
+    codes = jax.lax.stop_gradient(codes)
+    products = jnp.einsum("...d,kd->...k", raw, codes, precision=jax.lax.Precision.HIGHEST)
+    return jnp.argmin(jnp.square(codes).sum(-1) - 2.0 * products, axis=-1).astype(jnp.int32)
+
+
+def pulled(moved: jax.Array, target: jax.Array) -> jax.Array:
+    """|moved - target|^2 of each example, summed over positions and numbers; `moved` alone learns:
+    [B, P, D] -> [B]."""
+    return jnp.square(moved - jax.lax.stop_gradient(target)).sum((-2, -1))
+
+
+def still(x: jax.Array) -> jax.Array:
+    """Zeros, with the gradient of x: so that what they are added to stays to the last bit."""
+    return x - jax.lax.stop_gradient(x)

@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from vae.models.hierarchy import Hierarchy, LayeredPosterior, Pick, Walked, infer_downward
 from vae.networks import top_down_parts as bodies
-from vae.networks.layers import ConvTranspose, activation, widened
+from vae.networks.layers import ConvTranspose, activation, map_sizes, widened
 from vae.probability.distributions import Diagonal
 
 
@@ -38,9 +38,7 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
     @staticmethod
     def map_sizes(shape: tuple[int, ...], levels: int) -> list[tuple[int, int]]:
         """Height and width of each level's map."""
-        height, width = shape[:2]
-        steps = [2 ** (n + 1) for n in range(levels)]
-        return [(-(-height // step), -(-width // step)) for step in steps]
+        return map_sizes(shape, levels)[1:]
 
     @property
     def level_of(self) -> list[int]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.models.base import Model
-from vae.models.codes import Codes, codebook
+from vae.models.codes import Codes, codebook, nearest, pulled
 from vae.networks.autoregressive import causal
 from vae.networks.layers import widened
 from vae.protocols import Joint
@@ -63,13 +63,13 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
             features = features.reshape(len(x), self.positions, -1)
         raw = self.head(features).reshape(len(x), self.positions, self.code_size)
         indices = self.nearest(raw)
-        return Codes(raw, indices, jnp.take(self.table(), indices, axis=0))
+        quantised = jnp.take(self.table(), indices, axis=0)
+        pull = pulled(quantised, raw) if self.codebook_update == "gradient" else 0.0
+        return Codes(raw, indices, quantised, commitment=pulled(raw, quantised), pull=pull)
 
     def nearest(self, raw: jax.Array) -> jax.Array:
         """Indices [...] of the codes next to vectors [..., D]."""
-        table = jax.lax.stop_gradient(self.table())
-        products = jnp.einsum("...d,kd->...k", raw, table, precision=jax.lax.Precision.HIGHEST)
-        return jnp.argmin(jnp.square(table).sum(-1) - 2.0 * products, axis=-1)
+        return nearest(raw, self.table())
 
     def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """The likelihood's parameters theta [..., H, W, channels] for z [..., P D]."""

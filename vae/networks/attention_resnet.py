@@ -16,21 +16,26 @@ from vae.networks.layers import (
     check_image,
     dropout,
     gain,
+    map_sizes,
     widened,
 )
 
-GROUPS = 32  # of channels that are normalised together, at most
+GROUPS, LEAST = 32, 4  # of channels that are normalised together: at most so many, of at least
 
 
 class Norm(nn.Module):
     """Each example's groups of channels to mean 0 and variance 1, then a scale and a shift a
-    channel (Wu & He 2018); in float32."""
+    channel (Wu & He 2018); in float32.
+
+    A group has four channels or more where there are as many: one of a single channel would lose
+    its mean, and with it the bias of the layer before.
+    """
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """x [B, H, W, C], the same shape and type."""
         channels = x.shape[-1]
-        groups = math.gcd(GROUPS, channels)
+        groups = math.gcd(GROUPS, max(1, channels // LEAST))
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         wide = widened(x)
@@ -141,10 +146,7 @@ class attention_resnet_decoder(Network):  # noqa: N801
     def __call__(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """theta [B, H, W, channels] for z [B, L], or for a map of it where `maps`."""
         check_image("attention_resnet", self.shape)
-        sizes = [
-            tuple(-(-side // 2**level) for side in self.shape[:2])
-            for level in range(len(self.filters) + 1)
-        ]
+        sizes = map_sizes(self.shape, len(self.filters))
         (height, width), deepest = sizes[-1], self.filters[-1]
         if self.maps:
             x = nn.Dense(deepest, dtype=self.dtype)(z.reshape(len(z), height, width, -1))

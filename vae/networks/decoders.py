@@ -24,6 +24,7 @@ from vae.networks.layers import (
     dropout,
     gain,
     gated,
+    map_sizes,
     widened,
 )
 from vae.networks.recurrent import gru_decoder
@@ -128,11 +129,7 @@ class conv(Network):  # noqa: N801
 
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width before each level and after the last; halves are rounded up."""
-        height, width = self.shape[:2]
-        return [
-            (-(-height // 2**level), -(-width // 2**level))
-            for level in range(len(self.filters) + 1)
-        ]
+        return map_sizes(self.shape, len(self.filters))
 
 
 class resnet(conv):  # noqa: N801

@@ -24,6 +24,13 @@ ACTIVATIONS = {
 }
 
 
+def map_sizes(shape: tuple[int, ...], levels: int) -> list[tuple[int, int]]:
+    """Height and width of an image of this shape, and after each of so many halvings, rounded
+    up."""
+    height, width = shape[:2]
+    return [(-(-height // 2**level), -(-width // 2**level)) for level in range(levels + 1)]
+
+
 class Network(nn.Module):
     """What encoders and decoders say of themselves."""
 

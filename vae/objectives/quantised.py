@@ -4,9 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model
-from vae.models.autoencoder import autoencoder_kl
 from vae.models.codes import Codes
-from vae.models.vqvae import averages
+from vae.models.vqvae import averages, vqvae
 from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.facts import states
@@ -41,26 +40,20 @@ def vq(
     joint = draw(model, x, keys)
     q = joint.q
     distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
-    own = isinstance(model, autoencoder_kl)  # whose bottleneck has its own penalties
-    commitment = squares(q.raw - jax.lax.stop_gradient(q.quantised))
-    if own:
-        commitment = jnp.broadcast_to(q.commitment, rate.shape)
     used = coupling.mean(shares(q.indices, model.codes), axis)
     entropy = -(used * jnp.log(jnp.maximum(used, 1e-30))).sum()
     terms = {
         "elbo": -(distortion + rate),
         "distortion": distortion,
         "rate": rate,
-        "commitment": commitment,
+        "commitment": jnp.broadcast_to(q.commitment, rate.shape),
         "perplexity": jnp.broadcast_to(jnp.exp(entropy), rate.shape),
     }
-    loss = distortion + rate + hyper["commitment"] * commitment
-    if own:
-        return {"loss": loss + q.pull + hyper["code_entropy"] * q.entropy, **terms}
-    if model.codebook_update == "gradient":
-        return {"loss": loss + squares(jax.lax.stop_gradient(q.raw) - q.quantised), **terms}
-    way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
-    return {"loss": loss + gradient_only(way), **terms}
+    loss = q.penalised(distortion + rate, hyper)
+    if isinstance(model, vqvae) and model.codebook_update == "ema":
+        way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
+        loss = loss + gradient_only(way)
+    return {"loss": loss, **terms}
 
 
 def shares(indices: jax.Array, codes: int) -> jax.Array:
@@ -68,11 +61,6 @@ def shares(indices: jax.Array, codes: int) -> jax.Array:
     flat = indices.reshape(len(indices), -1)
     counts = jax.vmap(lambda i: jax.ops.segment_sum(jnp.ones(i.shape), i, codes))(flat)
     return counts / flat.shape[1]
-
-
-def squares(difference: jax.Array) -> jax.Array:
-    """Summed over the positions and the numbers of a code: [B, P, D] -> [B]."""
-    return jnp.square(difference).sum((-2, -1))
 
 
 def averaged(

@@ -90,8 +90,7 @@ def perceptual(
     loss = terms["pixel"] + hyper["beta"] * rate + hyper["feature"] * terms["feature"]
     loss = loss + hyper["adversarial"] * weight * terms["realism"]
     if isinstance(q, Codes):
-        loss = loss + hyper["commitment"] * q.commitment + q.pull
-        loss = loss + hyper["code_entropy"] * q.entropy
+        loss = q.penalised(loss, hyper)
     begun = jnp.where(hyper["adversarial"] > 0, 1.0, 0.0)
     return {"loss": loss + gradient_only(begun * terms["critic_loss"]), **terms}
 

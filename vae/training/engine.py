@@ -34,6 +34,16 @@ def most_steps(step_bytes: int, wanted: int) -> int:
     return max(1, min(most, CALL_BYTES // step_bytes)) if step_bytes else most
 
 
+def run_steps(x: Any, batch_size: int, streamed: bool, wanted: int) -> int:
+    """`most_steps` of one run: what is streamed are the raw batches.
+
+    Args:
+      x: the training set's examples [N, *shape], or their shape and type.
+    """
+    size = batch_size * int(np.prod(x.shape[1:])) * x.dtype.itemsize
+    return most_steps(size if streamed else 0, wanted)
+
+
 def row_bytes(runs: int, batch_size: int) -> int:
     """Of the rows' numbers that a step of so many runs is fed."""
     return runs * batch_size * np.dtype(np.int32).itemsize

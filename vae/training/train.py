@@ -18,7 +18,7 @@ from vae.estimators.compiled import Compiled
 from vae.paths import located
 from vae.probability import noise
 from vae.training import places, setup
-from vae.training.engine import Single, most_steps
+from vae.training.engine import Single, run_steps
 from vae.training.loop import Loop
 from vae.training.pictures import Pictures
 from vae.training.progress import Progress, Silent
@@ -62,8 +62,7 @@ def train(config: ConfigDict, workdir: str | None = None, extend: bool = False) 
     )
     train = dataset.splits["train"]
     streamed = config.data.stream
-    size = config.train.batch_size * int(np.prod(dataset.shape)) * train.x.dtype.itemsize
-    most = most_steps(size if streamed else 0, trial.log_steps)
+    most = run_steps(train.x, config.train.batch_size, streamed, trial.log_steps)
     examples = None if streamed else train.arrays()
     engine = Single(program, examples, parallel, most, key, config.train.model_axis)
     try:
