@@ -24,7 +24,9 @@ STEPS, ROUNDS = 200, 5
 TRIALS = (1, 8, 24, 64)
 MODELS = ("mlp", "conv", "top_down")
 DTYPES = ("float32", "bfloat16")
-CLOSE = {"float32": 5e-3, "bfloat16": 0.15}  # of its norm: TF32 has 10 bits, bfloat16 7
+ROUNDED = 2.0**-11  # TF32's, in which a GPU multiplies what is float32
+APART = 10 * ROUNDED  # of a gradient's norm, that float32 may be from a CPU's
+TIMES = 2.0  # what bfloat16 here may be from float32, beside what it is from it on a CPU
 
 
 def main() -> int:
@@ -68,7 +70,7 @@ def _dataset(raw: np.ndarray) -> Any:
 
 def _agreement(model: str, dtype: str, raw: np.ndarray) -> dict[str, Any]:
     """A step's gradient here and in float32 on a CPU, from the same weights and noise: what JAX
-    draws is the same on all platforms."""
+    draws is the same on all platforms. In bfloat16 it may be as far from it as on a CPU, nearly."""
     import jax
 
     from vae.probability import noise
@@ -89,10 +91,15 @@ def _agreement(model: str, dtype: str, raw: np.ndarray) -> dict[str, Any]:
         leaves = jax.tree.leaves(jax.device_get(found))
         return np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in leaves])
 
-    exact = gradient("float32", jax.local_devices(backend="cpu")[0])
-    here = gradient(dtype, jax.devices()[0])
-    apart = float(np.linalg.norm(here - exact) / np.linalg.norm(exact))
-    return {"model": model, "dtype": dtype, "apart": apart, "close": apart < CLOSE[dtype]}
+    cpu = jax.local_devices(backend="cpu")[0]
+    exact = gradient("float32", cpu)
+
+    def apart(found: np.ndarray) -> float:
+        return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+
+    here = apart(gradient(dtype, jax.devices()[0]))
+    most = APART if dtype == "float32" else TIMES * apart(gradient(dtype, cpu))
+    return {"model": model, "dtype": dtype, "apart": here, "at most": most, "close": here < most}
 
 
 def _throughput(raw: np.ndarray) -> Any:

@@ -54,7 +54,7 @@ def study(scale: str) -> Study:
         at_least("coverage", "flow matching", 0.9),
         at_least("precision", "flow matching", 0.85),
         at_least("coverage", "flow matching, by class", 0.9),
-        at_least("class_right", "flow matching, guidance 1.5", 0.97),
+        *(at_least("class_right", name.replace("_", " "), 0.97) for name in GUIDED),
         at_least("coverage", "mixture", 0.8),
     ]
     reduced = {"full": "", "cpu": "15 of 30 epochs", "quick": "5,000 images, two epochs"}[scale]
