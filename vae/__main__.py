@@ -181,6 +181,26 @@ def interpolate(values: Any) -> None:
     print(values.output)
 
 
+def compress(values: Any) -> None:
+    """Writes examples as a file, losslessly, and prints how long it is beside the bound."""
+    from vae.coding.files import compress
+
+    print(
+        compress(
+            values.workdir, values.input, values.output, values.precision, values.streams
+        ).describe()
+    )
+    print(values.output)
+
+
+def decompress(values: Any) -> None:
+    """Writes the examples of such a file, and prints the path."""
+    from vae.coding.files import decompress
+
+    count = decompress(values.workdir, values.input, values.output)
+    print(f"{count:,} examples\n{values.output}")
+
+
 def export(values: Any) -> None:
     """Writes a run for other programs, and prints the paths."""
     from vae.export import export
@@ -405,6 +425,25 @@ VERBS = {
             Flag("steps", "of the way, the ends counted", 8),
         ),
         interpolate,
+    ),
+    "compress": Verb(
+        "examples as a lossless file, as long as minus the bound: bits back coding",
+        (
+            WORKDIR, INPUT,
+            Flag("output", "the file to write", required=True),
+            Flag("precision", "bits of a latent", 12),
+            Flag("streams", "stacks of bits, whose examples the networks see at a time", 16),
+        ),
+        compress,
+    ),
+    "decompress": Verb(
+        "the examples of a file that compress wrote, to the last bit",
+        (
+            WORKDIR,
+            Flag("input", "the file", required=True),
+            Flag("output", "the .npz to write", required=True),
+        ),
+        decompress,
     ),
     "export": Verb(
         "a trained run for other programs: weights as safetensors, functions as StableHLO",

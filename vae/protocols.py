@@ -138,6 +138,12 @@ class Likelihood(Protocol):
         `elementwise.bounded`.
         """
 
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of every value that channel number `channel` of a pixel may take, given z and the
+        channels before it in x [..., B, H, W, C]: [..., B, H, W, levels], 0 first. Only where
+        `discrete`: the sum over channels and pixels, at x, is `log_prob`."""
+        raise TypeError(f"{type(self).__name__} has no table of values")
+
     def split(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and log variance of each pixel. Only where `learned_sigma`."""
         raise TypeError(f"{type(self).__name__} is not Gaussian")

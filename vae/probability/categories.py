@@ -1,6 +1,7 @@
 """Likelihoods of values out of a finite set, one distribution a value: {0, 1}, levels, tokens."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ class bernoulli(Likelihood):  # noqa: N801  (the name is the config value)
 
     kinds = ("binary",)
     discrete = True
+    levels: ClassVar[int] = 2
 
     def channels(self, data_channels: int) -> int:
         """One logit for each data channel."""
@@ -30,6 +32,11 @@ class bernoulli(Likelihood):  # noqa: N801  (the name is the config value)
         """log p(x|z): [..., B] nats."""
         theta, x = flat(theta, x), flat(x, x)
         return (x * theta - softplus(theta)).sum(-1)
+
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of 0 and of 1: [..., H, W, 2]."""
+        logits = theta[..., channel]
+        return jnp.stack([-softplus(logits), -softplus(-logits)], axis=-1)
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """The probability of a 1: [..., H, W, C]."""
@@ -87,6 +94,10 @@ class categorical(Likelihood):  # noqa: N801
         level = jnp.round(x * (self.levels - 1))
         return flat(_log_probability(self._logits(theta), level), x).sum(-1)
 
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of each level: [..., H, W, levels]."""
+        return jax.nn.log_softmax(self._logits(theta)[..., channel, :])
+
     def mean(self, theta: jax.Array) -> jax.Array:
         """The expected grey value in [0, 1]: [..., H, W, C]."""
         values = jnp.arange(self.levels, dtype=jnp.float32) / (self.levels - 1)
@@ -128,6 +139,10 @@ class categorical_tokens(Likelihood):  # noqa: N801
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """log p(x|z) of ids x [B, D, 1]: [..., B] nats."""
         return _log_probability(theta, x[..., 0]).sum(-1)
+
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of each id: [..., D, levels]."""
+        return jax.nn.log_softmax(theta)
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """The most probable id at each place: [..., D, 1]."""

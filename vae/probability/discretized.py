@@ -91,6 +91,11 @@ class discretized_logistic(Likelihood):  # noqa: N801  (the name is the config v
         loc, log_scale = (flat(part, x) for part in self._split(theta))
         return log_bin(jnp.round(flat(x, x) * self.top), loc, log_scale, self.top).sum(-1)
 
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of each level: [..., H, W, levels]."""
+        loc, log_scale = (part[..., channel, None] for part in self._split(theta))
+        return log_bin(jnp.arange(self.levels), loc, log_scale, self.top)
+
     def mean(self, theta: jax.Array) -> jax.Array:
         """The expected grey value in [0, 1]: [..., H, W, C]."""
         return bin_mean(*self._split(theta), self.top)
@@ -140,15 +145,40 @@ class discretized_logistic_mixture(Likelihood):  # noqa: N801
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """log p(x|z) of the levels nearest to x: [..., B] nats."""
-        logits, loc, log_scale, coupling = self._split(theta)
-        seen = jnp.round(x * self.top)[..., None]  # [B, H, W, C, 1]
-        total = jax.nn.log_softmax(logits)
-        for c in range(x.shape[-1]):
-            before = [seen[..., j, :] / self.top for j in range(c)]
-            centre = _coupled(loc, coupling, before)
-            total = total + log_bin(seen[..., c, :], centre, log_scale[..., c, :], self.top)
+        total, _ = self._of_channels(theta, x, x.shape[-1])
         log_pixel = jax.nn.logsumexp(total, axis=-1)  # [..., H, W]
         return flat(log_pixel, x[..., 0]).sum(-1)
+
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of each level, with the components weighted by the channels before: [..., H, W,
+        levels]. One component after the other, as the levels of all would take K times the memory.
+        """
+        before, centre = self._of_channels(theta, x, channel)
+        weights = jax.nn.log_softmax(before)
+        log_scale = self._split(theta)[2][..., channel, :]
+        found = jnp.full((*centre.shape[:-1], self.levels), -jnp.inf)
+        for k in range(self.mixtures):
+            each = log_bin(
+                jnp.arange(self.levels), centre[..., k, None], log_scale[..., k, None], self.top
+            )
+            found = jnp.logaddexp(found, weights[..., k, None] + each)
+        return found
+
+    def _of_channels(
+        self, theta: jax.Array, x: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """log of each component's weight and of its `count` first channels' levels at x, and its
+        centre of the channel after them (the last, where none is): [..., H, W, K] each."""
+        logits, loc, log_scale, coupling = self._split(theta)
+        seen = jnp.round(x * self.top)[..., None]  # [B, H, W, C, 1]
+        total, before = jax.nn.log_softmax(logits), []
+        centre = _coupled(loc, coupling, before)
+        for c in range(count):
+            total = total + log_bin(seen[..., c, :], centre, log_scale[..., c, :], self.top)
+            before.append(seen[..., c, :] / self.top)
+            if c + 1 < loc.shape[-2]:
+                centre = _coupled(loc, coupling, before)
+        return total, centre
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """Exact in the first channel; in the others to first order in the coupling, with the

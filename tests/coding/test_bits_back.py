@@ -1,0 +1,113 @@
+"""Bits back: what is pushed comes out again, at the length that the bound says."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from tests import margins
+from tests.helpers import small_config
+from tests.margins import fixed_rng
+from tests.objectives.shared import keys_for
+from vae import models
+from vae.coding.bins import Bins
+from vae.coding.bits_back import Coder
+from vae.coding.streams import Streams
+from vae.errors import UserError
+
+pytest.importorskip("constriction", reason="constriction codes: pip install 'vae[code]'")
+
+LIKELIHOODS = {
+    "bernoulli": ("binary", 2, (6, 6, 1)),
+    "categorical": ("grey", 16, (4, 4, 2)),
+    "categorical_tokens": ("tokens", 9, (12,)),
+    "discretized_logistic": ("grey", 256, (6, 6, 1)),
+    "discretized_logistic_mixture": ("grey", 32, (4, 4, 3)),
+}
+
+
+def coder_of(likelihood, precision=10, streams=4, **changes):
+    kind, levels, shape = LIKELIHOODS[likelihood]
+    config = small_config(model__likelihood=likelihood, **changes)
+    model = models.from_config(config.model, shape, levels=levels, kind=kind)
+    rng = fixed_rng(0)
+    params = jax.tree.map(
+        lambda p: p + 0.1 * rng.standard_normal(p.shape).astype(np.float32),
+        models.initialise(model, shape),
+    )
+    return Coder(model, {"params": params}, shape, Bins(precision), streams)
+
+
+def examples(coder, num):
+    """Draws of the model itself."""
+    model = coder.model.bind(coder.variables)
+    z = model.sample_prior(keys_for(num, 1))
+    x = np.asarray(model.draw(keys_for(num, 2), z))
+    return np.round(x * coder.top).astype(int).reshape(num, *coder.shape)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_what_is_pushed_comes_out_at_the_length_of_its_code(likelihood):
+    coder = coder_of(likelihood)
+    x = examples(coder, 10)  # of four stacks, two get one less
+    coded = coder.push(x)
+    np.testing.assert_array_equal(coder.pop(coded.words, 10), x)
+    # ANS loses less than a hundredth of a percent, and the ends of stacks are counted in bits.
+    assert abs(coded.net - coded.ideal.sum()) < 1e-3 * coded.ideal.sum() + coder.streams
+
+
+def test_no_examples_leave_the_stacks_as_they_were():
+    coder = coder_of("bernoulli")
+    words = Streams(coder.first_words(0)).words
+    assert coder.pop(words, 0).shape == (0, *coder.shape)
+
+
+def test_other_weights_are_found_out():
+    coder = coder_of("bernoulli")
+    coded = coder.push(examples(coder, 8))
+    other = jax.tree.map(lambda p: p * 1.5, coder.variables)
+    wrong = Coder(coder.model, other, coder.shape, coder.bins, coder.streams)
+    with pytest.raises(UserError, match="do not come out as they went in"):
+        wrong.pop(coded.words, 8)
+
+
+def test_the_length_is_minus_the_bound():
+    """Of one image, at many draws of z, each made of random bits: beside the bound's own terms."""
+    coder = coder_of("bernoulli", precision=12, streams=1024)
+    x = examples(coder, 1).repeat(1024, 0)
+    lengths = coder.push(x).ideal * math.log(2.0)
+    seen = x[:1].astype(np.float32)
+    model = coder.model.bind(coder.variables)
+    joint = model.joint(model.encode(seen), seen, keys_for(1), count=1024)
+    bounds = np.asarray(joint.log_weight[:, 0], np.float64)
+    error = math.hypot(lengths.std(), bounds.std()) / math.sqrt(1024)
+    margins.near(lengths.mean(), -bounds.mean(), 6.0 * error + 0.02)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_tables_of_values_are_the_likelihood(likelihood):
+    coder = coder_of(likelihood)
+    model = coder.model.bind(coder.variables)
+    x = coder._seen(examples(coder, 3))
+    theta = model.decode(fixed_rng(1).standard_normal((3, model.latent_size)).astype(np.float32))
+    total = np.zeros(3)
+    for channel in range(coder.channels):
+        table = np.asarray(coder._probabilities(coder.variables, theta, x, channel), np.float64)
+        np.testing.assert_allclose(table.sum(-1), 1.0, atol=2e-5)
+        level = np.round(x * coder.top).astype(int).reshape(3, -1, coder.channels)[..., channel]
+        total += np.log(np.take_along_axis(table, level[..., None], -1)).sum((1, 2))
+    np.testing.assert_allclose(total, model.log_likelihood(theta, x), rtol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"model__prior": "mixture"}, "model.prior=normal"),
+        ({"model__posterior": "full_covariance"}, "model.posterior=diagonal"),
+        ({"model__name": "ladder"}, "model.name='ladder'"),
+    ],
+)
+def test_models_that_cannot_code_are_refused(changes, words):
+    with pytest.raises(UserError, match=words):
+        coder_of("bernoulli", **changes)
