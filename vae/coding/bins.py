@@ -2,7 +2,8 @@
 
 A latent of N(0, 1) is given by the number of one of 2^precision bins that are as likely, so that
 its code under the prior has `precision` bits exactly; the decoder sees the middle of the bin, by
-mass (Townsend et al. 2019, section 2.5 and appendix B).
+mass (Townsend et al. 2019, section 2.5 and appendix B). Under q(z|x) the number is coded digit by
+digit, the highest first: a few tables of 2^DIGIT shares instead of one of 2^precision.
 """
 
 import dataclasses
@@ -10,6 +11,8 @@ import functools
 
 import numpy as np
 from scipy import special
+
+DIGIT = 6  # bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,19 +26,53 @@ class Bins:
         """How many bins there are."""
         return 2**self.precision
 
+    @property
+    def digits(self) -> list[int]:
+        """Bits of each digit of a bin's number, the highest first."""
+        whole, rest = divmod(self.precision, DIGIT)
+        return [DIGIT] * whole + [rest] * (rest > 0)
+
     @functools.cached_property
     def edges(self) -> np.ndarray:
-        """Between the bins: [count - 1]."""
-        return special.ndtri(np.arange(1, self.count) / self.count)
+        """Where bins begin and end: [count + 1], the ends infinite."""
+        return special.ndtri(np.arange(self.count + 1) / self.count)
 
     @functools.cached_property
     def middles(self) -> np.ndarray:
         """What the decoder sees of a bin: [count] in float32."""
         return special.ndtri((np.arange(self.count) + 0.5) / self.count).astype(np.float32)
 
-    def masses(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """Share of N(mean, std^2) in each bin, for mean and std [...]: [..., count]."""
+    def masses(
+        self, mean: np.ndarray, std: np.ndarray, digit: int, before: np.ndarray
+    ) -> np.ndarray:
+        """Of N(mean, std^2), the share of each value of a digit, given those before it.
+
+        Args:
+          mean, std: [...].
+          digit: its number, 0 for the highest.
+          before: the number that the digits before it make, [...].
+
+        Returns:
+          [..., 2^digits[digit]]; they sum to 1, or are all 0 where q has no mass in reach.
+        """
+        bits = self.digits[digit]
+        width = 2 ** (self.precision - sum(self.digits[: digit + 1]))  # bins of a value
+        first = before[..., None] * 2**bits + np.arange(2**bits + 1)
         mean, std = (np.asarray(a, np.float64)[..., None] for a in (mean, std))
-        below = special.ndtr((self.edges - mean) / std)
-        ends = np.zeros((*below.shape[:-1], 1)), np.ones((*below.shape[:-1], 1))
-        return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
+        at = (self.edges[first * width] - mean) / std
+        low, high = at[..., :-1], at[..., 1:]
+        # On the side where differences of small numbers are taken, not of numbers next to 1.
+        above = low > 0
+        found = special.ndtr(np.where(above, -low, high)) - special.ndtr(
+            np.where(above, -high, low)
+        )
+        return found / np.maximum(found.sum(-1, keepdims=True), 1e-300)
+
+    def digit(self, number: np.ndarray, digit: int) -> np.ndarray:
+        """A digit of bins' numbers [...]."""
+        below = sum(self.digits[digit + 1 :])
+        return (number >> below) % 2 ** self.digits[digit]
+
+    def before(self, number: np.ndarray, digit: int) -> np.ndarray:
+        """The number that the digits before this one make, of bins' numbers [...]."""
+        return number >> sum(self.digits[digit:])

@@ -108,11 +108,10 @@ class Coder:
         count = len(levels)
         levels = _filled(levels, self.streams)
         x = self._seen(levels)
-        masses = whole(self.bins.masses(*self._posterior(self.variables, x)))
-        k = stacks.pop(masses, count)
+        k, length = self._pop_latents(stacks, x, count)
         theta = self._theta(self.variables, self.bins.middles[k])
         images = levels.reshape(self.streams, -1, self.channels)
-        length = self.bins.precision * k.shape[1] + log2(masses, k)
+        length = length + self.bins.precision * k.shape[1]
         for channel in reversed(range(self.channels)):
             table = whole(self._table(self.variables, theta, x, channel))
             stacks.push(images[..., channel], table, count)
@@ -128,9 +127,27 @@ class Coder:
         for channel in range(self.channels):
             table = self._table(self.variables, theta, self._seen(levels), channel)
             images[..., channel] = stacks.pop(whole(table), count)
-        q = self._posterior(self.variables, self._seen(levels))
-        stacks.push(k, whole(self.bins.masses(*q)), count)
+        self._push_latents(stacks, self._seen(levels), k, count)
         return levels[:count]
+
+    def _pop_latents(
+        self, stacks: Streams, x: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of bins [S, L] by q(z|x), and log2 of their probability [S]."""
+        mean, std = self._posterior(self.variables, x)
+        k, length = np.zeros(mean.shape, np.int64), np.zeros(self.streams)
+        for digit, bits in enumerate(self.bins.digits):
+            table = whole(self.bins.masses(mean, std, digit, k))
+            found = stacks.pop(table, count)
+            k, length = k * 2**bits + found, length + log2(table, found)
+        return k, length
+
+    def _push_latents(self, stacks: Streams, x: np.ndarray, k: np.ndarray, count: int) -> None:
+        """The reverse."""
+        mean, std = self._posterior(self.variables, x)
+        for digit in reversed(range(len(self.bins.digits))):
+            table = whole(self.bins.masses(mean, std, digit, self.bins.before(k, digit)))
+            stacks.push(self.bins.digit(k, digit), table, count)
 
     def _seen(self, levels: np.ndarray) -> np.ndarray:
         """Whole numbers as the model sees them."""
