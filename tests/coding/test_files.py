@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import vae
-from tests.helpers import small_config
+from tests import margins
+from tests.helpers import finish, small_config, start_verb
 from vae.__main__ import main
-from vae.coding import container
+from vae.coding import container, files
 from vae.errors import UserError
 
 pytest.importorskip("constriction", reason="constriction codes: pip install 'vae[code]'")
@@ -95,6 +96,29 @@ def test_the_file_of_another_run_is_refused(runs, tmp_path, capsys):
     asked = [f"--workdir={runs[1]}", f"--input={file}", f"--output={tmp_path / 'x.npz'}"]
     assert main(["decompress", *asked]) == 2
     assert "another run" in capsys.readouterr().err
+
+
+def test_evaluation_lays_the_length_beside_the_bound(runs):
+    metrics = vae.evaluate(str(runs[0]), metrics=["code"])["metrics"]
+    run = vae.load(runs[0])
+    bound = -run.elbo(run.examples("test"), samples=100).mean() / np.log(2.0) / np.prod(run.shape)
+    # Latents of a model this young are far from the prior, and bits taken back are not quite even.
+    margins.near(metrics["bits_net"]["value"], bound, 0.02 * bound)
+    first = metrics["bits_first"]["value"] * np.prod(run.shape) * len(run.examples("test"))
+    assert round(first) == files.coder(run, files.PRECISION, files.STREAMS).push(
+        np.zeros((0, *run.shape), int)
+    ).first
+
+
+@pytest.mark.slow
+def test_more_devices_write_the_same_bytes(runs, tmp_path):
+    written = []
+    for devices in (1, 4):
+        file = tmp_path / str(devices)
+        asked = ("compress", f"--workdir={runs[0]}", f"--output={file}")
+        finish(start_verb(*asked, devices=devices))
+        written.append(file.read_bytes())
+    assert written[0] == written[1]
 
 
 @pytest.mark.parametrize("flag", ["--precision=0", "--precision=30", "--streams=0"])

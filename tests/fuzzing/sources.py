@@ -121,7 +121,20 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "recommendation": settings["model.likelihood"] == "multinomial" and not context,
         "aggregate": not context,
         "samples": source.testing > 10,
+        "code": not context and posterior == "diagonal" and _coded(settings),
     }.get(group, not quantised)
+
+
+def _coded(settings: dict[str, Any]) -> bool:
+    """Whether a file can be made of what a model says: latents of N(0, I), values of a finite
+    set."""
+    finite = ("bernoulli", "categorical", "categorical_tokens", "discretized_logistic")
+    return (
+        settings["model.name"] == "vae"
+        and settings.get("model.prior", "normal") == "normal"
+        and settings.get("model.decoder", "mlp") in ("mlp", "conv", "resnet")
+        and settings["model.likelihood"] in (*finite, "discretized_logistic_mixture")
+    )
 
 
 def _shape(d: Drawing, kind: str) -> tuple[int, ...]:

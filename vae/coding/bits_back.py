@@ -72,7 +72,7 @@ class Coder:
     def push(self, levels: np.ndarray, seed: int = 0) -> Coded:
         """Images of whole numbers [N, *shape], onto stacks that begin with bits of `seed`."""
         stacks = Streams(self.first_words(seed))
-        first, ideal = int(stacks.bits.sum()), []
+        first, ideal = int(stacks.bits.sum()), [np.zeros(0)]
         for start in range(0, len(levels), self.streams):
             batch = levels[start : start + self.streams]
             ideal.append(self._push(stacks, batch))

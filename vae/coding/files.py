@@ -17,7 +17,8 @@ from vae.evaluation import inputs
 from vae.evaluation.trained import Trained, load
 
 SEED = 0  # of the first bits
-FINEST = 16  # bits of a latent, at most
+PRECISION, FINEST = 12, 16  # bits of a latent: by default, and at most
+STREAMS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Written:
 
 
 def compress(
-    workdir: str | Path, source: str, output: str | Path, precision: int = 12, streams: int = 16
-) -> Written:
+    workdir: str | Path, source: str, output: str | Path, precision: int = PRECISION,
+    streams: int = STREAMS,
+) -> Written:  # fmt: skip
     """Writes examples as a file that `decompress` gives back to the last bit.
 
     Args:
@@ -61,15 +63,19 @@ def compress(
     if streams < 1:
         raise UserError(f"--streams={streams}: give 1 or more")
     run = load(workdir)
-    coder = _coder(run, precision, streams)
-    levels = _levels(source, run, coder.top)
-    coded = coder.push(levels, SEED)
+    found = coder(run, precision, streams)
+    if source in inputs.SPLITS:
+        x = run.seen(source)[:]
+    else:
+        x = inputs.seen(inputs.read(source, run), run)[:]
+    x = levels(run.check(np.asarray(x)), found.top, source)
+    coded = found.push(x, SEED)
     header = container.Header(
-        len(levels), list(run.shape), coder.top + 1, precision, SEED,
+        len(x), list(run.shape), found.top + 1, precision, SEED,
         [len(words) for words in coded.words], coded.first, digest(run), jax.__version__, _device(),
     )  # fmt: skip
     size = container.write(Path(output), header, coded.words)
-    return Written(len(levels), int(np.prod(run.shape)), size, coded)
+    return Written(len(x), int(np.prod(run.shape)), size, coded)
 
 
 def decompress(workdir: str | Path, source: str | Path, output: str | Path) -> int:
@@ -95,10 +101,9 @@ def decompress(workdir: str | Path, source: str | Path, output: str | Path) -> i
             f"{source} was written with jax {header.jax} on {header.device}, whose last digits "
             f"this one, jax {here[0]} on {here[1]}, does not share: decompress there"
         )
-    coder = _coder(run, header.precision, len(words))
-    levels = coder.pop(words, header.num, header.seed)
+    x = coder(run, header.precision, len(words)).pop(words, header.num, header.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    npz.write(path, {"x": levels.astype(np.uint8 if header.levels <= 256 else np.int32)})
+    npz.write(path, {"x": x.astype(np.uint8 if header.levels <= 256 else np.int32)})
     return header.num
 
 
@@ -110,22 +115,26 @@ def digest(run: Trained) -> str:
     return found.hexdigest()
 
 
-def _coder(run: Trained, precision: int, streams: int) -> Coder:
+def coder(run: Trained, precision: int, streams: int) -> Coder:
+    """What codes examples by a run.
+
+    Raises:
+      UserError: its model cannot code.
+    """
     return Coder(run.model, run.variables, run.shape, Bins(precision), streams)
+
+
+def levels(x: np.ndarray, top: int, source: str) -> np.ndarray:
+    """Examples as the model sees them as whole numbers [N, *shape], 0..top where they are levels.
+
+    Raises:
+      UserError: values between two levels.
+    """
+    found = np.round(x * top)
+    if not np.allclose(found, x * top, atol=1e-3):
+        raise UserError(f"{source} has values between the {top + 1} levels, which a file has not")
+    return found.astype(np.int32)
 
 
 def _device() -> str:
     return jax.local_devices()[0].device_kind
-
-
-def _levels(source: str, run: Trained, top: int) -> np.ndarray:
-    """Examples as whole numbers [N, *shape]."""
-    if source in inputs.SPLITS:
-        x = run.seen(source)[:]
-    else:
-        x = inputs.seen(inputs.read(source, run), run)[:]
-    x = run.check(np.asarray(x))
-    levels = np.round(x * top)
-    if not np.allclose(levels, x * top, atol=1e-3):
-        raise UserError(f"{source} has values between the {top + 1} levels: nothing was written")
-    return levels.astype(np.int32)

@@ -27,6 +27,8 @@ MOST_TRAINING = 60_000  # examples that features are learnt from, and memorisati
 INFERENCE = Kind("gap_inference", "Inference gap", "down", "nats")
 APPROXIMATION = Kind("gap_approximation", "Approximation gap", "down", "nats")
 AMORTISATION = Kind("gap_amortisation", "Amortisation gap", "down", "nats")
+BITS_NET = Kind("bits_net", "Length of a lossless file", "down", "bits per dimension")
+BITS_FIRST = Kind("bits_first", "Random bits that a lossless file begins with", "down")
 GAP_IWAE = Kind("gap_iwae_{:d}", "Gap of the IWAE bound, K = {:,}", "down", "nats")
 Found = tuple[dict[str, Metric], dict[str, np.ndarray]]
 
@@ -271,6 +273,21 @@ def molecules(subject: Subject) -> Found:
     return found, {}
 
 
+def code(subject: Subject) -> Found:
+    """The length of the file that `compress` writes of the split, beside its bound."""
+    from vae.coding import files
+
+    run, (num, *shape) = subject.run, subject.x.shape
+    coder = files.coder(run, files.PRECISION, files.STREAMS)
+    coded = coder.push(files.levels(subject.x, coder.top, f"the {subject.split} split"), SEED)
+    values, unit = num * int(np.prod(shape)), "bits per dimension"
+    over = f"{num:,} examples, {files.PRECISION} bits a latent, {files.STREAMS} streams"
+    return by_name(
+        BITS_NET.of(coded.net / values, unit=f"{unit}, {over}, without the first random bits"),
+        BITS_FIRST.of(coded.first / values, unit=f"{unit} of random bits to begin with, {over}"),
+    ), {}
+
+
 def _named(run: "Trained") -> str:
     return f"the data set {run.dataset.name}"
 
@@ -291,4 +308,5 @@ GROUPS = {
     "anomaly": anomaly,
     "recommendation": recommendation,
     "molecules": molecules,
+    "code": code,
 }
