@@ -115,8 +115,8 @@ def test_more_devices_write_the_same_bytes(runs, tmp_path):
     written = []
     for devices in (1, 4):
         file = tmp_path / str(devices)
-        asked = ("compress", f"--workdir={runs[0]}", f"--output={file}")
-        finish(start_verb(*asked, devices=devices))
+        asked = ("compress", runs[0], f"--output={file}")
+        finish(start_verb(*asked, JAX_NUM_CPU_DEVICES=str(devices)))
         written.append(file.read_bytes())
     assert written[0] == written[1]
 
