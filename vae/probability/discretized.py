@@ -171,7 +171,8 @@ class discretized_logistic_mixture(Likelihood):  # noqa: N801
         centre of the channel after them (the last, where none is): [..., H, W, K] each."""
         logits, loc, log_scale, coupling = self._split(theta)
         seen = jnp.round(x * self.top)[..., None]  # [B, H, W, C, 1]
-        total, before = jax.nn.log_softmax(logits), []
+        total = jax.nn.log_softmax(logits)
+        before: list[jax.Array] = []
         centre = _coupled(loc, coupling, before)
         for c in range(count):
             total = total + log_bin(seen[..., c, :], centre, log_scale[..., c, :], self.top)
