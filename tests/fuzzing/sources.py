@@ -121,6 +121,7 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "recommendation": settings["model.likelihood"] == "multinomial" and not context,
         "aggregate": not context,
         "samples": source.testing > 10,
+        "reconstructions": source.kind in ("binary", "grey") and len(source.shape) > 1,
     }.get(group, not quantised)
 
 

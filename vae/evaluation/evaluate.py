@@ -13,7 +13,8 @@ from vae import npz, runs
 from vae.choices import choose
 from vae.errors import UserError, needed
 from vae.estimators import bounds
-from vae.evaluation.groups import GROUPS, SEED, Subject
+from vae.evaluation.groups import GROUPS
+from vae.evaluation.subject import SEED, Subject
 from vae.evaluation.trained import Trained, load
 from vae.metrics import Kind, Metric, by_name, checked
 from vae.probability import noise
