@@ -11,6 +11,7 @@ import vae
 from tests.helpers import small_config
 from tests.margins import above, below, near, within
 from vae.errors import UserError
+from vae.evaluation.evaluate import unit_of_bounds
 from vae.evaluation.groups import GROUPS
 from vae.evaluation.subject import Subject
 from vae.keys import KEYS
@@ -259,3 +260,21 @@ def test_reconstructions_of_what_are_no_images_are_refused(tmp_path):
     subject = Subject(run, "test", run.examples("test"), None, {}, None, None)
     with pytest.raises(UserError, match="compared as images in .0, 1., and the data set .* none"):
         GROUPS["reconstructions"](subject)
+
+
+@pytest.mark.parametrize(
+    ("objective", "pixels", "about"),
+    [
+        ("elbo", "l1", ""),
+        ("perceptual", "likelihood", ""),
+        ("perceptual", "l1", ", of a likelihood that was not trained: objective.pixels=l1"),
+        ("tests.outside.parts:no_such", "l1", None),
+    ],
+)
+def test_bounds_say_where_their_likelihood_was_not_trained(objective, pixels, about):
+    config = small_config(objective__name=objective, objective__pixels=pixels)
+    if about is None:
+        with pytest.raises(UserError):
+            unit_of_bounds(config)
+    else:
+        assert unit_of_bounds(config) == f"nats{about}"
