@@ -35,7 +35,7 @@ NOT_RUN = {  # page and first line of a block: what it needs that a test has not
     ("clusters.md", "mpirun -np 2"): HOSTS,
     ("objectives.md", "def judge(*, critic_hidden):"): "a sketch; extend.md has one that runs",
     ("evaluation.md", "from vae.metrics import Kind, by_name"): "a sketch of a file of the package",
-    ("evaluation.md", "from vae.evaluation import disentanglement"): "takes the reader's arrays",
+    ("evaluation.md", "from vae.scores import disentanglement"): "takes the reader's arrays",
 }
 INSTEAD = (  # of what a page says, in what it is run as
     (r"(?m)^\./launch\.sh (test|setup|docs|help)\b.*$", ":"),  # tests/test_launch.py has them

@@ -120,7 +120,9 @@ def test_every_name_is_declared():
             "distortion nll_ais nll_iwae_1 nll_iwae_5000 bpd bdmc_gap gap_inference "
             "gap_approximation gap_amortisation gap_iwae_50 aggregate_kl aggregate_mmd "
             "classification_error linear_probe_error ridge_probe_error knn_probe_error "
-            "probe_10_labels_error frechet_distance kernel_distance memorised wasserstein_qed "
+            "probe_10_labels_error feature_distance reconstruction_frechet_distance "
+            "reconstruction_kernel_distance codes_dead stream_2_codes_dead frechet_distance "
+            "kernel_distance memorised wasserstein_qed "
             "wasserstein_logp wasserstein_weight frechet_morgan",
         ),
         (
@@ -128,7 +130,10 @@ def test_every_name_is_declared():
             "elbo codes_used codebook_perplexity beta_vae_score factor_vae_score mig_histogram "
             "mig_sampled rmig sap sap_r2 dci_trees_disentanglement dci_linear_completeness "
             "dci_trees_informativeness modularity explicitness irs infom infoe infoc udr_spearman "
-            "udr_lasso precision recall density coverage auroc_elbo aupr_residual "
+            "psnr ssim ms_ssim code_usage stream_1_code_usage stream_1_perplexity "
+            "reconstruction_precision reconstruction_recall reconstruction_density "
+            "reconstruction_coverage udr_lasso precision recall density coverage auroc_elbo "
+            "aupr_residual "
             "precision_at_n_rate recall_20 ndcg_100 validity uniqueness novelty reconstruction "
             "r2_0",
         ),

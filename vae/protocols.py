@@ -186,6 +186,7 @@ class Model(Protocol):
     takes_context: bool = False  # it can be given a context
     takes_sequences: bool = False  # its decoder may go along a sequence
     codes: int = 0  # of its codebook; 0: it has none
+    streams: int = 1  # codebooks that share these codes out, one after the other
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -11,7 +11,9 @@ import vae
 from tests.helpers import small_config
 from tests.margins import above, below, near, within
 from vae.errors import UserError
-from vae.evaluation.groups import GROUPS, Subject
+from vae.evaluation.evaluate import unit_of_bounds
+from vae.evaluation.groups import GROUPS
+from vae.evaluation.subject import Subject
 from vae.keys import KEYS
 from vae.metrics import declared
 
@@ -185,3 +187,94 @@ def test_samples_are_compared_over_features_of_the_same_data(workdir, tmp_path, 
     assert len(list((tmp_path / "vae").glob("features-*/weights.npz"))) == 1
     again = vae.evaluate(workdir, metrics=("samples",))["metrics"]
     assert again["frechet_distance"] == first["frechet_distance"]
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """A spatial autoencoder of two codebooks, on colour images of the user's own."""
+    folder = tmp_path_factory.mktemp("colours")
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (80, 4, 4, 3)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    np.savez(folder / "x.npz", x=x)
+    config = small_config(
+        data__name="files", data__path=str(folder / "x.npz"), data__binarization="none",
+        model__likelihood="gaussian_learned", model__name="autoencoder_kl",
+        model__bottleneck="residual", model__codes=6, model__code_depth=2,
+        model__encoder="attention_resnet", model__decoder="attention_resnet",
+        model__filters=(4, 4), objective__name="perceptual", objective__adversarial=0.0,
+        train__epochs=1, eval__iwae_samples=(1,), eval__elbo_samples=1,
+    )  # fmt: skip
+    return vae.train(config, str(folder / "run"))
+
+
+@pytest.mark.slow
+def test_reconstructions_are_scored_as_images_and_their_codes_counted(colours):
+    run = vae.load(colours)
+    result = vae.evaluate(colours, metrics=("reconstructions",))
+    x = run.examples("test")
+    made = np.clip(run.reconstruct(x), 0.0, 1.0)
+    each = -10 * np.log10(np.square(made.astype(float) - x).mean((1, 2, 3)))
+    near(value(result, "psnr"), each.mean(), rel=1e-5)
+    assert {"ssim", "feature_distance", "stream_2_perplexity"} <= result["metrics"].keys()
+    assert "ms_ssim" not in result["metrics"]  # of 16 pixels a side
+    indices = np.asarray(run.model.bind(run.variables).encode(x).indices)
+    used = [len(np.unique(indices[..., stream])) for stream in range(2)]
+    assert value(result, "codes_dead") == 12 - sum(used)
+    for stream, count in enumerate(used, start=1):
+        near(value(result, f"stream_{stream}_code_usage"), count / 6, 1e-6)
+        assert value(result, f"stream_{stream}_codes_dead") == 6 - count
+
+
+@pytest.mark.slow
+def test_reconstructions_do_not_depend_on_the_batches(colours, monkeypatch):
+    from vae.evaluation import trained
+    from vae.scores import likeness
+
+    whole = vae.evaluate(colours, metrics=("reconstructions",))["metrics"]
+    monkeypatch.setattr(trained, "BATCH", 3)
+    monkeypatch.setattr(likeness, "PART", 3)
+    parts = vae.evaluate(colours, metrics=("reconstructions",))["metrics"]
+    assert whole.keys() == parts.keys()
+    for name, metric in whole.items():
+        near(parts[name]["value"], metric["value"], rel=1e-3)
+
+
+def test_reconstructions_of_binarised_images_are_scored(workdir, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    run = vae.load(workdir)
+    run.config.eval.extractor = "pixels"
+    subject = Subject(run, "test", run.examples("test"), None, {}, None, None)
+    found, _ = GROUPS["reconstructions"](subject)
+    error = np.square(run.reconstruct(subject.x).astype(float) - subject.x).mean((1, 2, 3))
+    near(found["psnr"].value, (-10 * np.log10(error)).mean(), rel=1e-5)
+    assert "ssim" not in found and found["reconstruction_frechet_distance"].value > 0
+
+
+def test_reconstructions_of_what_are_no_images_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).standard_normal((60, 5)))
+    config = small_config(
+        data__name="files", data__path=str(tmp_path / "x.npz"), data__binarization="none",
+        model__likelihood="gaussian_learned", train__epochs=1,
+    )  # fmt: skip
+    run = vae.load(vae.train(config, str(tmp_path / "run")))
+    subject = Subject(run, "test", run.examples("test"), None, {}, None, None)
+    with pytest.raises(UserError, match="compared as images in .0, 1., and the data set .* none"):
+        GROUPS["reconstructions"](subject)
+
+
+@pytest.mark.parametrize(
+    ("objective", "pixels", "about"),
+    [
+        ("elbo", "l1", ""),
+        ("perceptual", "likelihood", ""),
+        ("perceptual", "l1", ", of a likelihood that was not trained: objective.pixels=l1"),
+        ("tests.outside.parts:no_such", "l1", None),
+    ],
+)
+def test_bounds_say_where_their_likelihood_was_not_trained(objective, pixels, about):
+    config = small_config(objective__name=objective, objective__pixels=pixels)
+    if about is None:
+        with pytest.raises(UserError):
+            unit_of_bounds(config)
+    else:
+        assert unit_of_bounds(config) == f"nats{about}"

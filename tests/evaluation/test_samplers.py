@@ -14,6 +14,7 @@ from tests.margins import above, below, mean_is, near, within
 from vae.errors import RunError, UserError
 from vae.estimators import fitted_densities, learned_densities
 from vae.evaluation import samplers
+from vae.evaluation.subject import Subject
 from vae.reports.sampling import sample
 
 FITTED = ("aggregate", "mixture", "flow", "second_stage", "flow_matching")
@@ -273,15 +274,15 @@ def test_a_model_that_is_given_labels_is_drawn_from_by_them(tmp_path, starts):
 
 
 def test_samples_are_judged_from_the_density_that_the_config_names(workdir):
-    from vae.evaluation import groups
+    from vae.evaluation.groups import samples
 
     run = vae.load(workdir)
     found = {}
     for name in ("prior", "normal", "aggregate"):
         run.config.eval.sampler = name
         run.config.eval.samples, run.config.eval.extractor = 100, "pixels"
-        subject = groups.Subject(run, "test", run.examples("test"), None, {}, np.zeros(0), None)
-        found[name] = groups.samples(subject)[0]["precision"]
+        subject = Subject(run, "test", run.examples("test"), None, {}, np.zeros(0), None)
+        found[name] = samples(subject)[0]["precision"]
     assert found["prior"].value == found["normal"].value  # which is this run's prior
     assert "by aggregate" in found["aggregate"].unit and " by " not in found["prior"].unit
 

@@ -122,6 +122,7 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "aggregate": not context,
         "samples": source.testing > 10,
         "code": not context and posterior == "diagonal" and _coded(settings),
+        "reconstructions": source.kind in ("binary", "grey") and len(source.shape) > 1,
     }.get(group, not quantised)
 
 

@@ -56,6 +56,26 @@ def test_without_validation_the_choice_is_said_to_be_of_the_test_examples(two, t
     ) in read(compare(two, tmp_path / "page"))[1]
 
 
+def reconstructed(workdir, psnr, unit="over features"):
+    path = workdir / "evaluation.json"
+    of = json.loads(path.read_text())
+    more = {"rate": 20.0 + psnr, "psnr": psnr, "reconstruction_frechet_distance": 90.0 - psnr}
+    for name, number in more.items():
+        entry = {"value": number, "stderr": None, "unit": unit, "better": "up", "label": name}
+        of["metrics"][name] = entry
+    path.write_text(json.dumps(of))
+
+
+def test_realism_is_drawn_of_runs_that_were_measured_by_one_classifier(two, tmp_path):
+    heading = "Rate, distortion and realism"
+    reconstructed(two[0], 25.0)
+    assert heading not in read(compare(two, tmp_path / "page"))[0].headings
+    reconstructed(two[1], 27.0)
+    assert heading in read(compare(two, tmp_path / "page"))[0].headings
+    reconstructed(two[1], 27.0, "over other features")
+    assert heading not in read(compare(two, tmp_path / "page"))[0].headings
+
+
 def test_a_run_without_an_evaluation_is_named(two, tmp_path):
     (two[1] / "evaluation.json").unlink()
     text = read(compare(two, tmp_path / "page"))[1]

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 from vae.errors import UserError
-from vae.reports import figures, latent_figures, mosaics
+from vae.reports import figures, latent_figures, mosaics, strips
 
 TITLES = {"elbo": "ELBO (nats)", "loss": "Loss (nats)", "mi": "$I$ (nats)"}
 
@@ -132,6 +132,24 @@ def test_large_images_are_averaged_and_small_ones_repeated():
     np.testing.assert_allclose(shrunk[0, 0, 0], large[0, :2, :2].mean((0, 1)))
     small = np.arange(6.0).reshape(1, 2, 3, 1)
     np.testing.assert_array_equal(mosaics.fit(small, cell=6)[:, ::2, ::2], small)
+
+
+@pytest.mark.parametrize(("side", "factor"), [(8, 12), (28, 4), (32, 4), (64, 4), (65, 1)])
+def test_small_images_are_enlarged_and_fit_a_page_side_by_side(side, factor):
+    image = np.random.default_rng(0).uniform(size=(side, side, 3))
+    large = mosaics.fit(image)
+    np.testing.assert_array_equal(large, image.repeat(factor, 0).repeat(factor, 1))
+    columns = mosaics.columns_of_a_page(image)
+    row = np.repeat(image[None], columns, 0)
+    width, _ = mosaics.reconstructions(row, row, columns).get_size_inches() * figures.DPI
+    assert width <= mosaics.PAGE < width + large.shape[1] + mosaics.GAP + 1
+
+
+@pytest.mark.parametrize(("width", "shown"), [(8, 128), (28, 112), (32, 128), (64, 256)])
+def test_what_moves_is_shown_by_whole_factors(width, shown):
+    assert strips.Strip("", 1, 1, width, 1).shown == shown
+    wide = strips.Strip("", 1, 1, 6 * (width + 1), 1).shown_wide
+    assert wide % (6 * (width + 1)) == 0 and 500 < wide <= strips.PAGE
 
 
 def test_reconstructions_stand_under_their_inputs(monkeypatch):

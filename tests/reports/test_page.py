@@ -29,7 +29,7 @@ def test_a_report_holds_all_figures_and_loads_nothing(make_run, shape, latent_si
     assert sorted(p.stem for p in (workdir / "figures").iterdir()) == sorted(drawn)
     icon, *pictures = page.links
     assert icon == "data:,"
-    ranked, sheets = 16, 3  # best and worst; samples, ends and paths of interpolations
+    ranked, sheets = 12, 3  # best and worst; samples, ends and paths of interpolations
     assert len(pictures) == 3 + (latent_size > 1) + ranked + sheets + min(latent_size, 64)
     assert all(link.startswith("data:image/png;base64,") for link in pictures)
     assert not re.search(r"https?://|@import|url\(", path.read_text())

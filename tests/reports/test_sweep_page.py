@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vae.errors import UserError
-from vae.reports import figures, mosaics, rate_distortion, sweep_figures
+from vae.reports import figures, mosaics, rate_distortion, realism, sweep_figures
 from vae.reports.sweep_page import sweep_report
 from vae.reports.swept import on_validation
 
@@ -230,6 +230,38 @@ def test_a_metric_that_is_missing_leaves_its_panel_out(tmp_path, write_sweep):
 def test_trials_without_any_metric_of_interest(tmp_path, write_sweep):
     page, _ = page_of(tmp_path, write_sweep, [(v, {"loss": 1.0}) for v, _ in grid()])
     assert "12 of 12 trials done." in page.text and "Over latent size" not in page.text
+
+
+def of_images(metrics, n):
+    return metrics | {"psnr": 20.0 + n, "reconstruction_frechet_distance": 9.0 - n % 4}
+
+
+def test_realism_is_drawn_where_reconstructions_were_measured(tmp_path, write_sweep):
+    trials = [(values, of_images(m, n)) for n, (values, m) in enumerate(grid())]
+    page, _ = page_of(tmp_path / "measured", write_sweep, trials)
+    assert "Rate, distortion and realism" in page.headings
+    assert "A point is a mean over seeds. Up is closer" in page.text
+    plain, _ = page_of(tmp_path / "plain", write_sweep, grid())
+    assert "Rate, distortion and realism" not in plain.headings
+
+
+def test_the_plane_of_realism_has_each_run_at_its_rate_and_psnr():
+    rate, psnr, distance = [10.0, 40.0, 90.0], [20.0, 25.0, 24.0], [8.0, 3.0, 5.0]
+    points = [
+        {"rate": r, "psnr": p, "reconstruction_frechet_distance": d, "label": f"run {r:g}"}
+        for r, p, d in zip(rate, psnr, distance, strict=True)
+    ]
+    figure = realism.draw(points)
+    axes, bar = figure.axes
+    (drawn,) = axes.collections
+    np.testing.assert_allclose(drawn.get_offsets(), np.stack([rate, psnr], axis=1))
+    np.testing.assert_allclose(drawn.get_array(), distance)
+    shade = drawn.to_rgba(drawn.get_array())[:, :3].sum(1)
+    assert np.argsort(shade).tolist() == [1, 2, 0]  # the most real is darkest
+    assert [text.get_text() for text in axes.texts] == ["run 10", "run 40", "run 90"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("rate (nats)", "PSNR (dB)")
+    assert bar.get_ylim() == (3.0, 8.0)
+    realism.draw(points[:1] * 2)  # all alike
 
 
 def test_one_key_is_a_line_and_the_seed_alone_is_none(tmp_path, write_sweep):

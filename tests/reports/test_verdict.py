@@ -32,6 +32,13 @@ def test_the_bound_is_given_with_its_error_and_the_tightest_nll():
     assert bound({"metrics": {}}) is None
 
 
+def test_a_likelihood_that_was_not_trained_is_told():
+    untrained = evaluation(nll_iwae_5=88.5)
+    untrained["metrics"]["elbo"]["unit"] = "nats, of a likelihood that was not trained: l1"
+    text = bound(untrained).text
+    assert text.endswith("(IWAE, K = 5). Both are of a likelihood that was not trained: l1.")
+
+
 @pytest.mark.parametrize(
     ("active", "total", "text", "is_problem"),
     [

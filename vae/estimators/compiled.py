@@ -26,6 +26,7 @@ class Facts(NamedTuple):
     sizes: list[int]  # latents of each layer, where there are several
     kl_estimate: str
     codes: int
+    streams: int
     discrete: bool  # of the likelihood, as the next
     shares: bool
     classifies: bool
@@ -37,7 +38,7 @@ class Facts(NamedTuple):
         return cls(
             model.latent_size, model.context_size, model.conditional, model.standard, model.layers,
             list(map(int, model.sizes)) if model.layers > 1 else [], model.kl_estimate,
-            model.codes, model.likelihood.discrete, model.likelihood.shares,
+            model.codes, model.streams, model.likelihood.discrete, model.likelihood.shares,
             model.classifier is not None, model.regressor is not None,
         )  # fmt: skip
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from vae import npz, runs
 from vae.choices import choose
 from vae.errors import UserError, needed
 from vae.estimators import bounds
-from vae.evaluation.groups import GROUPS, SEED, Subject
+from vae.evaluation.groups import GROUPS
+from vae.evaluation.subject import SEED, Subject
 from vae.evaluation.trained import Trained, load
 from vae.metrics import Kind, Metric, by_name, checked
 from vae.probability import noise
@@ -116,19 +118,21 @@ def bounds_of(
     _say(f"elbo of {len(x):,} {split} examples")
     per_example = evaluator(run.variables, x, key, settings.batch_size, context)
     per_latent = {k: per_example[k][:, : run.latent_size] for k in PER_LATENT if k in per_example}
-    found = [kind(per_example[kind.name]) for kind in (ELBO, DISTORTION, RATE)]
+    unit = unit_of_bounds(run.config)
+    found = [kind(per_example[kind.name], unit) for kind in (ELBO, DISTORTION)]
+    found.append(RATE(per_example[RATE.name]))
     found[-1] = dataclasses.replace(found[-1], estimate=run.facts.kl_estimate)
     threshold = settings.active_threshold
     active, variance = latents.active_units(per_latent["posterior_mean"], threshold)
-    unit = f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}"
-    found.append(latents.ACTIVE_UNITS.of(active, unit=unit))
+    over = f"latents of {len(variance)}, variance of the posterior mean > {threshold:g}"
+    found.append(latents.ACTIVE_UNITS.of(active, unit=over))
     kept = {"elbo": per_example["elbo"]}
     best = -per_example["elbo"]
     for samples in sorted(settings.iwae_samples):
         bound = run.compiled(bounds.iwae, samples)
         _say(f"nll_iwae_{samples}")
         best = -bound(run.variables, x, key, settings.batch_size, context)
-        found.append(NLL_IWAE[samples](best))
+        found.append(NLL_IWAE[samples](best, unit))
         kept[found[-1].name] = best
     shares: dict[str, np.ndarray] = {}
     if run.facts.codes:
@@ -150,3 +154,16 @@ def bounds_of(
         arrays["latents_per_layer"] = np.asarray(run.facts.sizes)
     subject = Subject(run, split, x, context, kept, per_latent["posterior_mean"], key)
     return subject, by_name(*found), arrays
+
+
+def unit_of_bounds(config: ConfigDict) -> str:
+    """Nats; and, where the objective minimised another distance of x than -log p(x|z), that their
+    likelihood was not trained."""
+    from vae import objectives
+    from vae.objectives import facts
+
+    objective = choose(objectives, config.objective.name, "objective.name")
+    key = facts.of(objective).distance
+    if not key or config.objective[key] == "likelihood":
+        return "nats"
+    return f"nats, of a likelihood that was not trained: objective.{key}={config.objective[key]}"

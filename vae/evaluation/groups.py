@@ -6,24 +6,18 @@ the names of the groups are read without JAX.
 """
 
 import dataclasses
-import functools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vae import npz
 from vae.errors import UserError, needed
+from vae.evaluation.subject import SEED, Subject, spread
 from vae.metrics import Kind, Metric, by_name
 
 if TYPE_CHECKING:
-    import jax
-
-    from vae.estimators.ais import Annealing
     from vae.evaluation.trained import Trained
 
-SEED = 0  # of every draw: the same for all runs, so that their numbers are paired
-MOST_TRAINING = 60_000  # examples that features are learnt from, and memorisation is looked for in
 INFERENCE = Kind("gap_inference", "Inference gap", "down", "nats")
 APPROXIMATION = Kind("gap_approximation", "Approximation gap", "down", "nats")
 AMORTISATION = Kind("gap_amortisation", "Amortisation gap", "down", "nats")
@@ -31,48 +25,6 @@ BITS_NET = Kind("bits_net", "Length of a lossless file", "down", "bits per dimen
 BITS_FIRST = Kind("bits_first", "Random bits that a lossless file begins with", "down")
 GAP_IWAE = Kind("gap_iwae_{:d}", "Gap of the IWAE bound, K = {:,}", "down", "nats")
 Found = tuple[dict[str, Metric], dict[str, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """What is measured: a run, on examples of a split."""
-
-    run: "Trained"
-    split: str
-    x: np.ndarray  # [N, *shape], in the likelihood's space
-    context: np.ndarray | None
-    per_example: Mapping[str, np.ndarray]  # elbo and every nll_iwae_K, [N] nats
-    posterior_mean: np.ndarray  # [N, L]
-    key: "jax.Array"  # of SEED
-
-    @property
-    def settings(self) -> Any:
-        """The run's `eval` keys."""
-        return self.run.config.eval
-
-    @property
-    def annealing(self) -> "Annealing":
-        """How AIS goes, from the run's `eval.ais_*` keys."""
-        from vae.estimators.ais import Annealing
-
-        s = self.settings
-        return Annealing(s.ais_temperatures, s.ais_chains, s.ais_leapfrogs, s.ais_schedule)
-
-    @functools.cached_property
-    def annealed(self) -> dict[str, np.ndarray]:
-        """What AIS gives of the first examples."""
-        from vae.estimators import ais
-
-        return self.apply(self.run.compiled(ais.ais, self.annealing), self.settings.ais_examples)
-
-    def first(self, num: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The first examples, and their contexts."""
-        return self.x[:num], None if self.context is None else self.context[:num]
-
-    def apply(self, function: Any, num: int) -> Any:
-        """A compiled function of the first examples."""
-        x, context = self.first(num)
-        return function(self.run.variables, x, self.key, self.settings.ais_batch_size, context)
 
 
 def aggregate(subject: Subject) -> Found:
@@ -196,13 +148,9 @@ def probes(subject: Subject) -> Found:
 def samples(subject: Subject) -> Found:
     """Samples beside the split: draws of p(x|z) where x is discrete, else its means."""
     from vae.scores import samples as sampled
-    from vae.scores.samples.feature_cache import kept
 
     run, settings = subject.run, subject.settings
-    train, labels = run.seen("train"), run.dataset.splits["train"].labels
-    rows = spread(len(train), MOST_TRAINING)
-    x, labels = train[rows], None if labels is None else np.asarray(labels[rows])
-    extractor = settings.extractor or kept(x, labels, run.dataset.name)
+    x, extractor = subject.training, subject.extractor
     drawn = run.facts.discrete
     num = settings.samples
     context = run.contexts(num)
@@ -212,6 +160,29 @@ def samples(subject: Subject) -> Found:
     what = "draws of p(x|z)" if drawn else "means of p(x|z)"
     what += "" if settings.sampler == "prior" else f", z by {settings.sampler}"
     return by_name(*(dataclasses.replace(m, unit=f"{m.unit}; {what}") for m in found.values())), {}
+
+
+def reconstructions(subject: Subject) -> Found:
+    """Means of p(x|z) at the mean of q(z|x) beside the split's images, and codes in use."""
+    from vae.scores import latents, reconstructions
+
+    run, x = subject.run, subject.x
+    kind = run.described["observed"]
+    if kind not in ("grey", "binary") or len(run.shape) != 3:
+        raise UserError(
+            f"eval.metrics: reconstructions are compared as images in [0, 1], and {_named(run)} "
+            "has none"
+        )
+    made = run.within(run.reconstruct(x, subject.context))
+    found = reconstructions.scores(made, x, subject.extractor, seed=SEED)
+    if run.config.objective.features:  # it is judged by what it was taught by
+        name, taught = reconstructions.FEATURES.name, run.config.objective.features
+        unit = f"{found[name].unit}; training compared features too: {taught}"
+        found[name] = dataclasses.replace(found[name], unit=unit)
+    if run.facts.codes:
+        indices = run.compiled.codes(run.variables, x, subject.key, subject.settings.batch_size)
+        found |= latents.usage(indices, run.facts.codes, run.facts.streams)
+    return found, {}
 
 
 def anomaly(subject: Subject) -> Found:
@@ -292,11 +263,6 @@ def _named(run: "Trained") -> str:
     return f"the data set {run.dataset.name}"
 
 
-def spread(count: int, num: int) -> np.ndarray:
-    """Numbers of at most `num` examples, evenly over all."""
-    return np.unique(np.linspace(0, count - 1, min(num, count)).astype(int))
-
-
 GROUPS = {
     "aggregate": aggregate,
     "ais": ais,
@@ -305,6 +271,7 @@ GROUPS = {
     "disentanglement": disentanglement,
     "probes": probes,
     "samples": samples,
+    "reconstructions": reconstructions,
     "anomaly": anomaly,
     "recommendation": recommendation,
     "molecules": molecules,

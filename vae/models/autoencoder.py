@@ -46,6 +46,11 @@ class autoencoder_kl(Model, kw_only=True):  # noqa: N801  (the name is the confi
         return self.bottleneck.codes
 
     @property
+    def streams(self) -> int:  # type: ignore[override]  # likewise
+        """Codebooks, of a residual bottleneck; else 1."""
+        return self.bottleneck.streams
+
+    @property
     def distribution(self) -> type[Distribution]:
         """The type of q(z|x)."""
         return Codes if self.bottleneck.discrete else Diagonal

@@ -38,6 +38,9 @@ class Facts:
       coupled: whether a term is no mean over examples, but of a statistic of the batch, such as its
         mean rate. Said by itself where the objective compares examples or trains a codebook.
       points: whether it takes z as the posterior's mean, so that the variance is not learnt.
+      distance: the key of `config.objective`, if any, that names what is minimised in place of the
+        distortion, where it is not "likelihood". The bounds are then of a likelihood that was not
+        trained.
       terms: numbers that a run of it logs beside the SHARED ones, by name.
       keys: of `config.objective` that an objective from outside the package declares, by name.
     """
@@ -50,6 +53,7 @@ class Facts:
     regressor: bool = False
     coupled: bool = False
     points: bool = False
+    distance: str = ""
     terms: Mapping[str, Label] = dataclasses.field(default_factory=dict)
     keys: Mapping[str, Key] = dataclasses.field(default_factory=dict)
 

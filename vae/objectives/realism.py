@@ -31,6 +31,7 @@ def patch_critic(*, critic_filters: tuple[int, ...]) -> nn.Module:
     codebook=None,
     coupled=True,
     critic=patch_critic,
+    distance="pixels",
     terms={
         "pixel": ("Pixel term", ""),
         "feature": ("Feature term", ""),

@@ -12,6 +12,7 @@ from vae.metrics import counted_in, mean_and_stderr
 from vae.reports import (
     mosaics,
     rate_distortion,
+    realism,
     render,
     sampling,
     summary,
@@ -51,6 +52,7 @@ def compare(
     loaded = [vae.load(run.workdir) for run in compared]  # before anything is written
     _draw_curves(compared, gallery)
     _draw_plane(compared, gallery)
+    _draw_realism(compared, gallery)
     names = [run.name for run in compared]
     return render.write(
         gallery.directory / "report.html",
@@ -133,6 +135,18 @@ def _draw_plane(compared: Sequence[Compared], gallery: Gallery) -> None:
         xy = np.array([(point["rate"], point["distortion"]) for point in points])
         figure = rate_distortion.draw(points, points, xy[summary.frontier(xy)], "run")
         gallery.save(figure, "rate_distortion")
+
+
+def _draw_realism(compared: Sequence[Compared], gallery: Gallery) -> None:
+    """Of runs whose features are of one classifier."""
+    points, features = [], set()
+    for run in compared:
+        if set(realism.AXES) <= run.metrics.keys():
+            features.add((measured_on(run), run.metrics[realism.AXES[-1]]["unit"]))
+            numbers = {name: run.metrics[name]["value"] for name in realism.AXES}
+            points.append({**numbers, "label": run.name})
+    if len(points) > 1 and len(features) == 1:
+        gallery.save(realism.draw(points), "realism")
 
 
 def _samples(

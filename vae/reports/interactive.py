@@ -16,8 +16,8 @@ MOST_LATENTS = 64
 ENDS = 6  # examples to choose from
 STEPS = 11  # from one to another
 TEMPERATURES = np.round(np.arange(0.4, 1.21, 0.1), 1)
-GRID = 8  # samples a side
-RANKED = 8  # best, and as many worst
+GRID = 6  # samples a side
+RANKED = 6  # best, and as many worst
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,11 @@ from matplotlib.figure import Figure
 from vae.reports.figures import DPI, styled
 
 CELL = 96  # aimed at, in pixels: images are enlarged by a whole factor
+SMALL, LEAST = 64, 4  # pixels of a small image's longer side; least factor that it is enlarged by
+PAGE = 796  # pixels of a picture that a page shows as it is
 GAP = 4
 LETTER = 0.062  # width of a letter of a label, inches
+PAIR = ("input", "recon.")  # labels of two rows
 LABELS = "#767d88"  # reads on white and on black: between images a picture is clear
 
 
@@ -49,11 +52,11 @@ def mosaic(images: np.ndarray, gap: int = GAP, wide_after: Sequence[int] = ()) -
 def fit(images: np.ndarray, cell: int = CELL) -> np.ndarray:
     """Brings the longer side of images [..., H, W, C] near `cell` pixels by a whole factor.
 
-    Small images have their pixels repeated; large ones are averaged over blocks, and lose the
-    rows and columns that fill no block.
+    Small images have their pixels repeated, LEAST times or more but in small grids; large ones are
+    averaged over blocks, and lose the rows and columns that fill no block.
     """
     longer = max(images.shape[-3:-1])
-    factor = max(1, round(cell / longer))
+    factor = max(LEAST if longer <= SMALL and cell >= CELL else 1, round(cell / longer))
     block = max(1, round(longer / cell))
     images = averaged(images, block)
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
@@ -88,7 +91,7 @@ def picture_rows(
     tiles = fit(rows, cell)
     picture = mosaic(tiles, wide_after=wide_after)
     height, width = picture.shape[:2]
-    left = round(LETTER * DPI * max(map(_longest_line, labels))) + 3 * GAP if labels else 0
+    left = _left(labels)
     above = (30 if cell >= CELL else 40) if headers else 0
     size = (left + width) / DPI, (above + height) / DPI
     figure = Figure(figsize=size, dpi=DPI, facecolor="none")
@@ -128,6 +131,11 @@ class _Pixels(Artist):
         renderer.draw_image(renderer.new_gc(), place, 0, self.picture[::-1])
 
 
+def _left(labels: Sequence[str]) -> int:
+    """Pixels that labels at the left of rows take."""
+    return round(LETTER * DPI * max(map(_longest_line, labels))) + 3 * GAP if labels else 0
+
+
 def _longest_line(label: str) -> int:
     """Letters in a label's longest line, without what only mathtext sees."""
     return max(len(line.translate(dict.fromkeys(map(ord, "${}_")))) for line in label.split("\n"))
@@ -139,6 +147,11 @@ def _lefts(count: int, width: int, gap: int, wide_after: Sequence[int]) -> list[
     return [column * (width + gap) + extra[column] for column in range(count)]
 
 
+def columns_of_a_page(image: np.ndarray) -> int:
+    """How many images like one [H, W, C] stand beside each other in `reconstructions` on a page."""
+    return max(2, (PAGE - _left(PAIR) + GAP) // (fit(image).shape[1] + GAP))
+
+
 def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) -> Figure:
     """Inputs [N, H, W, C], and its reconstruction under each; a last row not full is cut."""
     columns = min(columns, len(inputs))
@@ -146,7 +159,7 @@ def reconstructions(inputs: np.ndarray, outputs: np.ndarray, columns: int = 10) 
     pairs = np.stack([inputs[:count], outputs[:count]])  # [2, N, H, W, C]
     pairs = pairs.reshape(2, -1, columns, *inputs.shape[1:]).swapaxes(0, 1)
     rows = pairs.reshape(-1, columns, *inputs.shape[1:])  # [2 R, columns, H, W, C]
-    return picture_rows(rows, ("input", "recon.") * (len(rows) // 2))
+    return picture_rows(rows, PAIR * (len(rows) // 2))
 
 
 def grid(images: np.ndarray, heads: Sequence[str] = (), cell: int = CELL) -> Figure:

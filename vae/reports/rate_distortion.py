@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vae.reports import summary
+from vae.reports import point_labels, summary
 from vae.reports.figures import LEAST, ROUND, styled
 from vae.reports.summary import show
 from vae.reports.sweep_figures import SOFT, colours, named, proxy
@@ -17,10 +17,7 @@ from vae.reports.swept import Results
 PLANE = ("rate", "distortion")
 BETA = "objective.beta"
 HULL = "#c9cdd3"
-AREA = (5.0, 2.9)  # of the axes, about, inches
-EDGE = 11.0  # points above the lower edge, where the ELBO of dashed lines may stand
-LETTER = 4.4  # width of a letter of a label, points
-MOST_LABELS = 24  # of points; where there are more, of one line a colour, or of two lines
+MOST_LABELS = point_labels.MOST  # where there are more, of one line a colour, or of two lines
 
 
 def _roles(axes: Sequence[str]) -> tuple[str | None, str | None]:
@@ -152,7 +149,10 @@ def draw(
         setter(side.min() - margin, side.max() + margin)
     axes.grid(False)
     sides = {hue: -1 if number % 2 else 1 for number, hue in enumerate(colour.values())}
-    _label(axes, means, [colour[mean["colour"]] for mean in means], xy, sides)
+    hues = [colour[mean["colour"]] for mean in means]
+    spots = np.array([(mean["rate"], mean["distortion"]) for mean in means], float)
+    texts = [mean["label"] for mean in means]
+    point_labels.place(axes, spots, texts, xy, hues, [sides[hue] for hue in hues])
     _iso_elbo(axes)
     shown = named(colour) if colour_name else {}
     handles = [proxy(c, marker="o", linestyle="none", markersize=4) for c in shown.values()]
@@ -164,49 +164,6 @@ def draw(
         ncols=7 if max(map(len, labels[:-2]), default=0) <= 5 else 4,
     )  # fmt: skip
     return figure
-
-
-def _label(
-    axes: Axes,
-    means: Sequence[Mapping[str, Any]],
-    hues: Sequence[str],
-    points: np.ndarray,
-    sides: Mapping[str, int],
-) -> None:
-    """Labels of points, each where it covers no other label and the fewest points; none where it
-    would cover a label wherever it stood.
-
-    Args:
-      hues: the colour of each.
-      points: [N, 2], all there are.
-      sides: of each colour where its labels are if there is room: above (1) or below (-1).
-    """
-    size = np.array(AREA) * 72  # of the axes, about, in points of print
-    low, high = np.transpose([axes.get_xlim(), axes.get_ylim()])
-    dots = (points - low) / (high - low) * size
-    taken: list[np.ndarray] = []
-    for mean, hue in zip(means, hues, strict=True):
-        at = (np.array([mean["rate"], mean["distortion"]]) - low) / (high - low) * size
-        extent = np.array([LETTER * len(mean["label"]), LEAST + 1.0])
-        tried: list[tuple[int, int, int, np.ndarray, np.ndarray]] = []
-        for distance in (3.0, 11.0, 19.0):
-            for across, up in ((1, 1), (-1, -1), (-1, 1), (1, -1)):
-                offset = sides[hue] * np.array([across * 3.5, up * distance])
-                corner = at + offset - extent * (offset < 0)
-                box = np.array([corner, corner + extent])
-                covered = sum(bool(((box[0] < o[1]) & (box[1] > o[0])).all()) for o in taken)
-                over = int(((dots > box[0] - 2) & (dots < box[1] + 2)).all(1).sum())
-                outside = bool((box[0] < (2, EDGE)).any() or (box[1] > size).any())
-                tried.append((covered, outside + over, len(tried), offset, box))
-        covered, *_, offset, box = min(tried, key=lambda trial: trial[:3])
-        if covered:
-            continue
-        taken.append(box)
-        ha, va = ("right", "left")[int(offset[0] > 0)], ("top", "bottom")[int(offset[1] > 0)]
-        axes.annotate(
-            mean["label"], (mean["rate"], mean["distortion"]), tuple(offset), in_layout=False,
-            color=hue, fontsize=LEAST, zorder=5, textcoords="offset points", ha=ha, va=va,
-        )  # fmt: skip
 
 
 def _iso_elbo(axes: Axes) -> None:

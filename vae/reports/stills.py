@@ -30,14 +30,16 @@ def stills(view: View) -> dict[str, Figure]:
 
 
 def num_reconstructed(view: View) -> int:
-    """Whole rows, at most three."""
-    return min(3 * COLUMNS, len(view.x) // COLUMNS * COLUMNS or len(view.x))
+    """Whole rows, at most four, of as many as stand beside each other on a page."""
+    columns = mosaics.columns_of_a_page(view.x[0])
+    return min(4 * columns, len(view.x) // columns * columns or len(view.x))
 
 
 def _reconstructions(view: View) -> Figure:
     count = num_reconstructed(view)
     decoded = view.decode(view.mean[:count], np.arange(count))
-    return mosaics.reconstructions(view.inputs(np.arange(count)), decoded, COLUMNS)
+    columns = mosaics.columns_of_a_page(view.x[0])
+    return mosaics.reconstructions(view.inputs(np.arange(count)), decoded, columns)
 
 
 def _samples(view: View) -> Figure:

@@ -7,9 +7,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from vae.reports.mosaics import averaged
+from vae.reports.mosaics import LEAST, averaged
 
 LONGEST = {1: 64, 3: 32}  # pixels of a frame's longer side, by channels: bounds the page's size
+SIDE, GRID, PAGE = 128, 640, 824  # pixels of a page: for an image, for a grid, and all there are
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -22,6 +23,16 @@ class Strip:
     columns: int
     width: int  # of a frame, pixels
     height: int
+
+    @property
+    def shown(self) -> int:
+        """Pixels of a page that the width of one small image's frame takes, by a whole factor."""
+        return self.width * max(LEAST, SIDE // self.width)
+
+    @property
+    def shown_wide(self) -> int:
+        """The same of a frame that is a grid of images, on a page's whole width if need be."""
+        return self.width * max(1, min(PAGE // self.width, max(LEAST, GRID // self.width)))
 
 
 def strip(frames: np.ndarray, columns: int = 0) -> Strip:

@@ -7,7 +7,15 @@ from typing import Any
 
 from vae import run_files
 from vae.config import flatten
-from vae.reports import chosen, rate_distortion, render, searched, summary, sweep_panels
+from vae.reports import (
+    chosen,
+    rate_distortion,
+    realism,
+    render,
+    searched,
+    summary,
+    sweep_panels,
+)
 from vae.reports.figures import Gallery
 from vae.reports.render import Cell, Table
 from vae.reports.sweep_panels import Samples
@@ -52,6 +60,7 @@ def sweep_report(
         search=searched.panels(results, metric),
         over=sweep_panels.over_keys(results),
         plane=rate_distortion.plane(results),
+        realism=realism.plane(results),
         curves=sweep_panels.curves(results),
         samples=sweep_panels.sample_grids(results, samples),
         **_trials(results, metric),

@@ -58,7 +58,8 @@ def verdict(
 
 
 def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
-    """The ELBO and the tightest bound on -log p(x), with their standard errors."""
+    """The ELBO and the tightest bound on -log p(x), with their standard errors; and, where it was
+    not trained, that their likelihood was not."""
     metrics = evaluation.get("metrics", {})
     if "elbo" not in metrics:
         return None
@@ -72,6 +73,9 @@ def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
         samples = int(tightest.rsplit("_", 1)[1])
         nll = typeset_metric(metrics[tightest])
         text += f"; −log p(x) is at most {nll} nats (IWAE, K = {samples:,})"
+    _, _, about = metrics["elbo"].get("unit", "").partition(", ")
+    if about:
+        text += f". Both are {about}" if tightest else f". It is {about}"
     return Sentence(text + ".")
 
 

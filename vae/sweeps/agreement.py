@@ -50,7 +50,7 @@ def _seeds(directory: SweepDirectory) -> list[list[Trial]]:
 
 def _udr(models: Sequence[Any], split: str) -> dict[str, Metric]:
     """UDR of the models' codes of the same examples: those that the other scores are of."""
-    from vae.evaluation.groups import spread
+    from vae.evaluation.subject import spread
     from vae.scores import disentanglement
 
     x, context = models[0].examples(split), models[0].context(split)

@@ -69,9 +69,10 @@ def test_equal_distributions_score_as_they_should(found):
     near(value("diversity"), value("diversity_data"), rel=0.1)
 
 
-def test_copies_of_the_training_set_are_told():
-    train = images(300)
-    found = scores(train[:200], images(250, 1), train, names=("memorised", "data_copying"))
+@pytest.mark.parametrize("shape", [(5, 4, 1), (6, 6, 3)])
+def test_copies_of_the_training_set_are_told(shape):
+    train, held_out = images(300, 0, shape), images(250, 1, shape)
+    found = scores(train[:200], held_out, train, names=("memorised", "data_copying"))
     assert found["memorised"].value == 1.0
     below(found["data_copying"].value, -5.0 * found["data_copying"].stderr)
 

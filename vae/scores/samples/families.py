@@ -52,6 +52,7 @@ class Sets:
     extractor: Extractor
     k: int
     seed: int
+    made: str = "samples"  # what units call them
 
     @functools.cached_property
     def features(self) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +79,7 @@ class Sets:
     @property
     def counts(self) -> str:
         """How many samples and examples are compared, in words."""
-        return f"{len(self.samples):,} samples and {len(self.data):,} of the data"
+        return f"{len(self.samples):,} {self.made} and {len(self.data):,} of the data"
 
     @property
     def beside(self) -> str:
@@ -108,10 +109,10 @@ def manifold(sets: Sets) -> Metrics:
     counts = len(sets.samples), len(sets.data)
     expected = neighbours.expected_coverage(*counts, sets.k)
     units = {
-        PRECISION: "share of samples among the data",
-        RECALL: "share of the data among samples",
-        DENSITY: "neighbourhoods of data that a sample is in, over k; 1 for one distribution",
-        COVERAGE: f"share of the data beside a sample; {expected:.3f} for one distribution",
+        PRECISION: f"share of {sets.made} among the data",
+        RECALL: f"share of the data among {sets.made}",
+        DENSITY: f"neighbourhoods of data around {sets.made}, over k; 1 for one distribution",
+        COVERAGE: f"share of the data beside {sets.made}; {expected:.3f} for one distribution",
     }
     return by_name(*(kind(each[kind.name], f"{unit}; {about}") for kind, unit in units.items()))
 

@@ -224,6 +224,11 @@ def _classifier(name: str, settings: dict[str, Any], arrays: dict[str, np.ndarra
     return Extractor(name, lambda x: run(x)[0], lambda x: run(x)[1].argmax(1), settings, arrays)
 
 
+def is_classifier(extractor: Extractor) -> bool:
+    """Whether it is a classifier of this project, which has `maps`."""
+    return (extractor.settings or {}).get("kind") == "classifier"
+
+
 def maps(extractor: Extractor) -> Callable[[Any], list[Any]]:
     """What a classifier's layers see of x [B, *shape], traceable: the outputs of its convolutions
     [B, h, w, F] and its features [B, D].
@@ -237,7 +242,7 @@ def maps(extractor: Extractor) -> Callable[[Any], list[Any]]:
     from vae.scores.samples.network import Network
 
     settings, arrays = dict(extractor.settings or {}), dict(extractor.arrays or {})
-    if settings.get("kind") != "classifier":
+    if not is_classifier(extractor):
         raise UserError(f"{extractor.name} is no classifier of this project: train one on labels")
     network = Network(tuple(settings["shape"]), settings["classes"], settings["width"])
     mean, std = (arrays.pop(name).astype(np.float32) for name in ("mean", "std"))
