@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from tests.margins import above, fixed_rng, mean_is, near, within
 from vae.errors import UserError
-from vae.estimators import flow_matching, learned_densities, mixture_velocity
+from vae.estimators import classes, flow_matching, learned_densities, mixture_velocity
 from vae.estimators.fitted_densities import normal, scales
 from vae.estimators.velocity_density import VelocityDensity
 
@@ -138,8 +138,12 @@ def test_guidance_of_0_and_1_are_no_class_and_the_class(moons):
     none = found.sample(50, 3, labels=labels, guidance=0.0)
     np.testing.assert_allclose(none, plain, atol=1e-5)
     x, t = jnp.asarray(plain, jnp.float32), jnp.full(50, 0.4)
-    as_it_is = moons.guided(moons.params, x, t, jnp.asarray(labels), 1.0)
-    direct = moons.velocity(moons.params, x, t, jnp.asarray(labels))
+
+    def velocity(label):
+        return moons.velocity(moons.params, x, t, label)
+
+    as_it_is = classes.guided({"guidance": 1.0}, jnp.asarray(labels), 2, velocity)
+    direct = velocity(jnp.asarray(labels))
     np.testing.assert_allclose(as_it_is, direct, atol=1e-5)
     nearly = found.sample(50, 3, labels=labels, guidance=1.0 + 1e-6)
     np.testing.assert_allclose(nearly, classed, atol=2e-3)

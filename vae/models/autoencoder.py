@@ -51,6 +51,11 @@ class autoencoder_kl(Model, kw_only=True):  # noqa: N801  (the name is the confi
         return self.bottleneck.codes
 
     @property
+    def streams(self) -> int:  # type: ignore[override]  # the same
+        """Codes of a position."""
+        return self.bottleneck.streams
+
+    @property
     def distribution(self) -> type[Distribution]:
         """The type of q(z|x)."""
         return Codes if self.bottleneck.discrete else Diagonal
