@@ -121,8 +121,10 @@ def test_a_map_is_seen_as_a_vector_by_a_small_u_net():
     """At its start it too is the Gaussian; a velocity of another shape is not one."""
     z = np.random.default_rng(0).standard_normal((300, 5 * 6 * 2))
     density = start_of(z, 20, shape=[5, 6, 2], blocks=1, width=8, classes=2)
-    drawn, plain = (d.sampler().sample(4, 1) for d in (density, start_of(z, 20)))
-    np.testing.assert_allclose(drawn, plain, atol=1e-5)
+    found, plain = density.sampler(), start_of(z, 20).sampler()
+    drawn = found.sample(4, 1)
+    np.testing.assert_allclose(drawn, plain.sample(4, 1), atol=1e-5)
+    np.testing.assert_allclose(found.log_prob(drawn), plain.log_prob(drawn), atol=1e-3)
     x, t = jnp.asarray(z[:4], jnp.float32), jnp.full(4, 0.5)
     moved = jax.tree.map(lambda p: p + 0.1, density.params)
     one, other = (density.velocity(moved, x, t, jnp.full(4, label)) for label in (0, 2))

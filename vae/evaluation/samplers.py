@@ -88,3 +88,8 @@ SAMPLERS = {
 }
 OF_CODES = ("causal", "masked")
 OF_CLASSES = ("flow_matching", *OF_CODES)
+
+
+def of_classes(codes: int) -> str:
+    """The sampler to name where classes are asked for, of a run with so many codes."""
+    return "causal" if codes else "flow_matching"
