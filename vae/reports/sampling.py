@@ -9,7 +9,7 @@ import numpy as np
 from vae import npz
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import samplers
+from vae.evaluation import samplers, training_latents
 from vae.reports import figures, mosaics
 from vae.reports.view import brightness_range, class_heads
 
@@ -95,7 +95,7 @@ def classes(
     if not labelled:
         knows = sampler in samplers.OF_CLASSES
         labels = run.dataset.splits["train"].labels if knows else None
-        if labels is None or not 0 <= np.max(labels[:]) < samplers.MOST_CLASSES:
+        if labels is None or not 0 <= np.max(labels[:]) < training_latents.MOST_CLASSES:
             remedy = f"give --sampler={samplers.of_classes(run.facts.codes)}"
             if not run.facts.codes:
                 remedy = f"train with data.context=labels, or {remedy}"
