@@ -388,11 +388,11 @@ VERBS = {
             Flag("num", "number of samples", 64),
             Flag("seed", "seed of the draws", 0),
             Flag("sampler", "prior, normal, aggregate, mixture, flow, second_stage or "
-                 "flow_matching", "prior"),
+                 "flow_matching; of codes prior, causal or masked", "prior"),
             Flag("draw", "draw x from p(x|z) rather than write its mean", False),
-            Flag("class", "of all samples: of a model that is given labels, or by flow_matching "
-                 "of data that have them", ""),
-            Flag("guidance", "flow_matching: 1 a class as it is, more exaggerates it", 1.0),
+            Flag("class", "of all samples: of a model that is given labels, or by flow_matching, "
+                 "causal or masked of data that have them", ""),
+            Flag("guidance", "of these samplers: 1 a class as it is, more exaggerates it", 1.0),
         ),
         sample,
     ),

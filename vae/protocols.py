@@ -185,8 +185,8 @@ class Model(Protocol):
     maskable: bool = False  # some latents can be left out, where posterior and prior allow it
     takes_context: bool = False  # it can be given a context
     takes_sequences: bool = False  # its decoder may go along a sequence
-    codes: int = 0  # of its codebook; 0: it has none
-    streams: int = 1  # codebooks that share these codes out, one after the other
+    codes: int = 0  # of its codebook, or of all of them; 0: it has none
+    streams: int = 1  # codes of a position, each of a codebook of its own
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -260,6 +260,10 @@ class Model(Protocol):
 
     def sample_prior(self, keys: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
         """One draw of p(z) a key: z [B, L]. The temperature scales the prior's noise."""
+
+    def embed(self, indices: jax.Array) -> jax.Array:
+        """z [..., L] of codes [..., positions, streams]. Only of a model that has `codes`."""
+        raise TypeError(f"{type(self).__name__} has no codes")
 
     def joint(
         self,

@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from tests.margins import above, fixed_rng, mean_is, near, within
 from vae.errors import UserError
-from vae.estimators import flow_matching, learned_densities, mixture_velocity
+from vae.estimators import classes, flow_matching, learned_densities, mixture_velocity
 from vae.estimators.fitted_densities import normal, scales
 from vae.estimators.velocity_density import VelocityDensity
 
@@ -121,8 +121,10 @@ def test_a_map_is_seen_as_a_vector_by_a_small_u_net():
     """At its start it too is the Gaussian; a velocity of another shape is not one."""
     z = np.random.default_rng(0).standard_normal((300, 5 * 6 * 2))
     density = start_of(z, 20, shape=[5, 6, 2], blocks=1, width=8, classes=2)
-    drawn, plain = (d.sampler().sample(4, 1) for d in (density, start_of(z, 20)))
-    np.testing.assert_allclose(drawn, plain, atol=1e-5)
+    found, plain = density.sampler(), start_of(z, 20).sampler()
+    drawn = found.sample(4, 1)
+    np.testing.assert_allclose(drawn, plain.sample(4, 1), atol=1e-5)
+    np.testing.assert_allclose(found.log_prob(drawn), plain.log_prob(drawn), atol=1e-3)
     x, t = jnp.asarray(z[:4], jnp.float32), jnp.full(4, 0.5)
     moved = jax.tree.map(lambda p: p + 0.1, density.params)
     one, other = (density.velocity(moved, x, t, jnp.full(4, label)) for label in (0, 2))
@@ -138,8 +140,12 @@ def test_guidance_of_0_and_1_are_no_class_and_the_class(moons):
     none = found.sample(50, 3, labels=labels, guidance=0.0)
     np.testing.assert_allclose(none, plain, atol=1e-5)
     x, t = jnp.asarray(plain, jnp.float32), jnp.full(50, 0.4)
-    as_it_is = moons.guided(moons.params, x, t, jnp.asarray(labels), 1.0)
-    direct = moons.velocity(moons.params, x, t, jnp.asarray(labels))
+
+    def velocity(label):
+        return moons.velocity(moons.params, x, t, label)
+
+    as_it_is = classes.guided({"guidance": 1.0}, jnp.asarray(labels), 2, velocity)
+    direct = velocity(jnp.asarray(labels))
     np.testing.assert_allclose(as_it_is, direct, atol=1e-5)
     nearly = found.sample(50, 3, labels=labels, guidance=1.0 + 1e-6)
     np.testing.assert_allclose(nearly, classed, atol=2e-3)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -190,7 +191,7 @@ def starts(monkeypatch, tmp_path):
     monkeypatch.setattr(learned_densities, "minimised", lambda loss, params, *settings: params)
 
 
-@pytest.mark.parametrize("name", samplers.SAMPLERS)
+@pytest.mark.parametrize("name", sorted(set(samplers.SAMPLERS) - set(samplers.OF_CODES)))
 def test_a_run_is_sampled_by_every_name(workdir, name, starts):
     # As they start; how they are fitted is above, and with one latent below.
     array, picture = sample(workdir, num=6, seed=2, sampler=name)
@@ -293,11 +294,50 @@ def test_what_no_density_of_z_can_say_is_refused():
         facts = SimpleNamespace(conditional=conditional, codes=codes)
         return SimpleNamespace(facts=facts, config=SimpleNamespace(data=data))
 
-    for name in set(samplers.SAMPLERS) - {"prior"}:
+    for name in set(samplers.SAMPLERS) - {"prior", *samplers.OF_CODES}:
         with pytest.raises(UserError, match="context"):
             samplers.fit(run(True, 0), name)
-        with pytest.raises(UserError, match="codebook"):
+        with pytest.raises(UserError, match="codebook's codes: use prior, causal, masked"):
             samplers.fit(run(False, 8), name)
+    for name in samplers.OF_CODES:
+        with pytest.raises(UserError, match="has none: use flow_matching"):
+            samplers.fit(run(False, 0), name)
+
+
+CODED = {
+    "vqvae": {"model__name": "vqvae", "model__code_size": 2},
+    "residual": {
+        "model__name": "autoencoder_kl", "model__bottleneck": "residual", "model__encoder": "conv",
+        "model__decoder": "conv", "model__filters": (4, 4),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_codes_of_a_run_are_drawn_by_class_and_their_log_p_is_kept(kind, tmp_path, starts):
+    config = small_config(
+        objective__name="vq", model__codes=6, train__epochs=1, **CODED[kind]
+    )
+    run = vae.load(vae.train(config, str(tmp_path / "run")))
+    x = run.examples("test")[:5]
+    codes = run.compiled.codes(run.variables, x, jax.random.key(0), 5)
+    given = {"width": 8, "depth": 1}
+    found = samplers.fit(run, "causal", **given)
+    log_p = found.log_prob(codes)
+    below(log_p, -1.0 * codes.shape[1])  # as it starts: near those of uniform codes
+    near(log_p / codes.shape[1], -np.log(6), 0.2)
+    np.testing.assert_array_equal(samplers.fit(run, "causal", **given).log_prob(codes), log_p)
+    for name in samplers.OF_CODES:
+        run._densities[name] = samplers.fit(run, name, **given)
+        assert run.density(name).classes == 10
+        z = run.density(name).sample(7, 1, labels=np.arange(7))
+        assert z.shape == (7, run.latent_size)
+        drawn = run.sample(7, 1, sampler=name, labels=np.arange(7), guidance=1.5)
+        assert drawn.shape == (7, *run.shape)
+    with pytest.raises(UserError, match="use prior, causal, masked"):
+        run.sample(2, sampler="mixture")
+    with pytest.raises(UserError, match="give --sampler=causal"):
+        sample(run.workdir, 2, of_class="3")
 
 
 def test_a_wrong_name_is_told_before_anything_is_loaded(tmp_path):

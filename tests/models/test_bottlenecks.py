@@ -14,6 +14,7 @@ from tests.objectives.shared import hyper, keys_for, traced
 from vae import models
 from vae.errors import UserError
 from vae.models import bottlenecks
+from vae.objectives.quantised import penalised
 from vae.training import chosen_objective
 
 SHAPE = (8, 8, 1)
@@ -149,7 +150,33 @@ def test_the_entropy_penalty_is_that_of_the_soft_codes():
     each = -(soft * np.log(soft)).sum(-1)
     ones = (soft @ (corners > 0)).mean((0, 1))
     shared = -(ones * np.log(ones) + (1 - ones) * np.log(1 - ones)).sum()
-    np.testing.assert_allclose(module(x).entropy, (each - shared).sum(-1), rtol=1e-3)
+    found = penalised(module(x), np.zeros(3), hyper(commitment=0.0, code_entropy=1.0), None)
+    np.testing.assert_allclose(found, (each - shared).sum(-1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["lfq", "bsq"])
+def test_bits_shares_are_those_of_the_batch_on_four_devices(name):
+    """Of batches whose own shares differ: loss and gradient equal those of one device."""
+    module = bound(name)
+    x = raw(8, scale=0.3) + np.linspace(-0.5, 0.5, 8, dtype=np.float32)[:, None, None]
+    values = hyper(commitment=0.2, code_entropy=0.7)
+
+    def loss(shift, x, axis):
+        return penalised(module(x + shift), jnp.zeros(len(x)), values, axis).mean()
+
+    def on(axis, shift, x):
+        if axis:
+            shift = jax.lax.pcast(shift, axis, to="varying")
+        found = jax.value_and_grad(loss)(shift, x, axis)
+        return jax.lax.pmean(found, axis) if axis else found
+
+    shift = np.array([0.1, -0.2, 0.3], np.float32)
+    one = jax.jit(functools.partial(on, None))(shift, x)
+    four = jax.pmap(
+        functools.partial(on, "device"), "device", in_axes=(None, 0), out_axes=None
+    )(shift, x.reshape(4, 2, POSITIONS, SIZE))
+    for got, expected in zip(four, one, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 @functools.cache
@@ -181,6 +208,14 @@ def test_the_rate_is_the_kl_or_the_length_of_the_codes(bottleneck):
         expected = np.full(5, 4 * streams * math.log(model.codes // streams))
     np.testing.assert_allclose(terms["rate"], expected, rtol=1e-4)
     np.testing.assert_allclose(terms["elbo"], -terms["distortion"] - terms["rate"], rtol=1e-5)
+
+
+def test_latents_are_a_map_row_by_row():
+    """As `encode` lays positions out: what the sampler's networks take for neighbours."""
+    _, model, params = model_of("kl")
+    assert model.latent_shape == (2, 2, 3) and model.latent_size == 12
+    q = model.bind({"params": params}).encode(np.ones((1, *SHAPE), np.float32))
+    assert q.mean.reshape(1, *model.latent_shape).shape == (1, 2, 2, 3)
 
 
 @pytest.mark.parametrize("bottleneck", bottlenecks.__all__)

@@ -189,3 +189,11 @@ def test_features_that_are_not_there_are_refused(name, said):
     config = small_config(objective__name="perceptual", objective__features=name)
     with pytest.raises(UserError, match=said):
         feature_maps.of(config, grey_dataset())
+
+
+def test_running_means_that_nothing_moves_are_refused():
+    config = small_config(objective__name="perceptual", model__name="vqvae")
+    with pytest.raises(UserError, match="set model.codebook_update=gradient"):
+        chosen_objective.check(config, 1000)
+    config.model.codebook_update = "gradient"
+    chosen_objective.check(config, 1000)

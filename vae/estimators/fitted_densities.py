@@ -16,8 +16,9 @@ class Sampler:
     """A density of z: `sample(num, seed, first)` gives z [num, L], each a function of the seed and
     its number, from `first` on; `log_prob(z)` gives the log density [N] in nats of z [N, L].
     `log_prob` is None for `prior`, whose codes may have no density, and for `second_stage`, whose
-    density has no closed form. Where there are `classes`, both take `labels` [N] too, from 0 to
-    `classes` - 1, and `sample` takes `guidance`, by which the class is exaggerated."""
+    density has no closed form; of a run with codes it is of them, as whole numbers. Where
+    there are `classes`, both take `labels` [N] too, from 0 to `classes` - 1, and `sample` takes
+    `guidance`, by which the class is exaggerated."""
 
     sample: Callable[..., np.ndarray]
     log_prob: Callable[..., np.ndarray] | None = None
@@ -35,7 +36,8 @@ class Sampler:
             return self.sample(num, seed, first)
         if not self.classes:
             raise UserError(
-                "this density of z knows no classes: use sampler='flow_matching' with labelled data"
+                "this density of z knows no classes: use sampler='flow_matching', or 'causal' of "
+                "codes, with labelled data"
             )
         return self.sample(num, seed, first, labels=labels, guidance=guidance)
 

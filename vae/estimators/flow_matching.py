@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae.errors import UserError
-from vae.estimators import learned_densities, mixture_velocity
+from vae.estimators import classes, learned_densities, mixture_velocity
 from vae.estimators.fitted_densities import Sampler, scales
 from vae.estimators.velocity_density import VelocityDensity, prepared
 
 if TYPE_CHECKING:
     import jax
-
-UNLABELLED = 0.1  # share of a batch whose class is hidden (Ho & Salimans 2022, p_uncond)
 
 
 def fit_flow_matching(z: np.ndarray, seed: int = 0, **settings: Any) -> Sampler:
@@ -66,15 +64,14 @@ def matched(
 
     z = _of_draws(z)
     start, size = scales(z.reshape(-1, z.shape[-1])), z.shape[-1]
-    classes = 0 if labels is None else max(0, int(np.max(labels)) + 1)
-    label = np.full(len(z), classes) if labels is None else np.where(labels < 0, classes, labels)
-    network = {"size": size, "shape": list(_map(shape, size)), "classes": classes}
+    number, label = classes.known(labels, len(z))
+    network = {"size": size, "shape": list(_map(shape, size)), "classes": number}
     network |= {"width": width, "blocks": blocks}
-    base = mixture_velocity.fit(prepared(start, z[:, 0]), label, classes, components, seed)
+    base = mixture_velocity.fit(prepared(start, z[:, 0]), label, number, components, seed)
     density = VelocityDensity(network, None, start, base, heun_steps)
 
     def data(z: np.ndarray) -> dict[str, np.ndarray]:
-        return {"u": prepared(start, z), "label": label.astype(np.int32)}
+        return {"u": prepared(start, z), "label": label}
 
     def again(number: int) -> Any:
         other = fresh(number) if fresh else None
@@ -88,7 +85,7 @@ def matched(
         which = jnp.minimum((draws * uniform(0)).astype(int), draws - 1)
         u = jnp.take_along_axis(seen["u"], which[:, None, None], axis=1)[:, 0]
         e, t = noise.normal(noise.fold(keys, 1), (size,)), uniform(2)
-        hidden = jnp.where(uniform(3) < UNLABELLED, classes, seen["label"])
+        hidden = classes.some_hidden(seen["label"], number, noise.fold(keys, 3))
         x = (1.0 - t)[:, None] * e + t[:, None] * u
         return jnp.square(density.velocity(params, x, t, hidden) - (u - e)).mean(-1)
 

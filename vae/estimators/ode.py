@@ -39,12 +39,9 @@ def heun(
 
 def exact_trace(slope: Slope, x: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
     """v(x, t) [L] and the trace of dv/dx at x [L]: L products with the Jacobian."""
-
-    def along(direction: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(lambda x: slope(x, t), (x,), (direction,))
-
-    values, columns = jax.vmap(along)(jnp.eye(len(x), dtype=x.dtype))
-    return values[0], jnp.trace(columns)
+    value, pull = jax.vjp(lambda x: slope(x, t), x)
+    (rows,) = jax.vmap(pull)(jnp.eye(len(x), dtype=x.dtype))
+    return value, jnp.trace(rows)
 
 
 def estimated_trace(
@@ -52,9 +49,6 @@ def estimated_trace(
 ) -> tuple[jax.Array, jax.Array]:
     """As `exact_trace`, the trace by the mean of e^T (dv/dx) e over probes e [K, L] with E[e e^T] =
     I: unbiased (Hutchinson 1990; Grathwohl et al. 2019, eq. 7)."""
-
-    def along(direction: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(lambda x: slope(x, t), (x,), (direction,))
-
-    values, products = jax.vmap(along)(probes)
-    return values[0], (probes * products).sum(-1).mean()
+    value, pull = jax.vjp(lambda x: slope(x, t), x)
+    (products,) = jax.vmap(pull)(probes)
+    return value, (probes * products).sum(-1).mean()

@@ -1,13 +1,12 @@
 """The density of z that a velocity makes of noise: draws, log densities, weights on disk."""
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae.errors import UserError
+from vae.estimators import classes, kept
 from vae.estimators.fitted_densities import Gaussian, Sampler
 from vae.estimators.learned_densities import BATCH
 from vae.estimators.mixture_velocity import Base, velocity
@@ -73,16 +72,6 @@ class VelocityDensity:
         inner = self.network.apply(params, x / s, t, label)
         return velocity(self.base, x, t, label) + inner / s
 
-    def guided(
-        self, params: Any, x: "jax.Array", t: "jax.Array", label: "jax.Array", weight: "jax.Array"
-    ) -> "jax.Array":
-        """v + weight (v_label - v), v that of no class: 0 forgets the class, 1 is the class as it
-        is, more exaggerates it (Ho & Salimans 2022, eq. 6, whose w is weight - 1)."""
-        import jax.numpy as jnp
-
-        plain = self.velocity(params, x, t, jnp.full_like(label, self.classes))
-        return plain + weight * (self.velocity(params, x, t, label) - plain)
-
     def drawn(self, given: Any, label: "jax.Array", keys: "jax.Array") -> "jax.Array":
         """u [B, L] of labels and keys [B]."""
         import jax
@@ -93,9 +82,11 @@ class VelocityDensity:
 
         def slope(x: jax.Array, t: jax.Array) -> jax.Array:
             times = jnp.full(len(x), t)
-            if "guidance" in given:
-                return self.guided(given["params"], x, times, label, given["guidance"])
-            return self.velocity(given["params"], x, times, label)
+
+            def found(label: jax.Array) -> jax.Array:
+                return self.velocity(given["params"], x, times, label)
+
+            return classes.guided(given, label, self.classes, found)
 
         return heun(slope, noise.normal(keys, (self.size,)), self.heun_steps)
 
@@ -126,47 +117,19 @@ class VelocityDensity:
         x, gained = heun(slope, (u, jnp.zeros(len(u))), self.heun_steps, 1.0, 0.0)
         return gaussian.log_prob(x, 0.0, jnp.zeros(())).sum(-1) + gained
 
-    def labels(self, labels: Any, num: int) -> np.ndarray:
-        """Labels of `num` latents [num], from 0 on; of None, that of no class.
-
-        Raises:
-          UserError: they are others.
-        """
-        if labels is None:
-            return np.full(num, self.classes, np.int32)
-        labels = np.asarray(labels)
-        if labels.shape != (num,) or labels.dtype.kind not in "iu":
-            raise UserError(f"labels of shape {labels.shape}: give whole numbers [{num}]")
-        if not ((labels >= 0) & (labels < self.classes)).all():
-            known = f"are 0 to {self.classes - 1}" if self.classes else "were not given to fit to"
-            raise UserError(f"labels {labels.min()} to {labels.max()}: the known ones {known}")
-        return labels.astype(np.int32)
-
     def sampler(self) -> Sampler:
         """Its draws and log densities; both take `labels`, and draws `guidance`."""
         from vae.estimators.batches import PerExample
         from vae.probability import noise
 
-        draws, densities = PerExample(self.drawn), PerExample(self.log_density)
-
-        def sample(
-            num: int,
-            seed: int = 0,
-            first: int = 0,
-            labels: np.ndarray | None = None,
-            guidance: float = 1.0,
-        ) -> np.ndarray:
-            if not np.isfinite(guidance):
-                raise UserError(f"guidance={guidance}: give a number, 1 for classes as they are")
-            given = {"params": self.params}
-            if labels is not None and guidance != 1.0:
-                given["guidance"] = np.float32(guidance)
-            key, label = noise.key_for(seed, "sample"), self.labels(labels, num)
-            u = draws(given, label, key, BATCH, None, first)
+        def finish(u: np.ndarray) -> np.ndarray:
             return self.start.colour(u).astype(np.float32)
 
+        sample = classes.draws(self.drawn, self.params, self.classes, finish, BATCH)
+        densities = PerExample(self.log_density)
+
         def log_prob(z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-            label = self.labels(labels, len(z))
+            label = classes.checked(labels, len(z), self.classes)
             seen = np.column_stack([prepared(self.start, z), label]).astype(np.float32)
             found = densities(self.params, seen, noise.key_for(0, "evaluate"), BATCH)
             return found - self.start.log_det
@@ -175,27 +138,18 @@ class VelocityDensity:
 
     def save(self, folder: Path) -> None:
         """Writes what it is into a folder, an .npy each."""
-        from flax.traverse_util import flatten_dict
-
-        about = json.dumps({"network": self.settings, "heun_steps": self.heun_steps})
-        arrays = {"about": np.array(about), "mean": self.start.mean}
-        arrays["std"] = np.diag(self.start.factor)
+        about = {"network": self.settings, "heun_steps": self.heun_steps}
+        arrays = {"mean": self.start.mean, "std": np.diag(self.start.factor)}
         arrays |= {f"base {name}": array for name, array in self.base._asdict().items()}
-        for name, value in {**arrays, **flatten_dict(self.params, sep=".")}.items():
-            np.save(folder / f"{name}.npy", np.asarray(value))
+        kept.save(folder, about, self.params, **arrays)
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "VelocityDensity":
         """What `save` wrote, from its arrays by name."""
-        from flax.traverse_util import unflatten_dict
-
-        arrays = dict(arrays)
-        about = json.loads(str(arrays.pop("about")))
-        start = Gaussian(np.asarray(arrays.pop("mean")), np.diag(arrays.pop("std")))
-        base = Base(*(np.asarray(arrays.pop(f"base {name}")) for name in Base._fields))
-        params = {name: np.asarray(value) for name, value in arrays.items()}
-        weights = unflatten_dict(params, sep=".")
-        return cls(about["network"], weights, start, base, about["heun_steps"])
+        about, params, rest = kept.parts(arrays)
+        start = Gaussian(rest["mean"], np.diag(rest["std"]))
+        base = Base(*(rest[f"base {name}"] for name in Base._fields))
+        return cls(about["network"], params, start, base, about["heun_steps"])
 
 
 def prepared(start: Gaussian, z: np.ndarray) -> np.ndarray:

@@ -248,9 +248,9 @@ class Trained:
           first: number of the first example. Each depends on the seed and its own number alone, so
             many can be drawn in parts.
           sampler: a name of `vae.evaluation.samplers`, fitted once, when it is first asked for.
-          labels: [num], of `flow_matching` where the data have labels: the class of each example;
-            those of the context, of a model that is given labels.
-          guidance: of `flow_matching`: 1 draws from the classes as they are, more exaggerates them.
+          labels: [num], of `flow_matching`, `causal` and `masked` where the data have labels: the
+            class of each example; those of the context, of a model that is given labels.
+          guidance: of the same: 1 draws from the classes as they are, more exaggerates them.
         """
         if sampler == "prior" and labels is None and guidance == 1.0:
             z = self._prior_draws(num, seed, temperature, context, first)

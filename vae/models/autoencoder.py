@@ -41,13 +41,18 @@ class autoencoder_kl(Model, kw_only=True):  # noqa: N801  (the name is the confi
         return int(np.prod(self.grid))
 
     @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """(height, width, D)."""
+        return (*self.grid, self.latent_size // self.positions)
+
+    @property
     def codes(self) -> int:  # type: ignore[override]  # a field of another model
         """K, of a discrete bottleneck; 0 of a Gaussian one."""
         return self.bottleneck.codes
 
     @property
-    def streams(self) -> int:  # type: ignore[override]  # likewise
-        """Codebooks, of a residual bottleneck; else 1."""
+    def streams(self) -> int:  # type: ignore[override]  # the same
+        """Codes of a position."""
         return self.bottleneck.streams
 
     @property

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vae.protocols import Distribution, Hyper
+from vae.protocols import Distribution
 
 
 class Codes(Distribution):
@@ -18,7 +18,8 @@ class Codes(Distribution):
         equal (van den Oord et al. 2017, section 3.2).
       commitment: the encoder's distance from its codes, [B]; 0.0: none.
       pull: the codes' distance from what was quantised to them, [B], where they learn by it.
-      entropy: a penalty on how surely and how evenly codes are used, [B], in nats; 0.0: none.
+      entropy: of soft codes of bits, summed over positions and bits, [B], in nats; 0.0: no bits.
+      chances: that each bit is 1, the mean over positions, [B, bits]; None: no bits.
     """
 
     def __init__(
@@ -30,18 +31,14 @@ class Codes(Distribution):
         commitment: jax.Array | float = 0.0,
         pull: jax.Array | float = 0.0,
         entropy: jax.Array | float = 0.0,
+        chances: jax.Array | None = None,
     ):
         self.raw, self.indices, self.quantised = raw, indices, quantised
         self.commitment, self.pull, self.entropy = commitment, pull, entropy
+        self.chances = chances
         if through is None:
             through = raw + jax.lax.stop_gradient(quantised - raw)
         self.through = through
-
-    def penalised(self, loss: jax.Array, hyper: Hyper) -> jax.Array:
-        """A loss [B] with what else teaches encoder and codes: `commitment`, the codes' pull, and
-        `code_entropy`."""
-        loss = loss + hyper["commitment"] * self.commitment + self.pull
-        return loss + hyper["code_entropy"] * self.entropy
 
     def sample_and_log_prob(
         self, keys: jax.Array, first: jax.Array | int = 0, count: int = 1
@@ -89,3 +86,9 @@ def pulled(moved: jax.Array, target: jax.Array) -> jax.Array:
 def still(x: jax.Array) -> jax.Array:
     """Zeros, with the gradient of x: so that what they are added to stays to the last bit."""
     return x - jax.lax.stop_gradient(x)
+
+
+def bit_entropy(chance: jax.Array) -> jax.Array:
+    """Of a bit that is 1 by this chance [...], in nats."""
+    chance = jnp.clip(chance, 1e-7, 1.0 - 1e-7)
+    return -(chance * jnp.log(chance) + (1.0 - chance) * jnp.log1p(-chance))

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from vae.models.base import Model
 from vae.models.codes import Codes, codebook, nearest, pulled
-from vae.networks.autoregressive import causal
 from vae.networks.layers import widened
+from vae.networks.transformers import causal
 from vae.protocols import Joint
 
 
@@ -95,7 +95,12 @@ class vqvae(Model, kw_only=True):  # noqa: N801  (the name is the config value)
 
         indices = jnp.zeros((len(keys), self.positions), jnp.int32)
         indices = jax.lax.fori_loop(0, self.positions, settle, indices)
-        return jnp.take(self.table(), indices, axis=0).reshape(len(keys), -1)
+        return self.embed(indices[..., None])
+
+    def embed(self, indices: jax.Array) -> jax.Array:
+        """z [..., P D] of codes [..., P, 1]."""
+        codes = jnp.take(self.table(), indices[..., 0], axis=0)
+        return codes.reshape(*codes.shape[:-2], -1)
 
     def joint(
         self,

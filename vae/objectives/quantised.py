@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vae.models import Model
-from vae.models.codes import Codes
+from vae.models.codes import Codes, bit_entropy
 from vae.models.vqvae import averages, vqvae
 from vae.objectives import coupling, require
 from vae.objectives.elbo import Hyper, Terms, draw
@@ -49,11 +49,25 @@ def vq(
         "commitment": jnp.broadcast_to(q.commitment, rate.shape),
         "perplexity": jnp.broadcast_to(jnp.exp(entropy), rate.shape),
     }
-    loss = q.penalised(distortion + rate, hyper)
+    loss = penalised(q, distortion + rate, hyper, axis)
     if isinstance(model, vqvae) and model.codebook_update == "ema":
         way = distance(model.averages, *averaged(model, q, keys, hyper, axis))
         loss = loss + gradient_only(way)
     return {"loss": loss, **terms}
+
+
+def penalised(q: Codes, loss: jax.Array, hyper: Hyper, axis: str | None) -> jax.Array:
+    """A loss [B] with what else teaches encoder and codes: `commitment`, the codes' pull, and, of
+    codes of bits, `code_entropy`: how unsure they are, less how evenly the bits are used.
+
+    The latter is the entropy of each bit's share of the global batch (Yu et al. 2024, eq. 5, of
+    bits by themselves), in nats like the former, at each position.
+    """
+    loss = loss + hyper["commitment"] * q.commitment + q.pull
+    if q.chances is None:
+        return loss
+    even = bit_entropy(coupling.mean(q.chances, axis)).sum()
+    return loss + hyper["code_entropy"] * (q.entropy - q.raw.shape[1] * even)
 
 
 def shares(indices: jax.Array, codes: int) -> jax.Array:

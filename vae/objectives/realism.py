@@ -14,6 +14,7 @@ from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.facts import states
 from vae.objectives.gradients import frozen, gradient_only
+from vae.objectives.quantised import penalised
 
 __all__ = ["perceptual"]
 
@@ -91,7 +92,7 @@ def perceptual(
     loss = terms["pixel"] + hyper["beta"] * rate + hyper["feature"] * terms["feature"]
     loss = loss + hyper["adversarial"] * weight * terms["realism"]
     if isinstance(q, Codes):
-        loss = q.penalised(loss, hyper)
+        loss = penalised(q, loss, hyper, axis)
     begun = jnp.where(hyper["adversarial"] > 0, 1.0, 0.0)
     return {"loss": loss + gradient_only(begun * terms["critic_loss"]), **terms}
 

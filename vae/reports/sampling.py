@@ -9,7 +9,7 @@ import numpy as np
 from vae import npz
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import samplers
+from vae.evaluation import samplers, training_latents
 from vae.reports import figures, mosaics
 from vae.reports.view import brightness_range, class_heads
 
@@ -37,9 +37,9 @@ def sample(
         first fitted to the training set.
       draw: draw x from p(x|z) rather than give its mean.
       of_class: of a model that is given labels, the class of all samples, by name or number; by
-        default every class by turns. Of another model, by `flow_matching` where the data have
-        labels; by default its draws are of no class.
-      guidance: of `flow_matching`, how far draws of a class are driven: 1 as it is, 0 not at all.
+        default every class by turns. Of another model, by a sampler `OF_CLASSES` where the data
+        have labels; by default its draws are of no class.
+      guidance: of these samplers, how far draws of a class are driven: 1 as it is, 0 not at all.
 
     Returns:
       The paths: `samples.npz` with `mean` (or `draw`) [num, *shape], `seed`, `step`, `sampler` and,
@@ -59,8 +59,9 @@ def sample(
     workdir = Path(workdir)
     run = vae.load(workdir)
     path = workdir / "samples.npz"
-    if guidance != 1.0 and sampler != "flow_matching":
-        raise UserError(f"--guidance={guidance:g}: {sampler} has none, --sampler=flow_matching has")
+    if guidance != 1.0 and sampler not in samplers.OF_CLASSES:
+        fitting = samplers.of_classes(run.facts.codes)
+        raise UserError(f"--guidance={guidance:g}: {sampler} has none, --sampler={fitting} has")
     known = classes(run, num, of_class, sampler)
     if guidance != 1.0 and known is None:
         raise UserError(f"--guidance={guidance:g} is towards a class: give --class too")
@@ -92,10 +93,13 @@ def classes(
         return np.asarray(run.contexts(num)) if labelled else None
     size = run.facts.context_size
     if not labelled:
-        labels = None if sampler != "flow_matching" else run.dataset.splits["train"].labels
-        if labels is None or not 0 <= np.max(labels[:]) < samplers.MOST_CLASSES:
-            remedy = "train with data.context=labels, or give --sampler=flow_matching"
-            if sampler == "flow_matching":
+        knows = sampler in samplers.OF_CLASSES
+        labels = run.dataset.splits["train"].labels if knows else None
+        if labels is None or not 0 <= np.max(labels[:]) < training_latents.MOST_CLASSES:
+            remedy = f"give --sampler={samplers.of_classes(run.facts.codes)}"
+            if not run.facts.codes:
+                remedy = f"train with data.context=labels, or {remedy}"
+            if knows:
                 remedy = "its data have no labels; leave --class out"
             raise UserError(f"--class={of_class}: {run.workdir} is not given labels: {remedy}")
         size = int(np.max(labels[:])) + 1

@@ -89,6 +89,11 @@ def check(config: ConfigDict, num_examples: int) -> None:
             f"objective.name={name!r} and {kind} do not go together: a "
             f"codebook is trained by {' or '.join(trainers('codebook'))}, and by nothing else"
         )
+    if not needs.codebook and model.name == "vqvae" and model.codebook_update == "ema":
+        raise UserError(
+            f"objective.name={name!r} never moves a codebook of running means: set "
+            "model.codebook_update=gradient"
+        )
     if needs.classifier and not (model.classifier and config.data.context == "labels"):
         raise require.missing(name, "classifier")
     if needs.regressor != bool(model.regressor):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.models.bottlenecks.base import Bottleneck
-from vae.models.codes import Codes, pulled, still
+from vae.models.codes import Codes, bit_entropy, pulled, still
 
 __all__ = ["bsq", "fsq", "lfq"]
 
@@ -64,8 +64,8 @@ class fsq(Bottleneck):  # noqa: N801
 class lfq(Bottleneck):  # noqa: N801
     """The signs of D numbers: 2^D codes without a codebook (Yu et al. 2024).
 
-    Its penalty is the entropy of each position's soft code, which factorises over the bits, less
-    the entropies of the bits' shares in the batch.
+    A position's soft code is by its distances from all codes, which are corners of a cube, so that
+    it factorises over the bits.
     """
 
     @property
@@ -87,12 +87,10 @@ class lfq(Bottleneck):  # noqa: N801
         raw = self.point(raw)
         quantised = jnp.where(raw > 0, self.unit, -self.unit)
         through = jax.lax.stop_gradient(quantised) + still(raw)
-        # Of squared distances: each code is a corner, so a position's soft code is one of bits.
         chance = jax.nn.sigmoid(4.0 * self.unit * raw * self.size)
-        each, shared = bit_entropy(chance).sum(-1), bit_entropy(chance.mean((0, 1))).sum()
         return Codes(
             raw, self._indices(quantised)[..., 0], quantised, through, pulled(raw, quantised),
-            entropy=(each - shared).sum(-1),
+            entropy=bit_entropy(chance).sum((-2, -1)), chances=chance.mean(1),
         )  # fmt: skip
 
     def _indices(self, z: jax.Array) -> jax.Array:
@@ -120,9 +118,3 @@ class bsq(lfq):  # noqa: N801
     def unit(self) -> float:
         """So that a code is on the sphere too."""
         return 1.0 / math.sqrt(self.size)
-
-
-def bit_entropy(chance: jax.Array) -> jax.Array:
-    """Of a bit that is 1 by this chance [...], in nats."""
-    chance = jnp.clip(chance, 1e-7, 1.0 - 1e-7)
-    return -(chance * jnp.log(chance) + (1.0 - chance) * jnp.log1p(-chance))
