@@ -52,7 +52,8 @@ def trained(settings: Any, steps: int, raw: np.ndarray) -> Callable[[], None]:
     from vae.training.feed import Feed
     from vae.training.state import Creator
 
-    dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
+    splits = {"train": Split(raw), "validation": Split(raw[:10])}
+    dataset = Dataset("random", "", "grey", 256, splits)
     feed = Feed(dataset.splits["train"], 0, settings.train.batch_size)
     program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)
     engine = Single(program, dataset.splits["train"].arrays(), "jit", steps)
