@@ -73,16 +73,14 @@ def perceptual(
     def pixel(theta: jax.Array) -> jax.Array:
         if pixels == "likelihood":
             return -likelihood.log_prob(theta, images)
-        apart = likelihood.mean(theta) - images
-        each = jnp.abs(apart) if pixels == "l1" else jnp.square(apart)
+        error = likelihood.mean(theta) - images
+        each = jnp.abs(error) if pixels == "l1" else jnp.square(error)
         return each.reshape(len(x), -1).sum(-1)
 
-    made = likelihood.mean(theta)
-    terms = {
-        "elbo": -(distortion + rate), "distortion": distortion, "rate": rate,
-        "pixel": pixel(theta), "feature": apart_in(maps, made, images),
-    }  # fmt: skip
     judge, begun, r1 = judge_of(model), hyper["adversarial"] > 0, hyper["r1"]
+
+    def apart(theta: jax.Array) -> jax.Array:
+        return apart_in(maps, likelihood.mean(theta), images)
 
     def sides(theta: jax.Array) -> tuple[jax.Array, ...]:
         def realism(theta: jax.Array) -> jax.Array:
@@ -91,18 +89,18 @@ def perceptual(
         learnt = critic_loss(judge, adversary, images, likelihood.mean(theta), r1)
         return realism(theta), slope(realism, theta), learnt
 
-    def none(theta: jax.Array) -> tuple[jax.Array, ...]:
-        return (0.0 * rate,) * 3
-
-    # Before its start a critic costs nothing.
-    realism, steep, learnt = jax.lax.cond(begun, sides, none, theta)
+    # What has no weight, or has not begun, costs nothing.
+    none = 0.0 * rate
+    feature = jax.lax.cond(hyper["feature"] > 0, apart, lambda theta: none, theta)
+    realism, steep, learnt = jax.lax.cond(begun, sides, lambda theta: (none,) * 3, theta)
     weight = ratio(slope(pixel, theta) / size**2, steep, axis)
-    terms |= {
-        "realism": realism,
+    terms = {
+        "elbo": -(distortion + rate), "distortion": distortion, "rate": rate,
+        "pixel": pixel(theta), "feature": feature, "realism": realism,
         "adaptive": jnp.broadcast_to(jnp.where(begun, weight, 0.0), rate.shape),
         "critic_loss": learnt,
-    }
-    extra = hyper["feature"] * terms["feature"] + hyper["adversarial"] * weight * realism
+    }  # fmt: skip
+    extra = hyper["feature"] * feature + hyper["adversarial"] * weight * realism
     loss = terms["pixel"] + hyper["beta"] * rate + size * extra
     if isinstance(q, Codes):
         loss = q.penalised(loss, hyper)
