@@ -15,6 +15,7 @@ from experiments.applications import (
     apps_augmentation,
     apps_generation,
     apps_generation_color,
+    apps_images,
     apps_latents,
     apps_molecules,
     apps_recommendation,
@@ -22,11 +23,13 @@ from experiments.applications import (
 from experiments.baselines import detectors
 from tests.helpers import small_config
 from tests.margins import above, below, near
-from vae import data
+from vae import config as configs
+from vae import data, runs
 from vae.configs import cifar10, conv_mnist
 from vae.data.likes import hold_back
 from vae.estimators import learned_densities
 from vae.evaluation.trained import load
+from vae.reports import summary
 
 
 def row(method, value, **values):
@@ -244,6 +247,69 @@ def test_every_density_of_latents_is_drawn_from_and_pictured(tmp_path, monkeypat
         assert 0.0 <= row["metrics"]["coverage"] <= 1.0
         assert ("class_right" in row["metrics"]) == (row["trial"] in apps_latents.GUIDED)
     assert study.picture(rows, tmp_path / "sweep").axes
+
+
+def test_every_scale_of_the_study_of_images_has_a_row_for_what_it_expects():
+    """Each trial's method is named once, and every expectation finds its two methods."""
+    for scale in ("quick", "cpu", "full"):
+        study = apps_images.study(scale)
+        keys = {key: None for point in study.grid for key in point}
+        flat = dict(configs.flatten(study.config))
+        names = []
+        for point in study.grid:
+            model = apps_images.model_of({key: point.get(key, flat[key]) for key in keys})
+            known = apps_images.TERMS.items()
+            terms = [name for name, each in known if each.items() <= point.items()]
+            names.append(apps_images.method(point["data.name"], model, "".join(terms)))
+        assert len(set(names)) == len(names)
+        rows = [
+            {"values": {"method": name}, "metrics": {"coverage": c, "reconstructed": r}}
+            for name in names
+            for name, c, r in ((name, 0.1, 4.0), (f"{name}, flow matching", 0.5, 0.0))
+        ]
+        for row in rows:
+            if row["values"]["method"].endswith("both"):
+                row["metrics"]["reconstructed"] = 1.0
+        found = {round(line.number(rows)[0], 6) for line in study.expected}
+        assert found == {0.75, 5.0}  # (4 - 1) / 4, and 0.5 / 0.1
+
+
+@pytest.mark.slow
+def test_reconstructions_and_samples_of_autoencoders_are_judged_and_pictured(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(learned_densities, "minimised", lambda loss, params, *settings: params)
+    colours(tmp_path / "colours.npz")
+    study = apps_images.study("quick")
+    config = study.config
+    config.data.path, config.data.size, config.eval.samples = str(tmp_path / "colours.npz"), 400, 60
+    config.model.filters, config.model.encoder, config.model.decoder = (4, 8), "conv", "conv"
+    config.objective.critic_filters, config.train.batch_size = (4,), 100
+    config.train.epochs = 1
+    monkeypatch.setitem(apps_images.DATA, "files", "Colours")
+    grid = [
+        point | {"data.name": "files"} | (
+            {"model.filters": (4, 8), "model.encoder": "conv", "model.decoder": "conv"}
+            if point.get("model.name") == "vae" else {}
+        )
+        for point in study.grid
+        if point.get("objective.feature") != 0.0 and point.get("model.bottleneck") != "fsq"
+    ]  # fmt: skip
+    vae.sweep(config, grid, workdir=tmp_path / "sweep", launcher="population")
+    trials = summary.done(summary.rows(runs.read_json(tmp_path / "sweep" / "sweep.json"),
+                                       tmp_path / "sweep"))  # fmt: skip
+    rows = apps_images.beside(trials, tmp_path / "sweep")
+    assert [row["values"]["method"] for row in rows] == [
+        "Colours, diagonal VAE", "Colours, KL, both", "Colours, KL, both, flow matching",
+    ]  # fmt: skip
+    for row in rows:
+        assert 0.0 <= row["metrics"]["coverage"] <= 1.0
+        assert ("psnr" in row["metrics"]) == ("flow" not in row["values"]["method"])
+    run = load(tmp_path / "sweep" / "trials" / trials[0]["trial"])
+    x = run.examples("test")[:60]
+    mse = np.square(run.within(run.reconstruct(x)) - x).mean((1, 2, 3))
+    assert rows[0]["metrics"]["psnr"] == pytest.approx(-10 * np.log10(mse).mean(), rel=1e-5)
+    assert rows[0]["metrics"]["steps"] == len(run.dataset.splits["train"].x) // 100
+    assert apps_images.picture(rows, tmp_path / "sweep").axes
 
 
 @pytest.mark.slow
