@@ -12,7 +12,7 @@ matching. The features are of a classifier with another seed than the one that t
 layers and images; comparable within one data set of this table alone.
 
 Full: 20 epochs, for an accelerator. cpu: half the width and 3 epochs, Fashion-MNIST by five of the
-methods, three hours of 2 cores. quick: a look at the parts: 1,000 images of CIFAR-10, 10 minutes.
+methods, three hours of 2 cores. quick: a look at the parts: 3,000 images of CIFAR-10, 10 minutes.
 
     ./launch.sh reproduce apps_images --data_dir=DATA [--scale=cpu]
 """
@@ -36,7 +36,7 @@ from vae.reports.mosaics import picture_rows
 from vae.scores import samples
 from vae.scores.samples.feature_cache import kept
 
-EPOCHS = {"full": 20, "cpu": 3, "quick": 2}
+EPOCHS = {"full": 20, "cpu": 3, "quick": 1}
 DATA = {"cifar10": "CIFAR-10", "fashion_mnist": "Fashion-MNIST"}
 TERMS = {
     "pixels": {"objective.feature": 0.0, "objective.adversarial": 0.0},
@@ -65,7 +65,7 @@ def study(scale: str) -> Study:
     if scale != "full":  # too few steps for averages of weights
         base.model.filters, base.train.ema = (32, 64), 0.0
     if scale == "quick":
-        base.data.size, base.data.validation_size, base.eval.samples = 1_000, -1, 100
+        base.data.size, base.data.validation_size, base.eval.samples = 3_000, -1, 400
         base.model.filters, base.train.batch_size = (8, 16), 20
         chosen = QUICK
     kinds, grid = bottlenecks(), []
@@ -73,7 +73,7 @@ def study(scale: str) -> Study:
         points = [kinds[name] | TERMS[terms] for name, each in of_data.items() for terms in each]
         grid += [point | {"data.name": data} for point in (plain(base), *points)]
     reduced = {"full": "", "cpu": "3 of 20 epochs, half the width",
-               "quick": "1,000 images, two epochs, an eighth of the width"}[scale]  # fmt: skip
+               "quick": "3,000 images, one epoch, an eighth of the width"}[scale]  # fmt: skip
     expected = expectations(chosen, scale == "quick")
     return Study(base, grid, expected, reduced, beside=beside, picture=picture)
 
