@@ -14,5 +14,6 @@ def get_config() -> ConfigDict:
     config = cifar10_kl.get_config()
     config.model.bottleneck, config.model.codes = "vq", 1024
     config.model.rotation = config.model.simvq = True
+    config.objective.commitment = 3.0
     config.objective.beta = 1.0  # the rate is the codes' length, which nothing changes
     return config

@@ -12,6 +12,7 @@ from vae import keys, runs
 from vae.configs import base
 from vae.errors import UserError
 from vae.keys import KEYS
+from vae.models import build
 from vae.rules import Number
 from vae.training import setup
 
@@ -24,6 +25,19 @@ def test_every_config_file_passes_the_rules(name):
     configs.check(module.get_config())
     commands = [f"./launch.sh {verb} --config=configs/{name}.py" for verb in ("train", "sweep")]
     assert name == "base" or any(command in module.__doc__ for command in commands)
+
+
+def test_images_of_every_size_become_maps_of_8_to_32_positions_a_side():
+    from vae.configs import images
+
+    for size, side in ((32, 8), (64, 16), (128, 16), (256, 32)):
+        config = images.get_config(str(size))
+        configs.check(config)
+        assert config.data.image_size == size
+        assert build.layout(config.model, (size, size, 3))["grid"] == (side, side)
+    for wrong in ("16", "300", "x", "-32"):
+        with pytest.raises(UserError, match="pixels a side"):
+            images.get_config(wrong)
 
 
 def test_every_default_is_what_its_key_takes():

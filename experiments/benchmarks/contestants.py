@@ -2,8 +2,9 @@
 
     python -m experiments.benchmarks.contestants NAME STEPS IMAGES.npy [LATENTS]
 
-prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps, or evaluates STEPS
-images, and prints the seconds they took. When stdin ends it prints its peak memory in MiB.
+prints "ready" once it is warm; then, for each line on stdin, trains STEPS steps (a 50th of them of
+`images`), or evaluates STEPS images, and prints the seconds they took. When stdin ends it prints
+its peak memory in MiB.
 """
 
 import contextlib
@@ -25,13 +26,19 @@ DRAWS = 5000  # of the bound that is evaluated
 
 def config(model: str) -> Any:
     """`configs/mnist.py`, the same by IWAE with the draws and batch of Burda et al. 2015, the same
-    when it is evaluated, or `configs/conv_mnist.py` or `top_down_mnist.py`."""
-    from vae.configs import conv_mnist, mnist, top_down_mnist
+    when it is evaluated, or `configs/conv_mnist.py` or `top_down_mnist.py`; `images` is
+    `configs/cifar10_kl.py` by its bound alone, at a width that is the same on any machine."""
+    from vae.configs import cifar10_kl, conv_mnist, mnist, top_down_mnist
 
     chosen = {
-        "mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist, "top_down": top_down_mnist
+        "mlp": mnist, "iwae": mnist, "bound": mnist, "conv": conv_mnist, "top_down": top_down_mnist,
+        "images": cifar10_kl,
     }[model].get_config()  # fmt: skip
     chosen.model.latent_size = LATENTS or chosen.model.latent_size
+    if model == "images":
+        chosen.model.filters, chosen.train.batch_size, chosen.train.ema = (64, 128), 64, 0.0
+        chosen.objective.name, chosen.objective.beta = "elbo", 0.1
+        return chosen
     chosen.model.likelihood, chosen.data.binarization = "bernoulli", "dynamic"
     if model == "iwae":
         chosen.objective.name, chosen.objective.samples = "iwae", 50
@@ -45,23 +52,63 @@ def ours(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
 
 
 def trained(settings: Any, steps: int, raw: np.ndarray) -> Callable[[], None]:
-    """The same of any config, on grey images."""
-    from vae.data.dataset import Dataset, Split
-    from vae.training import setup
+    """The same of any config, on images."""
     from vae.training.engine import Single
     from vae.training.feed import Feed
-    from vae.training.state import Creator
 
-    dataset = Dataset("mnist", "", "grey", 256, {"train": Split(raw)})
-    feed = Feed(dataset.splits["train"], 0, settings.train.batch_size)
-    program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)
-    engine = Single(program, dataset.splits["train"].arrays(), "jit", steps)
-    engine.put(0, Creator(program, dataset.shape)(hyper), hyper)
+    program, hyper, state, split = begun(settings, raw)
+    feed = Feed(split, 0, settings.train.batch_size)
+    engine = Single(program, split.arrays(), "jit", steps)
+    engine.put(0, state, hyper)
 
     def run() -> None:
         engine.run({0: feed.take(int(engine.book(0)["step"]), steps)})
 
     return run
+
+
+def begun(settings: Any, raw: np.ndarray) -> tuple[Any, Any, Any, Any]:
+    """A run before its first step: program, hyperparameters, state, and the training split."""
+    from vae.data.dataset import Dataset, Split
+    from vae.training import setup
+    from vae.training.state import Creator
+
+    splits = {"train": Split(raw), "validation": Split(raw[:10])}
+    dataset = Dataset("random", "", "grey", 256, splits)
+    program, hyper = setup.program(settings, dataset), setup.hyperparameters(settings)
+    return program, hyper, Creator(program, dataset.shape)(hyper), splits["train"]
+
+
+def counted(model: str, steps: int) -> int:
+    """Steps of a turn: a step of images is as long as fifty others."""
+    return max(1, steps // 50) if model == "images" else steps
+
+
+def colours() -> np.ndarray:
+    """Random images of CIFAR-10's shape, uint8 [N, 32, 32, 3]."""
+    return np.random.default_rng(0).integers(0, 256, (5_000, 32, 32, 3), dtype=np.uint8)
+
+
+def of_a_step(model: str, steps: int, raw: np.ndarray) -> Callable[[], None]:
+    """The matrix products of so many training steps alone, one after the other, on random
+    numbers."""
+    import jax
+
+    from vae.hardware import products
+    from vae.training import step
+
+    program, hyper, state, _ = begun(config(model), raw)
+    batch = {"x": raw[: config(model).train.batch_size]}
+    hyper = hyper | {"num_examples": np.float32(len(raw))}
+    draw, made, todo = np.random.default_rng(0), {}, []
+    for each in products.dots(lambda s: step.train_step(program, s, hyper, batch), state):
+        shapes, numbers = tuple(a.aval.shape for a in each.invars), each.params["dimension_numbers"]
+        if (shapes, numbers) not in made:
+            product = jax.jit(partial(jax.lax.dot_general, dimension_numbers=numbers))
+            arrays = [jax.device_put(draw.random(shape, np.float32)) for shape in shapes]
+            made[shapes, numbers] = partial(product, *arrays)
+        todo.append(made[shapes, numbers])
+    return lambda: jax.block_until_ready([product() for product in todo * steps]) and None
 
 
 def ours_bound(images: int, raw: np.ndarray) -> Callable[[], None]:
@@ -82,7 +129,11 @@ def torch_modules(model: str) -> Any:
     """Encoder and decoder with the layers that the model's config asks for."""
     from torch import nn
 
+    from experiments.benchmarks import torch_images
+
     options = config(model).model
+    if model == "images":
+        return torch_images.modules(options)
     act = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}[options.activation]
     first, last = options.latent_size, 2 * options.latent_size
     if model != "conv":
@@ -170,10 +221,15 @@ def torch(
     its loss compiled."""
     import torch
 
+    from experiments.benchmarks import torch_images
+
     torch.manual_seed(0)
     torch.set_default_device(device)
-    batch, samples = config(model).train.batch_size, config(model).objective.samples
-    mean_loss = torch_elbo if model != "iwae" else partial(torch_iwae, samples=samples)
+    batch, objective = config(model).train.batch_size, config(model).objective
+    mean_loss = {
+        "iwae": partial(torch_iwae, samples=objective.samples),
+        "images": partial(torch_images.elbo, beta=objective.beta),
+    }.get(model, torch_elbo)
     encoder, decoder = torch_modules(model)
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, 1e-3)
@@ -187,7 +243,8 @@ def torch(
         for _ in range(steps):
             if at + batch > len(data):
                 order, at = torch.randperm(len(data)), 0
-            x = torch.bernoulli(data[order[at : at + batch]].float() / 255)
+            x = data[order[at : at + batch]].float() / 255
+            x = x if model == "images" else torch.bernoulli(x)
             at += batch
             optimizer.zero_grad(set_to_none=True)
             mean_loss(encoder, decoder, x).backward()
@@ -281,8 +338,9 @@ def main(name: str, steps: int, path: str, latents: int = 0) -> None:
         }
         run = makers[kind](steps, np.load(path))
     else:
-        makers = {"ours": ours, "torch": torch, "pythae": pythae}
-        run = makers[kind](model, steps, np.load(path))
+        makers = {"ours": ours, "torch": torch, "pythae": pythae, "products": of_a_step}
+        raw = colours() if model == "images" else np.load(path)
+        run = makers[kind](model, counted(model, steps), raw)
     run()
     print("ready", flush=True)
     for _ in sys.stdin:

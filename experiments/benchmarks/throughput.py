@@ -1,14 +1,16 @@
 """Throughput side by side: this project, a hand-written PyTorch loop, pythae's trainer.
 
-    python -m experiments.benchmarks.throughput [--rounds=N] [--steps=N] [--data_dir=D]
+    python -m experiments.benchmarks.throughput [--rounds=N] [--steps=N] [--data_dir=D] [--models=M]
 
 Each contestant is a process of its own; they take turns, so that whatever else the machine does
 falls on all alike, and the median over the rounds counts. The same model, batch and Adam for all;
 dynamic binarisation for all but pythae, which has none. mlp and conv train by the ELBO; iwae is mlp
 by the importance-weighted bound of 50 draws. bound evaluates mlp: a step is the bound of 5,000
 draws of one image, 100 images at a time; torch decodes as many draws a call as ours, tuned 20, in a
-process whose allocator is told to keep what it has (glibc's MALLOC_ variables). Beside them the
-machine's ceiling for float32 matrix products. Needs `pip install -e '.[bench]'`; writes
+process whose allocator is told to keep what it has (glibc's MALLOC_ variables). images is the
+autoencoder of cifar10_kl by its bound, on random images of CIFAR-10's shape, and beside it the
+matrix products of such a step alone; a turn is a fiftieth of the steps. Beside them the machine's
+ceiling for float32 matrix products. Needs `pip install -e '.[bench]'`; writes
 results/benchmark.json here.
 """
 
@@ -38,6 +40,7 @@ NAMES = (
     *("ours-mlp", "torch-mlp", "pythae-mlp"),
     *("ours-iwae", "torch-iwae"),
     *("ours-conv", "torch-conv"),
+    *("ours-images", "torch-images", "products-images"),
     *("ours-bound", "torch-bound", "tuned-bound"),
 )
 CEILINGS = ("ceiling-jax", "ceiling-torch")
@@ -54,6 +57,8 @@ TARGETS = {
     "pythae-mlp": 1.5,
     "torch-iwae": 2.2,
     "torch-conv": 1.0,
+    "torch-images": 1.0,
+    "products-images": 1 / 3,
     "torch-bound": 2.0,
 }
 
@@ -108,9 +113,8 @@ def images(data_dir: str) -> np.ndarray:
     return np.asarray(data.load(config.data).splits["train"].x)
 
 
-def measure(rounds: int, steps: int, folder: Path) -> dict[str, Any]:
-    """Seconds of every turn and peak memory of every contestant, on the images in `folder`."""
-    names = (*NAMES, *CEILINGS)
+def measure(names: tuple[str, ...], rounds: int, steps: int, folder: Path) -> dict[str, Any]:
+    """Seconds of every turn and peak memory of each contestant, on the images in `folder`."""
     first = {name: Contestant(name, steps, folder).finish() for name in names if "ours" in name}
     workers = {name: Contestant(name, steps, folder) for name in names}
     for number in range(rounds):
@@ -131,7 +135,9 @@ def summarise(measured: dict[str, Any], steps: int) -> tuple[list[dict], dict[st
     """Rows of the table, and the ceilings in GFLOP/s."""
     median = {name: statistics.median(value["seconds"]) for name, value in measured.items()}
     rows = []
-    for name in NAMES:
+    for name in measured:
+        if name in CEILINGS:
+            continue
         kind, _, model = name.partition("-")
         ratios = [
             theirs / mine
@@ -144,9 +150,9 @@ def summarise(measured: dict[str, Any], steps: int) -> tuple[list[dict], dict[st
                 "model": model,
                 "trainer": kind,
                 "batch": contestants.config(model).train.batch_size,
-                "ms a step": round(1e3 * median[name] / steps, 2),
+                "ms a step": round(1e3 * median[name] / contestants.counted(model, steps), 2),
                 "ours is faster by": round(statistics.median(ratios), 2),
-                "at least": TARGETS.get(name),
+                "at least": round(TARGETS[name], 2) if name in TARGETS else None,
                 "peak MiB": measured[name]["peak_mib"],
                 "first start": measured[name]["peak_mib_first_start"],
             }
@@ -160,24 +166,33 @@ def main(arguments: list[str]) -> int:
     values = flags.FlagValues()
     flags.DEFINE_integer("rounds", 7, "turns of each contestant", flag_values=values)
     flags.DEFINE_integer("steps", 300, "training steps a turn", flag_values=values)
+    flags.DEFINE_list("models", [], "of these models alone; the result is not kept",
+                      flag_values=values)  # fmt: skip
     flags.DEFINE_string("data_dir", "", "TFDS directory with MNIST", flag_values=values)
     try:
         values(["benchmark", *arguments])
     except flags.Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    missing = [name for name in ("torch", "pythae") if importlib.util.find_spec(name) is None]
+    names = tuple(
+        name for name in (*NAMES, *CEILINGS)
+        if not values.models or name in CEILINGS or name.partition("-")[2] in values.models
+    )  # fmt: skip
+    missing = [name for name in ("torch", "pythae")
+               if any(name in each for each in names) and not importlib.util.find_spec(name)]
     if missing:
         print(f"error: {' and '.join(missing)} missing: pip install -e '.[bench]'", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", images(values.data_dir))
         load = os.getloadavg()[0]
-        measured = measure(values.rounds, values.steps, Path(folder))
+        measured = measure(names, values.rounds, values.steps, Path(folder))
     rows, ceilings = summarise(measured, values.steps)
     print(format_table(rows))
     for name, rate in ceilings.items():
         print(f"float32 matrix products, {name.partition('-')[2]}: {rate} GFLOP/s")
+    if values.models:
+        return 0
     command = f"python -m experiments.benchmarks.throughput {' '.join(arguments)}".strip()
     result = {
         "command": command.replace(values.data_dir or "DATA", "DATA"),

@@ -15,6 +15,7 @@ from experiments.applications import (
     apps_augmentation,
     apps_generation,
     apps_generation_color,
+    apps_images,
     apps_latents,
     apps_molecules,
     apps_recommendation,
@@ -22,6 +23,7 @@ from experiments.applications import (
 from experiments.baselines import detectors
 from tests.helpers import small_config
 from tests.margins import above, below, near
+from vae import config as configs
 from vae import data
 from vae.configs import cifar10, conv_mnist
 from vae.data.likes import hold_back
@@ -244,6 +246,60 @@ def test_every_density_of_latents_is_drawn_from_and_pictured(tmp_path, monkeypat
         assert 0.0 <= row["metrics"]["coverage"] <= 1.0
         assert ("class_right" in row["metrics"]) == (row["trial"] in apps_latents.GUIDED)
     assert study.picture(rows, tmp_path / "sweep").axes
+
+
+def test_every_scale_of_the_study_of_images_has_a_row_for_what_it_expects():
+    """Each trial's method is named once, and every expectation finds its two methods."""
+    for scale in ("quick", "cpu", "full"):
+        study = apps_images.study(scale)
+        keys = {key: None for point in study.grid for key in point}
+        flat = dict(configs.flatten(study.config))
+        names = []
+        for point in study.grid:
+            model = apps_images.model_of({key: point.get(key, flat[key]) for key in keys})
+            known = apps_images.TERMS.items()
+            terms = [name for name, each in known if each.items() <= point.items()]
+            names.append(apps_images.method(point["data.name"], model, "".join(terms)))
+        assert len(set(names)) == len(names)
+        rows = [
+            {"values": {"method": name}, "metrics": {"coverage": c, "reconstructed": r}}
+            for name in names
+            for name, c, r in ((name, 0.1, 4.0), (f"{name}, flow matching", 0.5, 0.0))
+        ]
+        for row in rows:
+            if row["values"]["method"].endswith("both"):
+                row["metrics"]["reconstructed"] = 1.0
+        found = {round(line.number(rows)[0], 6) for line in study.expected}
+        assert found == {0.75, 5.0}  # (4 - 1) / 4, and 0.5 / 0.1
+
+
+def test_reconstructions_and_samples_of_every_trial_are_judged_and_pictured(tmp_path, monkeypatch):
+    """A run of the digits stands in for two of the study's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(learned_densities, "minimised", lambda loss, params, *settings: params)
+    monkeypatch.setitem(apps_images.DATA, "digits", "Digits")
+    config = small_config(train__epochs=1, eval__samples=250, data__binarization="none")
+    config.model.likelihood, config.model.sigma = "gaussian_learned", 0.2
+    vae.train(config, tmp_path / "trials" / "one")
+    shared = {"trial": "one", "seconds": 2.0}
+    values = {"data.name": "digits", **apps_images.TERMS["both"]}
+    trials = [
+        {**shared, "values": {**values, "model.name": "vae", "model.bottleneck": "kl"}},
+        {**shared, "values": {**values, "model.name": "autoencoder_kl", "model.bottleneck": "kl"}},
+    ]
+    rows = apps_images.beside(trials, tmp_path)
+    assert [row["values"]["method"] for row in rows] == [
+        "Digits, diagonal VAE", "Digits, KL, both", "Digits, KL, both, flow matching",
+    ]  # fmt: skip
+    for row in rows:
+        assert 0.0 <= row["metrics"]["coverage"] <= 1.0
+        assert ("psnr" in row["metrics"]) == ("flow" not in row["values"]["method"])
+    run = load(tmp_path / "trials" / "one")
+    x = run.examples("test")[:250]
+    mse = np.square(run.within(run.reconstruct(x)) - x).mean((1, 2, 3))
+    assert rows[0]["metrics"]["psnr"] == pytest.approx(-10 * np.log10(mse).mean(), rel=1e-5)
+    assert rows[0]["metrics"]["steps"] == len(run.dataset.splits["train"].x) // 40
+    assert apps_images.picture(rows, tmp_path).axes
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from vae.hardware.products import flops
+from vae.hardware.products import dots, flops
 
 A, B = np.zeros((4, 5), np.float32), np.zeros((5, 6), np.float32)
 PRODUCT = 2 * 4 * 5 * 6
@@ -72,3 +72,16 @@ def test_a_transposed_one_does_not_count_the_zeros_between():
         )
 
     assert flops(back, x, kernel) == 2 * (2 * 4 * 4) * 3 * 4 * 4 * 5
+
+
+def test_products_are_listed_with_their_shapes_in_order():
+    """Those of a scan once, as they are written."""
+
+    def twice(x, w):
+        return lax.scan(lambda x, _: (x @ w, None), x @ w[:, :3] @ w[:3], None, 5)[0]
+
+    x, w = np.zeros((2, 4), np.float32), np.zeros((4, 4), np.float32)
+    found = dots(twice, x, w)
+    assert [tuple(a.aval.shape for a in each.invars) for each in found] == [
+        ((2, 4), (4, 3)), ((2, 3), (3, 4)), ((2, 4), (4, 4)),
+    ]  # fmt: skip

@@ -76,7 +76,10 @@ def test_each_side_teaches_its_own(adversary):
     """The generator's loss has no gradient to the critic, the critic's none to the model; and the
     critic learns what it would learn alone, whatever the weight."""
     changes = {"objective__adversary": adversary}
-    found = {name: slopes(term=name, **changes) for name in ("realism", "critic_loss")}
+    found = {
+        name: slopes({"adversarial": 1.0}, term=name, **changes)
+        for name in ("realism", "critic_loss")
+    }
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(found["realism"]["critic"]))
     learns = {name: branch for name, branch in found["critic_loss"].items() if name != "critic"}
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(learns))
@@ -104,7 +107,7 @@ def test_a_linear_critic_has_the_games_values():
     }
     for adversary, (generator, critic) in expected.items():
         for r1 in (0.0, 3.0):
-            found = terms({"r1": r1}, PIXELS, objective__adversary=adversary)
+            found = terms({"adversarial": 1.0, "r1": r1}, PIXELS, objective__adversary=adversary)
             np.testing.assert_allclose(found["realism"], generator, rtol=1e-4)
             np.testing.assert_allclose(
                 found["critic_loss"], critic + 0.5 * r1 * np.square(w).sum(), rtol=1e-4
@@ -137,9 +140,8 @@ def test_the_adaptive_weight_makes_both_gradients_as_long():
     real = length(lambda t: -model.apply(
         {"params": params}, model.likelihood.mean(t), method="judge_images"
     ).mean((1, 2)).sum())  # fmt: skip
-    found = float(terms()["adaptive"][0])
-    assert found == pytest.approx(pixel / real, rel=1e-2)  # 1e-4 stands beside the divisor
-    assert found * real == pytest.approx(pixel, rel=1e-2)
+    found, size = float(terms({"adversarial": 1.0})["adaptive"][0]), np.prod(SHAPE)
+    assert found * size == pytest.approx(pixel / real, rel=1e-2)  # 1e-4 stands beside the divisor
 
 
 def test_features_are_compared_on_the_sphere():
@@ -164,6 +166,23 @@ def test_the_critic_waits_for_its_start():
     np.testing.assert_allclose(found, [0.0, 0.0, 0.7, 0.7])
     waiting = jax.tree.leaves(slopes({"adversarial": 0.0})["critic"])
     assert not any(np.any(leaf) for leaf in waiting)
+    for name in ("realism", "adaptive", "critic_loss"):
+        assert not np.any(terms()[name])
+
+
+def test_means_count_once_a_number_of_the_image():
+    """loss = pixel + rate + P (feature + adversarial * w * realism), and P is 64 here."""
+    values = {"feature": 0.3, "adversarial": 0.7}
+    found = {name: np.asarray(a, np.float64) for name, a in terms(values, maps=means).items()}
+    extra = 0.3 * found["feature"] + 0.7 * found["adaptive"] * found["realism"]
+    np.testing.assert_allclose(
+        found["loss"], found["pixel"] + found["rate"] + 64 * extra, rtol=1e-5
+    )
+    assert np.any(found["feature"]) and np.any(found["realism"])
+
+
+def means(x):
+    return [jnp.stack([x.mean((1, 2, 3)), jnp.ones(len(x))], -1)]
 
 
 def test_the_classifier_of_the_data_gives_features(monkeypatch, tmp_path):

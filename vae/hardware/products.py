@@ -1,6 +1,7 @@
 """The arithmetic of a traced program, counted exactly: its products, whatever compiles them."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,6 +18,19 @@ def flops(function: Any, *args: Any) -> int:
       args: of the function, or their shapes.
     """
     return _of(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def dots(function: Any, *args: Any) -> list[Any]:
+    """The equations of a call's matrix products, in order, those of inner programs once."""
+
+    def found(jaxpr: Any) -> Iterator[Any]:
+        for equation in jaxpr.eqns:
+            if equation.primitive.name == "dot_general":
+                yield equation
+            for inner in _inside(equation.params):
+                yield from found(inner)
+
+    return list(found(jax.make_jaxpr(function)(*args).jaxpr))
 
 
 def _of(jaxpr: Any) -> int:

@@ -13,14 +13,15 @@ from vae.networks import critics
 from vae.objectives import coupling
 from vae.objectives.elbo import Hyper, Terms, draw
 from vae.objectives.facts import states
-from vae.objectives.gradients import frozen, gradient_only
+from vae.objectives.gradients import gradient_only
 from vae.objectives.quantised import penalised
 
 __all__ = ["perceptual"]
 
-MOST = 1e4  # bound on the adaptive weight (Esser et al. 2021)
+MOST = 1e4  # bound on the adaptive weight, of means over pixels (Esser et al. 2021)
 
 Maps = Callable[[jax.Array], list[jax.Array]]  # images [B, H, W, C] -> features [B, ..., F] each
+Judge = Callable[..., jax.Array]
 
 
 def patch_critic(*, critic_filters: tuple[int, ...]) -> nn.Module:
@@ -52,76 +53,99 @@ def perceptual(
     adversary: str,
     maps: Maps | None = None,
 ) -> Terms:
-    """pixel + `beta` * rate + `feature` * feature + `adversarial` * w * realism, with a critic that
-    the same step trains (Esser et al. 2021, eq. 5 to 7).
+    """pixel + `beta` * rate + P (`feature` * feature + `adversarial` * w * realism), with a critic
+    that the same step trains (Esser et al. 2021, eq. 5 to 7).
 
+    P is how many numbers x has: pixel and rate are of them all, feature and realism are means.
     pixel is the distortion, or l1 or l2 of the reconstruction E[x|z], summed (`pixels`). feature
     compares what `features` sees of x and of E[x|z]. realism = -D(E[x|z]) is the generator's side
     of the `adversary`, hinge or non_saturating, and D a critic of patches, trained on its own side
     with `r1` / 2 |dD/dx|^2 at the data (Mescheder et al. 2018); both begin after `critic_start`
-    epochs. w is the ratio of the norms of the gradients of pixel and realism, at what the decoder
-    gives. Of a model with codes the rate is their length, and its bottleneck's own losses are
-    added. elbo, distortion and rate are the bound at beta = 1 as ever; the rest is no part of it.
+    epochs, and are 0 before. w is the ratio of the norms of the gradients of pixel / P and realism,
+    at what the decoder gives. Of a model with codes the rate is their length, and its bottleneck's
+    own losses are added. elbo, distortion and rate are the bound at beta = 1 as ever; the rest is
+    no part of it.
     """
     joint = draw(model, x, keys)
     theta, q = joint.theta[0], joint.q
     distortion, rate = -joint.log_likelihood[0], joint.kl.sum(-1)
     images = x.reshape(len(x), *image_shape(x.shape[1:]))
-    still, likelihood = frozen(model), model.likelihood
+    likelihood, size = model.likelihood, images[0].size
 
     def pixel(theta: jax.Array) -> jax.Array:
         if pixels == "likelihood":
             return -likelihood.log_prob(theta, images)
-        apart = likelihood.mean(theta) - images
-        size = jnp.abs(apart) if pixels == "l1" else jnp.square(apart)
-        return size.reshape(len(x), -1).sum(-1)
+        error = likelihood.mean(theta) - images
+        each = jnp.abs(error) if pixels == "l1" else jnp.square(error)
+        return each.reshape(len(x), -1).sum(-1)
 
-    def realism(theta: jax.Array) -> jax.Array:
-        return generator(adversary, still.judge_images(likelihood.mean(theta)))
+    judge, begun, r1 = judge_of(model), hyper["adversarial"] > 0, hyper["r1"]
 
-    made = likelihood.mean(theta)
+    def apart(theta: jax.Array) -> jax.Array:
+        return apart_in(maps, likelihood.mean(theta), images)
+
+    def sides(theta: jax.Array) -> tuple[jax.Array, ...]:
+        def realism(theta: jax.Array) -> jax.Array:
+            return generator(adversary, judge(likelihood.mean(theta), still=True))
+
+        learnt = critic_loss(judge, adversary, images, likelihood.mean(theta), r1)
+        return realism(theta), slope(realism, theta), learnt
+
+    # What has no weight, or has not begun, costs nothing.
+    none = 0.0 * rate
+    feature = jax.lax.cond(hyper["feature"] > 0, apart, lambda theta: none, theta)
+    realism, steep, learnt = jax.lax.cond(begun, sides, lambda theta: (none,) * 3, theta)
+    weight = ratio(slope(pixel, theta) / size**2, steep, axis)
     terms = {
         "elbo": -(distortion + rate), "distortion": distortion, "rate": rate,
-        "pixel": pixel(theta), "feature": apart_in(maps, made, images), "realism": realism(theta),
+        "pixel": pixel(theta), "feature": feature, "realism": realism,
+        "adaptive": jnp.broadcast_to(jnp.where(begun, weight, 0.0), rate.shape),
+        "critic_loss": learnt,
     }  # fmt: skip
-    weight = ratio(slope(pixel, theta), slope(realism, theta), axis)
-    terms["adaptive"] = jnp.broadcast_to(weight, rate.shape)
-    terms["critic_loss"] = critic_loss(
-        model, adversary, images, jax.lax.stop_gradient(made), hyper["r1"]
-    )
-    loss = terms["pixel"] + hyper["beta"] * rate + hyper["feature"] * terms["feature"]
-    loss = loss + hyper["adversarial"] * weight * terms["realism"]
+    extra = hyper["feature"] * feature + hyper["adversarial"] * weight * realism
+    loss = terms["pixel"] + hyper["beta"] * rate + size * extra
     if isinstance(q, Codes):
         loss = penalised(q, loss, hyper, axis)
-    begun = jnp.where(hyper["adversarial"] > 0, 1.0, 0.0)
-    return {"loss": loss + gradient_only(begun * terms["critic_loss"]), **terms}
+    return {"loss": loss + gradient_only(learnt), **terms}
+
+
+def judge_of(model: Model) -> Judge:
+    """The model's critic as a function of images [B, H, W, C]: logits [B, patches]; `still`:
+    without a gradient to its weights."""
+    module, variables = model.unbind()
+
+    def judge(images: jax.Array, still: bool = False) -> jax.Array:
+        known = jax.lax.stop_gradient(variables) if still else variables
+        logits = module.apply(known, images, method="judge_images")
+        return jnp.asarray(logits).reshape(len(images), -1)
+
+    return judge
 
 
 def generator(adversary: str, logits: jax.Array) -> jax.Array:
-    """The generator's side, from a critic's logits [B, ...] of what it made: [B]."""
-    each = -logits if adversary == "hinge" else jax.nn.softplus(-logits)
-    return each.reshape(len(each), -1).mean(-1)
+    """The generator's side, from a critic's logits [B, patches] of what it made: [B]."""
+    return (-logits if adversary == "hinge" else jax.nn.softplus(-logits)).mean(-1)
 
 
 def critic_loss(
-    model: Model, adversary: str, real: jax.Array, made: jax.Array, r1: jax.Array
+    judge: Judge, adversary: str, real: jax.Array, made: jax.Array, r1: jax.Array
 ) -> jax.Array:
     """The critic's side of images [B, H, W, C], and the penalty on its gradient at real ones: [B].
     """
-    module, variables = model.unbind()
 
-    def judged(images: jax.Array) -> jax.Array:
-        logits = module.apply(variables, images, method="judge_images")
-        return jnp.asarray(logits).reshape(len(images), -1)
+    def steepness(real: jax.Array) -> jax.Array:
+        return slope(lambda images: judge(images).mean(-1), real)
 
-    logits, pull = jax.vjp(judged, real)
-    (gradient,) = pull(jnp.full(logits.shape, 1.0 / logits.shape[1]))
-    penalty = 0.5 * r1 * jnp.square(gradient).reshape(len(real), -1).sum(-1)
+    def none(real: jax.Array) -> jax.Array:
+        return 0.0 * real.reshape(len(real), -1)[:, 0]
+
+    penalty = jax.lax.cond(r1 > 0, steepness, none, real)
+    of_real, of_made = judge(real), judge(jax.lax.stop_gradient(made))
     if adversary == "hinge":
-        each = 0.5 * (jax.nn.relu(1.0 - logits) + jax.nn.relu(1.0 + judged(made)))
+        each = 0.5 * (jax.nn.relu(1.0 - of_real) + jax.nn.relu(1.0 + of_made))
     else:
-        each = 0.5 * (jax.nn.softplus(-logits) + jax.nn.softplus(judged(made)))
-    return each.mean(-1) + penalty
+        each = 0.5 * (jax.nn.softplus(-of_real) + jax.nn.softplus(of_made))
+    return each.mean(-1) + 0.5 * r1 * penalty
 
 
 def apart_in(maps: Maps | None, made: jax.Array, real: jax.Array) -> jax.Array:

@@ -9,18 +9,18 @@ from vae.errors import UserError
 from vae.scores.samples.features import Extractor, load, train_extractor
 
 
-def kept(x: np.ndarray, labels: np.ndarray | None, of: str) -> Extractor:
+def kept(x: np.ndarray, labels: np.ndarray | None, of: str, seed: int = 0) -> Extractor:
     """The extractor of training examples x [N, *shape]: a classifier where there are labels [N],
-    principal components where there are none. Its folder is named by what the arrays hold, so other
-    data, or another binarisation, get another folder."""
+    principal components where there are none. Its folder is named by what the arrays hold and by
+    the seed, so other data, or another binarisation, get another folder."""
     x = np.ascontiguousarray(x)
-    digest = hashlib.sha256(f"{of} {x.dtype} {x.shape}".encode())
+    digest = hashlib.sha256(f"{of} {x.dtype} {x.shape} {seed}".encode())
     for array in (x, labels):
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     folder = cache.root() / f"features-{digest.hexdigest()[:16]}"
     try:
         return load(folder)
     except UserError:  # not there, or damaged
-        extractor = train_extractor(x, labels, of=of)
+        extractor = train_extractor(x, labels, seed, of=of)
         extractor.save(folder)
         return extractor
