@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from tests.margins import above, fixed_rng, mean_is, near, within
+from tests.margins import above, below, fixed_rng, mean_is, near, within
 from vae.errors import UserError
 from vae.estimators import classes, flow_matching, learned_densities, mixture_velocity
 from vae.estimators.fitted_densities import normal, scales
@@ -240,3 +240,23 @@ def test_ten_gaussians_get_their_shares_and_classes_theirs():
     labels = np.arange(1000) % 10
     drawn, far = nearest_gaussian(found.sample(1000, 1, labels=labels))
     above(((drawn == labels) & (far < 7.0)).mean(), 0.95)
+
+
+@pytest.mark.slow
+def test_two_gaussians_of_maps_get_their_shares_by_the_u_net():
+    """From one Gaussian: what tells them apart is learnt by the network alone."""
+    mean = np.ones((4, 4, 2))
+    mean[2:, :, 0] = mean[:, 2:, 1] = -1.0
+
+    def of_both(num, seed):
+        rng = np.random.default_rng(seed)
+        sign = np.where(rng.random(num) < 0.3, 1.0, -1.0)[:, None]
+        return (sign * mean.ravel() + 0.5 * rng.standard_normal((num, 32))).astype(np.float32)
+
+    found = flow_matching.fit_flow_matching(
+        of_both(4000, 0), shape=mean.shape, components=1, steps=400, width=8, batch=64, rate=2e-3,
+        average=0.95, heun_steps=20,
+    )  # fmt: skip
+    along = found.sample(2000, 1) @ mean.ravel() / mean.size
+    near((along > 0).mean(), 0.3, 0.06)  # a fifth of its share
+    below((np.abs(along) < 0.6).mean(), 0.2)  # of the Gaussian 0.45
