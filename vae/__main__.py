@@ -183,7 +183,7 @@ def interpolate(values: Any) -> None:
 
 def compress(values: Any) -> None:
     """Writes examples as a file, losslessly, and prints how long it is beside the bound."""
-    from vae.coding.files import compress
+    from vae.evaluation.compress import compress
 
     print(
         compress(
@@ -195,7 +195,7 @@ def compress(values: Any) -> None:
 
 def decompress(values: Any) -> None:
     """Writes the examples of such a file, and prints the path."""
-    from vae.coding.files import decompress
+    from vae.evaluation.compress import decompress
 
     count = decompress(values.workdir, values.input, values.output)
     print(f"{count:,} examples\n{values.output}")

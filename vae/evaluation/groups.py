@@ -246,13 +246,13 @@ def molecules(subject: Subject) -> Found:
 
 def code(subject: Subject) -> Found:
     """The length of the file that `compress` writes of the split, beside its bound."""
-    from vae.coding import files
+    from vae.evaluation import compress
 
     run, (num, *shape) = subject.run, subject.x.shape
-    coder = files.coder(run, files.PRECISION, files.STREAMS)
-    coded = coder.push(files.levels(subject.x, coder.top, f"the {subject.split} split"), SEED)
+    coder = compress.coder(run, compress.PRECISION, compress.STREAMS)
+    coded = coder.push(compress.levels(subject.x, coder.top, f"the {subject.split} split"), SEED)
     values, unit = num * int(np.prod(shape)), "bits per dimension"
-    over = f"{num:,} examples, {files.PRECISION} bits a latent, {files.STREAMS} streams"
+    over = f"{num:,} examples, {compress.PRECISION} bits a latent, {compress.STREAMS} streams"
     return by_name(
         BITS_NET.of(coded.net / values, unit=f"{unit}, {over}, without the first random bits"),
         BITS_FIRST.of(coded.first / values, unit=f"{unit} of random bits to begin with, {over}"),

@@ -9,8 +9,9 @@ import vae
 from tests import margins
 from tests.helpers import finish, small_config, start_verb
 from vae.__main__ import main
-from vae.coding import container, files
+from vae.coding import container
 from vae.errors import UserError
+from vae.evaluation import compress
 
 pytest.importorskip("constriction", reason="constriction codes: pip install 'vae[code]'")
 HEADER = container.Header(3, [4], 2, 12, 0, [2, 1], 64, "weights", "0.1", "cpu")
@@ -105,7 +106,7 @@ def test_evaluation_lays_the_length_beside_the_bound(runs):
     # Latents of a model this young are far from the prior, and bits taken back are not quite even.
     margins.near(metrics["bits_net"]["value"], bound, 0.02 * bound)
     first = metrics["bits_first"]["value"] * np.prod(run.shape) * len(run.examples("test"))
-    assert round(first) == files.coder(run, files.PRECISION, files.STREAMS).push(
+    assert round(first) == compress.coder(run, compress.PRECISION, compress.STREAMS).push(
         np.zeros((0, *run.shape), int)
     ).first
 
