@@ -12,7 +12,7 @@ from vae.estimators import code_density
 from vae.estimators.code_density import Causal, Masked, fit_causal, fit_masked
 
 CODES, LENGTH = 4, 16  # of a map of 4 x 4, row by row
-QUICK = {"steps": 600, "rate": 3e-3, "width": 32, "depth": 2, "average": 0.98}
+QUICK = {"steps": 2500, "rate": 5e-3, "width": 32, "depth": 2, "average": 0.98}
 STEP = 0.7 * np.stack([np.eye(CODES), np.roll(np.eye(CODES), 1, axis=1)]) + 0.3 / CODES
 ONE_BY_ONE = {"decoding": 2 * LENGTH, "temperature": 1e4}
 
@@ -57,12 +57,14 @@ def sampler(fits, name, **changes):
     return Masked(density.about | changes, density.params).sampler()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["causal", "masked"])
 def test_neighbours_are_as_often_as_in_the_chains(fits, name):
     drawn = sampler(fits, name).sample(2000, 1)
     near(pairs(drawn), STEP.mean(0) / CODES, 0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["causal", "masked"])
 def test_draws_of_a_class_are_of_its_chain(fits, name):
     kind = np.arange(1000) % 2
@@ -75,6 +77,7 @@ def test_draws_of_a_class_are_of_its_chain(fits, name):
     above((of_chains(driven).argmax(0) == kind).mean(), 0.97)
 
 
+@pytest.mark.slow
 def test_many_at_a_time_are_less_like_the_chains_but_like_them(fits):
     """Twelve steps, the surest codes first: neighbours that are drawn at once do not know of each
     other."""
@@ -84,6 +87,7 @@ def test_many_at_a_time_are_less_like_the_chains_but_like_them(fits):
     near(pairs(at_once), 1.0 / CODES**2, 0.03)
 
 
+@pytest.mark.slow
 def test_its_log_p_is_that_of_the_chains(fits):
     codes, kind = chains(2000, seed=1)
     each = of_chains(codes)
@@ -111,6 +115,7 @@ def test_log_p_sums_to_one_over_all_codes_of_each_codebook(streams):
         assert np.isneginf(density.sampler().log_prob(codes[:, ::-1])).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["causal", "masked"])
 def test_draws_follow_their_seed_and_number_and_what_is_saved_gives_them(fits, name, tmp_path):
     found = sampler(fits, name)
@@ -129,6 +134,7 @@ def test_draws_follow_their_seed_and_number_and_what_is_saved_gives_them(fits, n
     np.testing.assert_array_equal(again.sample(9, 2), density.sampler().sample(9, 2))
 
 
+@pytest.mark.slow
 def test_what_has_no_density_or_is_no_code_is_refused(fits):
     with pytest.raises(UserError, match="has no log p of codes: use causal"):
         sampler(fits, "masked").log_prob(np.zeros((1, LENGTH), int))
