@@ -91,9 +91,9 @@ def test_what_a_program_depends_on_has_one_of_its_own(folder, monkeypatch):
             other()
     with jax.default_matmul_precision("float32"), pytest.raises(AssertionError):
         kept(never)(*arguments())
-    for what in ("_source", "_machine"):
+    for place, what in ((runs, "source"), (programs, "_machine")):
         with monkeypatch.context() as changed:
-            changed.setattr(programs, what, lambda: "another")
+            changed.setattr(place, what, lambda: "another")
             with pytest.raises(AssertionError, match="traced again"):
                 kept(never)(*arguments())
 
@@ -107,7 +107,7 @@ def test_an_argument_that_is_not_used_counts_too(folder):
 
 def test_another_source_that_lowers_to_the_same_compiles_nothing(folder, monkeypatch):
     kept()(*arguments())
-    monkeypatch.setattr(programs, "_source", lambda: "another")
+    monkeypatch.setattr(runs, "source", lambda: "another")
     monkeypatch.setattr(programs, "_dumped", never)
     kept()(*arguments())
 

@@ -73,7 +73,7 @@ class Kept:
         signature = (tree, shapes, _settings())
         if signature not in self._programs:
             of = (self.name, str(tree), *signature[1:], _machine())
-            name = _digest(of, self.key, _source())
+            name = _digest(of, self.key, runs.source())
             program = _known(folder, name) or self._compile(folder, name, of, args)
             self._programs[signature] = program
         return self._programs[signature]
@@ -124,7 +124,7 @@ def value(name: str, key: str | None, find: Callable[[], Any]) -> Any:
     folder = None if key is None else _folder()
     if folder is None:
         return find()
-    path = folder / _digest(name, key, _settings(), _machine(), _source())
+    path = folder / _digest(name, key, _settings(), _machine(), runs.source())
     known = _get(path)
     if known is not None:
         return json.loads(known)
@@ -148,17 +148,6 @@ def _settings() -> tuple[str, ...]:
     """All of JAX's settings in this thread, as any may change a program."""
     given = jax.config.values
     return tuple(str(getattr(jax.config, name, held)) for name, held in given.items())
-
-
-@functools.cache
-def _source() -> str:
-    """A hash of this package."""
-    root = Path(__file__).parent
-    source = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        source.update(f"{path.relative_to(root)}\0".encode())
-        source.update(path.read_bytes())
-    return source.hexdigest()
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import fcntl
 import functools
+import hashlib
 import json
 import os
 import platform
@@ -237,6 +238,18 @@ def git_revision() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return done.stdout.strip() or "unknown"
+
+
+@functools.cache
+def source(*rooms: str) -> str:
+    """A hash of this package's text, or of folders of it: of what keeps the work of that code."""
+    root = Path(__file__).parent
+    found = hashlib.sha256()
+    for room in rooms or ("",):
+        for path in sorted((root / room).rglob("*.py")):
+            found.update(f"{path.relative_to(root)}\0".encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 @functools.cache

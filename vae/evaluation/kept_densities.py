@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vae import runs
 from vae.errors import UserError
 from vae.estimators.fitted_densities import Sampler
 from vae.estimators.learned_densities import CHECKS
@@ -100,6 +101,7 @@ def _kept(
     from vae.data import cache
 
     about = [run.described, seed, settings, run.config.data.to_dict(), run.config.model.to_dict()]
+    about.append(runs.source("estimators", "networks"))
     digest = hashlib.sha256(json.dumps(about, default=str, sort_keys=True).encode())
     for leaf in jax.tree.leaves(run.variables):
         digest.update(np.asarray(leaf).tobytes())

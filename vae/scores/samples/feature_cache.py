@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from vae import runs
 from vae.data import cache
 from vae.errors import UserError
 from vae.scores.samples.features import Extractor, load, train_extractor
@@ -11,10 +12,11 @@ from vae.scores.samples.features import Extractor, load, train_extractor
 
 def kept(x: np.ndarray, labels: np.ndarray | None, of: str, seed: int = 0) -> Extractor:
     """The extractor of training examples x [N, *shape]: a classifier where there are labels [N],
-    principal components where there are none. Its folder is named by what the arrays hold and by
-    the seed, so other data, or another binarisation, get another folder."""
+    principal components where there are none. Its folder is named by what the arrays hold, the
+    seed and the code that learns, so other data, or another binarisation, get another folder."""
     x = np.ascontiguousarray(x)
-    digest = hashlib.sha256(f"{of} {x.dtype} {x.shape} {seed}".encode())
+    code = runs.source("scores/samples", "networks")
+    digest = hashlib.sha256(f"{of} {x.dtype} {x.shape} {seed} {code}".encode())
     for array in (x, labels):
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     folder = cache.root() / f"features-{digest.hexdigest()[:16]}"
