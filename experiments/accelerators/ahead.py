@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,30 +24,57 @@ KEPT = (
 )
 
 
-def main(names: list[str], data_dir: str, workdir: str) -> int:
-    """Compiles what is not compiled yet and writes results/accelerators.json."""
+def main(names: list[str], data_dir: str, workdir: str, minutes: float, again: bool) -> int:
+    """Compiles what results/accelerators.json has not, and writes it.
+
+    Args:
+      minutes: after which no further program is compiled; what is left, a later call takes.
+      again: compile what is recorded too.
+    """
+    ends = time.monotonic() + 60.0 * minutes
+    recorded = {} if again else _recorded()
     found: list[dict[str, Any]] = []
+    left = 0
     for name in names:
         target = targets.parse(name)
-        for what, command in (*_configs(target, data_dir), *_parts(target)):
+        for what, command in (*_configs(target, data_dir), *_parts(target), *_others(target)):
+            shown = rows.shown(command, data_dir)
             path = Path(workdir) / name.replace(":", "-") / f"{what.replace(' ', '-')}.json"
-            result = rows.compiled(path, command, data_dir)
-            found += _rows(name, what, result)
-        others = ["evaluation", *(["triton"] if target.platform == "cuda" else [])]
-        for other in others:
-            path = Path(workdir) / name.replace(":", "-") / f"{other}.json"
-            command = [f"experiments.accelerators.{other}", f"--target={name}"]
-            found += _rows(name, other, rows.compiled(path, command))
+            if shown in recorded:
+                found += recorded[shown]
+            elif path.exists() or time.monotonic() < ends:
+                found += _rows(name, what, rows.compiled(path, command, data_dir))
+            else:
+                left += 1
     print(_table(found))
     result_files.write(
         "accelerators",
         {
             **runs.environment(),
             "command": "python -m experiments.accelerators --data_dir=DATA",
+            "left": left,
             "rows": found,
         },
     )
     return 0
+
+
+def _recorded() -> dict[str, list[dict[str, Any]]]:
+    """Rows of the result that is there, by command, of commands whose programs all compiled."""
+    path = result_files.RESULTS / "accelerators.json"
+    by_command: dict[str, list[dict[str, Any]]] = {}
+    for row in result_files.read(path)["rows"] if path.exists() else ():
+        by_command.setdefault(row["command"], []).append(row)
+    return {
+        command: found for command, found in by_command.items()
+        if all(row["compiled"] for row in found)
+    }  # fmt: skip
+
+
+def _others(target: targets.Target) -> Iterator[tuple[str, list[str]]]:
+    """Evaluation's functions, and the products that only a GPU's compiler refuses."""
+    for other in ("evaluation", *(["triton"] if target.platform == "cuda" else [])):
+        yield other, [f"experiments.accelerators.{other}", f"--target={target.name}"]
 
 
 def _configs(target: targets.Target, data_dir: str) -> Iterator[tuple[str, list[str]]]:

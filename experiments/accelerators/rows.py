@@ -28,6 +28,12 @@ def asked(arguments: list[str], default: str) -> tuple[Target, Path]:
     return target, Path(values.output)
 
 
+def shown(command: list[str], data_dir: str = "") -> str:
+    """A command as the result has it, with DATA for the data directory."""
+    words = (word.replace(data_dir or "DATA", "DATA") for word in command)
+    return " ".join(["python", "-m", *words])
+
+
 def compiled(path: Path, command: list[str], data_dir: str = "") -> dict[str, Any]:
     """What a command writes to `path`, a .json, run where that is not there yet.
 
@@ -38,11 +44,10 @@ def compiled(path: Path, command: list[str], data_dir: str = "") -> dict[str, An
     Returns:
       What it wrote; or {"error": why it did not}.
     """
-    shown = ["python", "-m", *(word.replace(data_dir or "DATA", "DATA") for word in command)]
     failed = path.with_suffix(".failed.json")
     for known in (path, failed):
         if known.exists():
-            return runs.read_json(known) | {"command": " ".join(shown)}
+            return runs.read_json(known) | {"command": shown(command, data_dir)}
     path.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     try:

@@ -19,6 +19,8 @@ def ahead_table() -> str:
         line[row["target"]] = _needs(row)
     compiled = [row for row in result["rows"] if row["compiled"]]
     said = f"{len(compiled)} of {len(result['rows'])} programs compile."
+    if result["left"]:
+        said += f" {result['left']} more have not been tried yet."
     return f"{format_table([*by_what.values()], markdown=True)}\n\n{said}"
 
 

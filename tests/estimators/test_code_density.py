@@ -41,8 +41,8 @@ def pairs(codes):
 
 @pytest.fixture(scope="module")
 def fits():
-    codes, kind = chains(4000)
-    labels = np.where(np.arange(4000) % 10, kind, -1)  # a tenth has none
+    codes, kind = chains(20_000)
+    labels = np.where(np.arange(20_000) % 10, kind, -1)  # a tenth has none
     return {
         "causal": fit_causal(codes, labels=labels, **QUICK).sampler(),
         "masked": fit_masked(codes, labels=labels, **QUICK, **ONE_BY_ONE),
