@@ -14,7 +14,7 @@ from vae import config as configs
 from vae.data.dataset import Dataset, Split
 from vae.errors import UserError
 from vae.sweeps.plan import plan
-from vae.training import chosen_objective, setup
+from vae.training import chosen_objective, feature_maps, setup
 from vae.training.population import group_key
 
 SPLITS = ("train", "validation", "test")
@@ -144,6 +144,7 @@ def test_every_experiment_is_a_sweep_that_has_what_is_expected_of_it(name, scale
 
 STAND_INS = {  # kind, levels and shape of each data set, and how many examples train
     "mnist": ("grey", 256, (28, 28, 1), 50_000),
+    "fashion_mnist": ("grey", 256, (28, 28, 1), 50_000),
     "cifar10": ("grey", 256, (32, 32, 3), 45_000),
     "digits": ("grey", 17, (8, 8, 1), 1_297),
     "freyfaces": ("grey", 256, (28, 20, 1), 1_565),
@@ -169,7 +170,8 @@ def stand_in(config):
 
 @pytest.fixture(scope="module")
 def traced_once():
-    """A model and its objective are traced once, whichever experiments and scales have them."""
+    """A model and its objective are traced once, whichever experiments and scales have them; no
+    classifier is trained for its features."""
     traced, trace = {}, chosen_objective.terms
 
     def terms(config, *settings):
@@ -182,6 +184,7 @@ def traced_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chosen_objective, "terms", terms)
+        patch.setattr(feature_maps, "of", lambda config, dataset: lambda images: [images])
         yield
 
 

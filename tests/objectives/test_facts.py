@@ -55,7 +55,7 @@ def test_halves_of_a_batch_are_the_batch_unless_the_objective_says_that_it_coupl
         return {name: term.mean() for name, term in terms.items()}
 
     def off(value):
-        given = hyper(capacity=value, free_bits=value)
+        given = hyper(capacity=value, free_bits=value, adversarial=1.0)
         parts = [
             means(params, x[rows], None if context is None else context[rows],
                   keys_for(20)[rows], given)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from vae import npz, runs
+from vae import npz, parts, runs
 from vae.choices import choose
 from vae.errors import UserError, needed
 from vae.estimators import bounds
@@ -159,11 +159,18 @@ def bounds_of(
 def unit_of_bounds(config: ConfigDict) -> str:
     """Nats; and, where the objective minimised another distance of x than -log p(x|z), that their
     likelihood was not trained."""
-    from vae import objectives
-    from vae.objectives import facts
+    from vae import programs
 
-    objective = choose(objectives, config.objective.name, "objective.name")
-    key = facts.of(objective).distance
+    name = config.objective.name
+
+    def find() -> str:
+        from vae import objectives
+        from vae.objectives import facts
+
+        return facts.of(choose(objectives, name, "objective.name")).distance
+
+    # Kept, as objectives import much that evaluation needs for nothing else.
+    key = find() if parts.is_outside(name) else programs.value("distance", name, find)
     if not key or config.objective[key] == "likelihood":
         return "nats"
     return f"nats, of a likelihood that was not trained: objective.{key}={config.objective[key]}"
