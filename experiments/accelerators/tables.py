@@ -1,6 +1,5 @@
 """The tables of what was compiled for accelerators, from the recorded results."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from experiments import result_files
@@ -17,11 +16,7 @@ def ahead_table() -> str:
     for row in result["rows"]:
         line = by_what.setdefault(row["what"], {"compiled": row["what"]})
         line[row["target"]] = _needs(row)
-    compiled = [row for row in result["rows"] if row["compiled"]]
-    said = f"{len(compiled)} of {len(result['rows'])} programs compile."
-    if result["left"]:
-        said += f" {result['left']} more have not been tried yet."
-    return f"{format_table([*by_what.values()], markdown=True)}\n\n{said}"
+    return f"{format_table([*by_what.values()], markdown=True)}\n\n{summary(result)}"
 
 
 def _needs(row: dict[str, Any]) -> str:
@@ -60,18 +55,19 @@ def _chips(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> str:
-    """How many programs compile for which targets, in a sentence."""
+def summary(result: dict[str, Any]) -> str:
+    """How many programs compile for which targets, in a sentence or two."""
     by_target: dict[str, list[bool]] = {}
-    for row in rows:
+    for row in result["rows"]:
         by_target.setdefault(row["target"], []).append(row["compiled"])
     each = ", ".join(f"{sum(done)} of {len(done)} for {name}" for name, done in by_target.items())
-    return f"Compiled ahead without the device: {each}."
+    left = f" {result['left']} more have not been tried yet." if result["left"] else ""
+    return f"Compiled ahead without the device: {each}.{left}"
 
 
 def summary_line() -> str:
     """The same of what is recorded."""
-    return summary(result_files.read(RESULTS / "accelerators.json")["rows"])
+    return summary(result_files.read(RESULTS / "accelerators.json"))
 
 
 TABLES = {
