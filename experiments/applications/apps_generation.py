@@ -19,7 +19,7 @@ two epochs, without the hierarchy, 4 minutes.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,11 @@ def examples(run: Trained, z: np.ndarray) -> np.ndarray:
     return run.within(made)
 
 
-def row(name: str, method: str, found: dict[str, Metric]) -> Trial:
+def row(
+    name: str, method: str, found: dict[str, Metric], kept: Iterable[str] = OF_SAMPLES
+) -> Trial:
     """The numbers of one method, of those that were measured of its samples."""
-    found = {key: found[key] for key in OF_SAMPLES}
+    found = {key: found[key] for key in kept}
     return {
         "trial": name,
         "values": {"method": method, "seed": 0},

@@ -17,7 +17,7 @@ methods, three hours of 2 cores. quick: a look at the parts: 3,000 images of CIF
     ./launch.sh reproduce apps_images --data_dir=DATA [--scale=cpu]
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from vae.configs import cifar10, cifar10_fsq, cifar10_kl, cifar10_vq
 from vae.evaluation.trained import Trained, load
 from vae.metrics import Metric
 from vae.reports.mosaics import picture_rows
-from vae.scores import samples
+from vae.scores import likeness, samples
 from vae.scores.samples.feature_cache import kept
 
 EPOCHS = {"full": 20, "cpu": 3, "quick": 1}
@@ -106,44 +106,41 @@ def expectations(chosen: Mapping[str, Iterable[str]], quick: bool) -> list[Expec
     lines = []
     for data, names in chosen.items():
         for name in names:
-            number = Lowered(method(data, name, BOTH), method(data, name, "pixels"))
+            number = Compared(
+                "reconstructed", method(data, name, BOTH), method(data, name, "pixels"), lowered
+            )
             what = f"{DATA[data]}, {name}: share of the reconstructions' Frechet distance that "
             lines.append(at_least(f"{what}features and a critic take off", number, 0.3))
         matched = f"{method(data, 'KL', BOTH)}, {MATCHED}"
+        ratio = Compared("coverage", matched, method(data, DIAGONAL, ""), times)
         what = f"{DATA[data]}: coverage by {MATCHED} over that of the diagonal VAE"
-        lines.append(at_least(what, Times(matched, method(data, DIAGONAL, "")), 3.0))
+        lines.append(at_least(what, ratio, 3.0))
     return lines
 
 
-def _metric(trials: Sequence[Trial], name: str, metric: str) -> float:
-    (trial,) = pick(trials, {"method": name})
-    return trial["metrics"][metric]
-
-
 @dataclass(frozen=True)
-class Lowered:
-    """The share that one method's distance of reconstructions is below another's."""
+class Compared:
+    """A number of two methods' values of a metric, whose standard error is not known."""
 
+    metric: str
     of: str
     against: str
+    number: Callable[[float, float], float]
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
-        """The share, whose standard error is not known."""
-        ours, theirs = (_metric(trials, n, "reconstructed") for n in (self.of, self.against))
-        return 1.0 - ours / theirs, None
+        """The number."""
+        (ours,), (theirs,) = (pick(trials, {"method": n}) for n in (self.of, self.against))
+        return self.number(ours["metrics"][self.metric], theirs["metrics"][self.metric]), None
 
 
-@dataclass(frozen=True)
-class Times:
-    """One method's coverage over another's, which counts as one of a thousand where it is less."""
+def lowered(ours: float, theirs: float) -> float:
+    """The share that ours is below theirs."""
+    return 1.0 - ours / theirs
 
-    of: str
-    against: str
 
-    def __call__(self, trials: Sequence[Trial]) -> Value:
-        """The ratio, whose standard error is not known."""
-        ours, theirs = (_metric(trials, n, "coverage") for n in (self.of, self.against))
-        return ours / max(theirs, 1e-3), None
+def times(ours: float, theirs: float) -> float:
+    """Ours over theirs, which counts as one of a thousand where it is less."""
+    return ours / max(theirs, 1e-3)
 
 
 def model_of(values: Mapping[str, Any]) -> str:
@@ -172,7 +169,9 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
         metrics, errors = reconstructed(run)
         size = len(run.dataset.splits["train"].x)
         steps = run.config.train.epochs * (size // run.config.train.batch_size)
-        first = row(trial["trial"], named, sampled(run, "prior"))
+        first = apps_generation.row(
+            trial["trial"], named, sampled(run, "prior"), OF_SAMPLES
+        )
         first["metrics"] = metrics | first["metrics"] | {
             "seconds": trial["seconds"] or 0.0, "steps": steps
         }  # fmt: skip
@@ -180,7 +179,8 @@ def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
         rows.append(first)
         if run.model.euclidean and model != DIAGONAL:
             found = sampled(run, "flow_matching")
-            rows.append(row(trial["trial"], f"{named}, {MATCHED}", found))
+            named = f"{named}, {MATCHED}"
+            rows.append(apps_generation.row(trial["trial"], named, found, OF_SAMPLES))
     return rows
 
 
@@ -195,8 +195,7 @@ def reconstructed(run: Trained) -> tuple[dict[str, float], dict[str, float]]:
     """Of reconstructions of the test set: metrics, and the standard errors that are known."""
     x, _, extractor = judge(run)
     made = run.within(run.reconstruct(x))
-    error = np.square(made - x).reshape(len(x), -1).mean(1, dtype=np.float64)
-    each = -10.0 * np.log10(np.maximum(error, 1e-12))
+    each = likeness.psnr(made, x)
     apart = samples.scores(made, x, extractor=extractor, names=["frechet_distance"])
     metrics = {"psnr": float(each.mean()), "reconstructed": apart["frechet_distance"].value}
     return metrics, {"psnr": float(each.std(ddof=1) / len(x) ** 0.5)}
@@ -212,16 +211,6 @@ def sampled(run: Trained, name: str) -> dict[str, Metric]:
 def latents(run: Trained, name: str, num: int) -> np.ndarray:
     """z [num, L] by a sampler's name."""
     return apps_generation.density(run.workdir, name).sample(num, 0)
-
-
-def row(name: str, named: str, found: Mapping[str, Metric]) -> dict[str, Any]:
-    """A line of the table, of what was measured of samples."""
-    return {
-        "trial": name,
-        "values": {"method": named, "seed": 0},
-        "metrics": {key: metric.value for key, metric in found.items()},
-        "stderr": {k: metric.stderr for k, metric in found.items() if metric.stderr is not None},
-    }
 
 
 def picture(rows: Sequence[Trial], directory: Path) -> Figure:

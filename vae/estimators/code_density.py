@@ -4,6 +4,7 @@ The codes of all positions are one sequence, position by position; of a residual
 codes of a position come next to each other, and each may only be one of its own codebook.
 """
 
+import abc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 BATCH = 100  # sequences a device holds at a time: logits of each code at each position
 
 
-class CodeDensity:
+class CodeDensity(abc.ABC):
     """What both share: logits by a network, of no class, of a class, or driven towards it.
 
     Args:
@@ -62,21 +63,21 @@ class CodeDensity:
         logits = classes.guided(given, label, self.classes, found)
         return jax.nn.log_softmax(jnp.where(self.allowed, logits, -jnp.inf))
 
+    @abc.abstractmethod
     def loss(self, params: Any, seen: dict[str, "jax.Array"], keys: "jax.Array") -> "jax.Array":
         """What is minimised, nats a code [B], of `codes` [B, L] and `label` [B]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def drawn(self, given: Any, label: "jax.Array", keys: "jax.Array") -> "jax.Array":
         """Codes [B, L] of labels and keys [B]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def log_prob(self, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """log p of codes [N, L]: [N] nats.
 
         Raises:
           UserError: it is not known, or the codes are others.
         """
-        raise NotImplementedError
 
     def sampler(self) -> Sampler:
         """Its draws, codes [num, L], and log densities of codes."""

@@ -64,11 +64,8 @@ def compress(
         raise UserError(f"--streams={streams}: give 1 or more")
     run = load(workdir)
     found = coder(run, precision, streams)
-    if source in inputs.SPLITS:
-        x = run.seen(source)[:]
-    else:
-        x = inputs.seen(inputs.read(source, run), run)[:]
-    x = levels(run.check(np.asarray(x)), found.top, source)
+    _, x, _ = inputs.given(source, run)
+    x = levels(run.check(np.asarray(x[:])), found.top, source)
     coded = found.push(x, SEED)
     header = container.Header(
         len(x), list(run.shape), found.top + 1, precision, SEED,

@@ -33,6 +33,24 @@ class Given:
         return {f"input_{n}" if n in own else n: np.asarray(v) for n, v in self.beside.items()}
 
 
+def given(source: str | Path, run: Trained) -> tuple[Given, Rows, np.ndarray | None]:
+    """Examples of a file, a folder or a split, what the model sees of them, and their context.
+
+    Raises:
+      UserError: as `read`; or a file for a conditional model.
+    """
+    if source in SPLITS:
+        found = of_run(str(source), run)
+        return found, found.raw, run.context(str(source))
+    found = read(source, run)
+    if run.facts.conditional:
+        raise UserError(
+            f"{run.workdir} is of a conditional model: give --input=train, validation or test, "
+            "whose context is known"
+        )
+    return found, seen(found, run), None
+
+
 def read(source: str | Path, run: Trained) -> Given:
     """The examples of a file or a folder; those of a table in the order of the run's columns.
 

@@ -9,7 +9,7 @@ import numpy as np
 from vae.data.dataset import Rows
 from vae.errors import UserError
 from vae.evaluation import inputs, outputs
-from vae.evaluation.trained import Trained, load
+from vae.evaluation.trained import load
 
 PART = 10_000  # examples at a time
 LONGEST = 1000  # steps between two examples
@@ -30,7 +30,7 @@ def encode(workdir: str | Path, source: str, output: str | Path) -> tuple[int, i
       UserError: no run, no such file, or one that does not fit; nothing is written.
     """
     path, run = outputs.check(output), load(workdir)
-    given, x, context = _given(source, run)
+    given, x, context = inputs.given(source, run)
     mean, std = np.empty((len(x), run.latent_size)), np.empty((len(x), run.latent_size))
     for rows, c in _parts(x, context):
         mean[rows], std[rows] = run.encode(x[rows], c)
@@ -54,7 +54,7 @@ def reconstruct(workdir: str | Path, source: str, output: str | Path) -> int:
       UserError: as `encode`.
     """
     path, run = outputs.check(output), load(workdir)
-    given, x, context = _given(source, run)
+    given, x, context = inputs.given(source, run)
     found = np.empty((len(x), *run.shape), np.float32)
     for rows, c in _parts(x, context):
         found[rows] = run.restore(run.reconstruct(x[rows], c))
@@ -83,7 +83,7 @@ def interpolate(
     path, run = outputs.check(output), load(workdir)
     if not 2 <= steps <= LONGEST:
         raise UserError(f"--steps={steps}: give a number from 2 to {LONGEST}")
-    _, x, context = _given(source, run)
+    _, x, context = inputs.given(source, run)
     for number in (first, last):
         if not 0 <= number < len(x):
             raise UserError(f"there is no example {number}: {source} has {len(x):,}, from 0 on")
@@ -92,20 +92,6 @@ def interpolate(
     share = np.linspace(0.0, 1.0, steps, dtype=np.float32)
     outputs.write(path, {"share": share, "x": found}, {"x": run.described.get("columns")})
     return steps
-
-
-def _given(source: str, run: Trained) -> tuple[inputs.Given, Rows, np.ndarray | None]:
-    """Examples, what the model sees of them, and their context."""
-    if source in inputs.SPLITS:
-        given = inputs.of_run(source, run)
-        return given, given.raw, run.context(source)
-    given = inputs.read(source, run)
-    if run.facts.conditional:
-        raise UserError(
-            f"{run.workdir} is of a conditional model: give --input=train, validation or test, "
-            "whose context is known"
-        )
-    return given, inputs.seen(given, run), None
 
 
 def _parts(x: Rows, context: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray | None]]:
