@@ -45,6 +45,7 @@ INSTEAD = (  # of what a page says, in what it is run as
     (r"(?m)^vae prepare (mnist|movielens_100k) .*$", ":"),  # a download; MNIST is now the digits
     (r"--config=configs/mnist\.py --config\.data\.dir=data", "--config=digits"),
     (r"--config=mnist --config\.data\.dir=data", "--config=digits"),
+    (r"--target=v5e:\S+", "--target=cpu"),  # tests/hardware/test_plan.py has the compilers
     (r"log\(0\.25,4,5\)", "log(0.25,4,2)"),  # fewer trials
     (r"--seeds=3", "--seeds=1"),
 )

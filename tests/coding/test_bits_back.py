@@ -47,20 +47,48 @@ def examples(coder, num):
     return np.round(x * coder.top).astype(int).reshape(num, *coder.shape)
 
 
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_what_is_pushed_comes_out_at_the_length_of_its_code(likelihood):
-    coder = coder_of(likelihood)
+MODELS = {
+    "mixture": {"model__prior": "mixture", "model__prior_components": 3},
+    "vamp": {"model__prior": "vamp", "model__prior_components": 3},
+    "autoregressive": {"model__prior": "autoregressive"},
+    "chain": {"model__name": "chain", "model__upper_sizes": (4, 2), "model__layer_hidden": (8,)},
+    "ladder": {"model__name": "ladder", "model__upper_sizes": (4, 2), "model__layer_hidden": (8,)},
+    "top_down": {"model__name": "top_down", "model__groups": (2, 1), "model__filters": (4, 6)},
+}
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "changes"),
+    [
+        *((name, {}) for name in LIKELIHOODS),
+        *(("bernoulli", changes) for changes in MODELS.values()),
+        ("discretized_logistic_mixture", MODELS["top_down"]),
+    ],
+    ids=[*LIKELIHOODS, *MODELS, "top_down in colour"],
+)
+def test_what_is_pushed_comes_out_at_the_length_of_its_code(likelihood, changes):
+    coder = coder_of(likelihood, **changes)
     x = examples(coder, 10)  # of four stacks, two get one less
     coded = coder.push(x)
-    np.testing.assert_array_equal(coder.pop(coded.words, 10), x)
+    np.testing.assert_array_equal(coder.pop(coded.words, 10, coded.first_words), x)
     # ANS loses less than a hundredth of a percent, and the ends of stacks are counted in bits.
     assert abs(coded.net - coded.ideal.sum()) < 1e-3 * coded.ideal.sum() + coder.streams
 
 
 def test_no_examples_leave_the_stacks_as_they_were():
     coder = coder_of("bernoulli")
-    words = Streams(coder.first_words(0)).words
-    assert coder.pop(words, 0).shape == (0, *coder.shape)
+    words = Streams(coder.first_words(0, 5)).words
+    assert coder.pop(words, 0, 5).shape == (0, *coder.shape)
+
+
+def test_stacks_begin_with_more_bits_where_the_first_images_need_them():
+    """z_1 has one latent and the stack few bits; z_2, popped right after x, has thirty."""
+    changes = {"model__latent_size": 1, "model__upper_sizes": (30,)}
+    coder = coder_of("bernoulli", **MODELS["chain"] | changes)
+    x = examples(coder, 5)
+    coded = coder.push(x)
+    assert coded.first_words * 32 > 10 + 4 * 32
+    np.testing.assert_array_equal(coder.pop(coded.words, 5, coded.first_words), x)
 
 
 def test_other_weights_are_found_out():
@@ -69,12 +97,13 @@ def test_other_weights_are_found_out():
     other = jax.tree.map(lambda p: p * 1.5, coder.variables)
     wrong = Coder(coder.model, other, coder.shape, coder.bins, coder.streams)
     with pytest.raises(UserError, match="do not come out as they went in"):
-        wrong.pop(coded.words, 8)
+        wrong.pop(coded.words, 8, coded.first_words)
 
 
-def test_the_length_is_minus_the_bound():
+@pytest.mark.parametrize("changes", [{}, *MODELS.values()], ids=["normal", *MODELS])
+def test_the_length_is_minus_the_bound(changes):
     """Of one image, at many draws of z, each made of random bits: beside the bound's own terms."""
-    coder = coder_of("bernoulli", precision=12, streams=1024)
+    coder = coder_of("bernoulli", precision=12, streams=1024, **changes)
     x = examples(coder, 1).repeat(1024, 0)
     lengths = coder.push(x).ideal * math.log(2.0)
     seen = x[:1].astype(np.float32)
@@ -103,9 +132,8 @@ def test_tables_of_values_are_the_likelihood(likelihood):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"model__prior": "mixture"}, "model.prior=normal"),
+        ({"model__prior": "realnvp"}, "model.prior=normal, mixture, vamp or autoregressive"),
         ({"model__posterior": "full_covariance"}, "model.posterior=diagonal"),
-        ({"model__name": "ladder"}, "model.name='ladder'"),
     ],
 )
 def test_models_that_cannot_code_are_refused(changes, words):

@@ -135,7 +135,7 @@ def test_networks_go_with(likelihood, record_property):
         with pytest.raises(UserError, match=r"model.hidden=\(\) has no width for a gru"):
             gradient_of(config_for("elbo", likelihood, model__hidden=(), **changes["gru"]), x)
     if x.ndim == 2:
-        for name in ("conv", "resnet"):
+        for name in ("attention_resnet", "conv", "resnet"):
             with pytest.raises(UserError, match="needs images"):
                 gradient_of(config_for("elbo", likelihood, **changes.pop(name)), x)
             record_property("combination", f"{name}|{likelihood}|refused")

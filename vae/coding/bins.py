@@ -43,18 +43,29 @@ class Bins:
         return special.ndtri((np.arange(self.count) + 0.5) / self.count).astype(np.float32)
 
     def masses(
-        self, mean: np.ndarray, std: np.ndarray, digit: int, before: np.ndarray
-    ) -> np.ndarray:
+        self, mean: np.ndarray, std: np.ndarray, digit: int, before: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Of N(mean, std^2), the share of each value of a digit, given those before it.
 
         Args:
-          mean, std: [...].
+          mean, std: [...]; of a mixture [..., C].
+          weights: of a mixture, [..., C].
           digit: its number, 0 for the highest.
           before: the number that the digits before it make, [...].
 
         Returns:
           [..., 2^digits[digit]]; they sum to 1, or are all 0 where q has no mass in reach.
         """
+        if weights is not None:
+            each = self._mass(mean, std, digit, before[..., None])  # [..., C, values]
+            return _shares((weights[..., None] * each).sum(-2))
+        return _shares(self._mass(mean, std, digit, before))
+
+    def _mass(
+        self, mean: np.ndarray, std: np.ndarray, digit: int, before: np.ndarray
+    ) -> np.ndarray:
+        """Of N(mean, std^2), what lies in each value of a digit: [..., 2^digits[digit]]."""
         bits = self.digits[digit]
         width = 2 ** (self.precision - sum(self.digits[: digit + 1]))  # bins of a value
         first = before[..., None] * 2**bits + np.arange(2**bits + 1)
@@ -63,10 +74,9 @@ class Bins:
         low, high = at[..., :-1], at[..., 1:]
         # On the side where differences of small numbers are taken, not of numbers next to 1.
         above = low > 0
-        found = special.ndtr(np.where(above, -low, high)) - special.ndtr(
+        return special.ndtr(np.where(above, -low, high)) - special.ndtr(
             np.where(above, -high, low)
         )
-        return found / np.maximum(found.sum(-1, keepdims=True), 1e-300)
 
     def digit(self, number: np.ndarray, digit: int) -> np.ndarray:
         """A digit of bins' numbers [...]."""
@@ -76,3 +86,7 @@ class Bins:
     def before(self, number: np.ndarray, digit: int) -> np.ndarray:
         """The number that the digits before this one make, of bins' numbers [...]."""
         return number >> sum(self.digits[digit:])
+
+
+def _shares(masses: np.ndarray) -> np.ndarray:
+    return masses / np.maximum(masses.sum(-1, keepdims=True), 1e-300)

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.coding.bins import Bins
-from vae.coding.streams import WORD, Streams, log2, whole
+from vae.coding.latents import kind_of
+from vae.coding.streams import WORD, Shortage, Streams, log2, whole
 from vae.errors import UserError
 from vae.models.base import image_shape
-from vae.probability.distributions import Diagonal
 
 if TYPE_CHECKING:
     from vae.models import Model
@@ -29,7 +29,8 @@ class Coded:
     """Images on stacks of bits."""
 
     words: list[np.ndarray]  # of each stack: [n] uint32
-    first: int  # bits that lay on all of them before: random
+    first_words: int  # that lay on each before
+    first: int  # bits of those, random
     bits: int  # that lie on them now
     ideal: np.ndarray  # -log2 p(x, z) / q(z|x) of each at the z that it got, as coded: [N]
 
@@ -46,7 +47,7 @@ class Coder:
     it goes: what they compute may depend on the size of a batch in its last digits.
 
     Args:
-      model: with latents of N(0, I) and q(z|x) diagonal, and a discrete likelihood.
+      model: with a discrete likelihood and latents that `latents.kind_of` knows.
       variables: its weights.
       shape: of one example.
       bins: of the latents.
@@ -65,20 +66,31 @@ class Coder:
         self.channels = image_shape(shape)[-1]
         likelihood: Any = model.likelihood
         self.top = 1 if "tokens" in likelihood.kinds else likelihood.levels - 1
-        self._posterior = jax.jit(self._q)
-        self._theta = jax.jit(lambda weights, z: model.bind(weights).decode(z))
+        self.latents = kind_of(model)(model, self.variables, bins, streams)
+        self._theta = jax.jit(self.latents.theta)
         self._table = jax.jit(self._probabilities, static_argnums=3)
 
     def push(self, levels: np.ndarray, seed: int = 0) -> Coded:
-        """Images of whole numbers [N, *shape], onto stacks that begin with bits of `seed`."""
-        stacks = Streams(self.first_words(seed))
+        """Images of whole numbers [N, *shape], onto stacks that begin with bits of `seed`: with
+        more where the first images find too few."""
+        count = -(-self.bins.precision * self.latents.popped_first // WORD) + SPARE
+        while True:
+            try:
+                return self._pushed(levels, seed, count)
+            except Shortage:
+                count *= 2
+
+    def _pushed(self, levels: np.ndarray, seed: int, count: int) -> Coded:
+        stacks = Streams(self.first_words(seed, count))
         first, ideal = int(stacks.bits.sum()), [np.zeros(0)]
         for start in range(0, len(levels), self.streams):
             batch = levels[start : start + self.streams]
             ideal.append(self._push(stacks, batch))
-        return Coded(stacks.words, first, int(stacks.bits.sum()), np.concatenate(ideal))
+        return Coded(stacks.words, count, first, int(stacks.bits.sum()), np.concatenate(ideal))
 
-    def pop(self, words: list[np.ndarray], num: int, seed: int = 0) -> np.ndarray:
+    def pop(
+        self, words: list[np.ndarray], num: int, first_words: int, seed: int = 0
+    ) -> np.ndarray:
         """The `num` images that were pushed: whole numbers [num, *shape].
 
         Raises:
@@ -87,20 +99,23 @@ class Coder:
         """
         stacks, found = Streams(words, fresh=False), []
         starts = range(0, num, self.streams)
-        for start in reversed(starts):
-            found.append(self._pop(stacks, min(self.streams, num - start)))
-        first = self.first_words(seed)
-        if not all(map(np.array_equal, stacks.words, Streams(first).words)):
-            raise UserError(
-                "the images do not come out as they went in: this machine computes the networks "
-                "with other last digits; decompress on one like that which compressed"
-            )
+        wrong = UserError(
+            "the images do not come out as they went in: this machine computes the networks "
+            "with other last digits; decompress on one like that which compressed"
+        )
+        try:
+            for start in reversed(starts):
+                found.append(self._pop(stacks, min(self.streams, num - start)))
+        except Shortage:
+            raise wrong from None
+        first = Streams(self.first_words(seed, first_words)).words
+        if not all(map(np.array_equal, stacks.words, first)):
+            raise wrong
         shape = (num, *self.shape)
         return np.concatenate(found[::-1]).reshape(shape) if found else np.zeros(shape, np.int32)
 
-    def first_words(self, seed: int) -> list[np.ndarray]:
-        """What stacks begin with: as much as the latents of an image can take."""
-        count = -(-self.bins.precision * self.model.latent_size // WORD) + SPARE
+    def first_words(self, seed: int, count: int) -> list[np.ndarray]:
+        """What stacks begin with."""
         drawn = np.random.default_rng(seed).integers(1, 2**32, (self.streams, count), np.uint32)
         return list(drawn)
 
@@ -108,54 +123,30 @@ class Coder:
         count = len(levels)
         levels = _filled(levels, self.streams)
         x = self._seen(levels)
-        k, length = self._pop_latents(stacks, x, count)
-        theta = self._theta(self.variables, self.bins.middles[k])
+        drawn = self.latents.infer(stacks, x, count)
+        theta = self._theta(self.variables, drawn.state)
         images = levels.reshape(self.streams, -1, self.channels)
-        length = length + self.bins.precision * k.shape[1]
+        length = drawn.length
         for channel in reversed(range(self.channels)):
             table = whole(self._table(self.variables, theta, x, channel))
             stacks.push(images[..., channel], table, count)
             length = length - log2(table, images[..., channel])
-        stacks.push_even(k, self.bins.precision, count)
-        return length[:count]
+        return (length - self.latents.store(stacks, drawn, count))[:count]
 
     def _pop(self, stacks: Streams, count: int) -> np.ndarray:
-        k = stacks.pop_even(self.bins.precision, self.model.latent_size, count)
-        theta = self._theta(self.variables, self.bins.middles[k])
+        drawn = self.latents.fetch(stacks, count)
+        theta = self._theta(self.variables, drawn.state)
         levels = np.zeros((self.streams, *self.shape), np.int32)
         images = levels.reshape(self.streams, -1, self.channels)
         for channel in range(self.channels):
             table = self._table(self.variables, theta, self._seen(levels), channel)
             images[..., channel] = stacks.pop(whole(table), count)
-        self._push_latents(stacks, self._seen(levels), k, count)
+        self.latents.restore(stacks, drawn, self._seen(levels), count)
         return levels[:count]
-
-    def _pop_latents(
-        self, stacks: Streams, x: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of bins [S, L] by q(z|x), and log2 of their probability [S]."""
-        mean, std = self._posterior(self.variables, x)
-        k, length = np.zeros(mean.shape, np.int64), np.zeros(self.streams)
-        for digit, bits in enumerate(self.bins.digits):
-            table = whole(self.bins.masses(mean, std, digit, k))
-            found = stacks.pop(table, count)
-            k, length = k * 2**bits + found, length + log2(table, found)
-        return k, length
-
-    def _push_latents(self, stacks: Streams, x: np.ndarray, k: np.ndarray, count: int) -> None:
-        """The reverse."""
-        mean, std = self._posterior(self.variables, x)
-        for digit in reversed(range(len(self.bins.digits))):
-            table = whole(self.bins.masses(mean, std, digit, self.bins.before(k, digit)))
-            stacks.push(self.bins.digit(k, digit), table, count)
 
     def _seen(self, levels: np.ndarray) -> np.ndarray:
         """Whole numbers as the model sees them."""
         return levels.astype(np.float32) / np.float32(self.top)
-
-    def _q(self, weights: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        q = self.model.bind(weights).encode(x)
-        return q.mean, q.std
 
     def _probabilities(
         self, weights: Any, theta: jax.Array, x: jax.Array, channel: int
@@ -168,10 +159,11 @@ class Coder:
 
 def check(model: "Model") -> None:
     """Raises UserError for a model whose images cannot be coded."""
-    if model.layers > 1 or not model.standard or not issubclass(model.distribution, Diagonal):
+    if kind_of(model) is None:
         raise UserError(
-            "compress takes one layer of latents with model.prior=normal and "
-            f"model.posterior=diagonal, and this model has {model.chosen_by}"
+            "compress takes hierarchies, and one layer of latents with model.posterior=diagonal "
+            "and model.prior=normal, mixture, vamp or autoregressive; this model has "
+            f"{model.chosen_by}"
         )
     if not model.likelihood.discrete:
         raise UserError(

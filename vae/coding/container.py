@@ -31,7 +31,7 @@ class Header:
     precision: int  # bits of a latent
     seed: int  # of the first bits
     words: list[int]  # of each stack
-    first_bits: int  # of those, random ones
+    first_words: int  # of those, random ones that each began with
     weights: str  # SHA-256 of the config and the weights
     jax: str
     device: str

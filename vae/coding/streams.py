@@ -28,6 +28,10 @@ def library() -> Any:
     return constriction
 
 
+class Shortage(Exception):  # noqa: N818
+    """A stack had fewer bits than were to be popped."""
+
+
 class Streams:
     """S stacks.
 
@@ -63,8 +67,9 @@ class Streams:
         found = np.zeros(tables.shape[:2], np.int32)
         for number, stack in enumerate(self._stacks[:count]):
             found[number] = stack.decode(self._family, tables[number])
+            if stack.num_valid_bits() <= 2 * WORD:
+                raise Shortage
         return found
-
 
     def push_even(self, symbols: np.ndarray, bits: int, count: int) -> None:
         """Pushes symbols [S, n] of 2^bits that are as likely."""

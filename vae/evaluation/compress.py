@@ -69,7 +69,8 @@ def compress(
     coded = found.push(x, SEED)
     header = container.Header(
         len(x), list(run.shape), found.top + 1, precision, SEED,
-        [len(words) for words in coded.words], coded.first, digest(run), jax.__version__, _device(),
+        [len(words) for words in coded.words], coded.first_words, digest(run), jax.__version__,
+        _device(),
     )  # fmt: skip
     size = container.write(Path(output), header, coded.words)
     return Written(len(x), int(np.prod(run.shape)), size, coded)
@@ -98,7 +99,9 @@ def decompress(workdir: str | Path, source: str | Path, output: str | Path) -> i
             f"{source} was written with jax {header.jax} on {header.device}, whose last digits "
             f"this one, jax {here[0]} on {here[1]}, does not share: decompress there"
         )
-    x = coder(run, header.precision, len(words)).pop(words, header.num, header.seed)
+    x = coder(run, header.precision, len(words)).pop(
+        words, header.num, header.first_words, header.seed
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     npz.write(path, {"x": x.astype(np.uint8 if header.levels <= 256 else np.int32)})
     return header.num

@@ -18,6 +18,7 @@ from vae.probability.distributions import Diagonal
 from vae.protocols import Distribution, Joint
 
 Pick = Callable[[int, Diagonal, Any], jax.Array]  # (layer, p(z_i | above), state) -> z_i [N, L_i]
+Above = Callable[[int, Diagonal, Any], Diagonal]  # (layer, p(z_i | above), state) -> q(z_i)
 
 
 class Walked(NamedTuple):
@@ -148,25 +149,26 @@ class Hierarchy(Model, kw_only=True):
         )
 
 
-def infer_downward(
-    model: Hierarchy, eps: jax.Array, posterior: Callable[[int, Diagonal, Any], Diagonal]
-) -> Walked:
-    """Draws of posteriors that know the layers above: one walk, by noise eps [K, B, L].
+class Downward(Hierarchy, kw_only=True):
+    """Hierarchies whose posteriors know the layers above: draws are made on one walk. Their own is
 
-    Args:
-      posterior: (layer, its prior, state) -> q(z_i | above, x), of N = K B examples.
+    - `above(evidence, draws)`: q(z_i | above, x) by layer, prior and state, of N = draws * B
+      examples.
     """
-    parts, found = model.split(flat(eps)), {}
 
-    def pick(number: int, p: Diagonal, state: Any) -> jax.Array:
-        q = posterior(number, p, state)
-        found[number] = gaussian.sample(parts[number], q.mu, q.logvar), q, p
-        return found[number][0]
+    def infer(self, evidence: Any, eps: jax.Array) -> Walked:
+        """Draws from the top layer down, by noise eps [K, B, L]."""
+        posterior, parts, found = self.above(evidence, len(eps)), self.split(flat(eps)), {}
 
-    state = model.walk(pick, len(parts[0]))
-    columns = zip(*(found[number] for number in range(model.layers)), strict=True)
-    z, q, p = (unflat(list(values), eps) for values in columns)
-    return Walked(z, q, p, state)
+        def pick(number: int, p: Diagonal, state: Any) -> jax.Array:
+            q = posterior(number, p, state)
+            found[number] = gaussian.sample(parts[number], q.mu, q.logvar), q, p
+            return found[number][0]
+
+        state = self.walk(pick, len(parts[0]))
+        columns = zip(*(found[number] for number in range(self.layers)), strict=True)
+        z, q, p = (unflat(list(values), eps) for values in columns)
+        return Walked(z, q, p, state)
 
 
 def unflat(values: Any, eps: jax.Array) -> Any:

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from vae.models.hierarchy import (
+    Above,
+    Downward,
     Hierarchy,
     LayeredPosterior,
     Pick,
     Walked,
     flat,
-    infer_downward,
     unflat,
 )
 from vae.networks.layers import activation, dense_init, widened
@@ -127,7 +128,7 @@ class chain(_Layered, kw_only=True):  # noqa: N801  (the name is the config valu
         return Walked(z, q, unflat(p, eps), state)
 
 
-class ladder(_Layered, kw_only=True):  # noqa: N801
+class ladder(_Layered, Downward, kw_only=True):  # noqa: N801
     """Ladder VAE of any depth (Sonderby et al. 2016): dense layers carry x up, and on the way down
     each layer's posterior combines what came up with its prior, weighted by their precisions (eq.
     17 to 19). There is no batch normalisation, which would couple the examples.
@@ -150,15 +151,15 @@ class ladder(_Layered, kw_only=True):  # noqa: N801
             evidence.append(head(values))
         return LayeredPosterior(self, evidence)
 
-    def infer(self, evidence: list[Diagonal], eps: jax.Array) -> Walked:
-        """Draws from the top layer down, by noise eps [K, B, L]: evidence merged with priors."""
-        repeated = jax.tree.map(lambda a: jnp.tile(a, (eps.shape[0], 1)), evidence)
+    def above(self, evidence: list[Diagonal], draws: int) -> Above:
+        """Evidence merged with priors."""
+        repeated = jax.tree.map(lambda a: jnp.tile(a, (draws, 1)), evidence)
 
         def posterior(number: int, p: Diagonal, state: Any) -> Diagonal:
             top = number == self.layers - 1
             return repeated[number] if top else merged(repeated[number], p)
 
-        return infer_downward(self, eps, posterior)
+        return posterior
 
 
 def merged(evidence: Diagonal, prior: Diagonal) -> Diagonal:

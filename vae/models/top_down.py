@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vae.models.hierarchy import Hierarchy, LayeredPosterior, Pick, Walked, infer_downward
+from vae.models.hierarchy import Above, Downward, LayeredPosterior, Pick
 from vae.networks import top_down_parts as bodies
 from vae.networks.layers import ConvTranspose, activation, map_sizes, widened
 from vae.probability.distributions import Diagonal
 
 
-class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config value)
+class top_down(Downward, kw_only=True):  # noqa: N801  (the name is the config value)
     """The very deep VAE (Child 2021) at any size and resolution.
 
     A state, a feature map, is carried from the coarsest level to the finest. Each group of latents
@@ -94,11 +94,11 @@ class top_down(Hierarchy, kw_only=True):  # noqa: N801  (the name is the config 
         """q(z|x) for x [B, H, W, C]; its evidence is a feature map a level."""
         return LayeredPosterior(self, self.encoder(self.encoder_input(x, keys)))
 
-    def infer(self, evidence: list[jax.Array], eps: jax.Array) -> Walked:
-        """Draws from the coarsest group to the finest, by noise eps [K, B, L]."""
-        maps = [jnp.tile(a, (eps.shape[0], 1, 1, 1)) for a in evidence]
+    def above(self, evidence: list[jax.Array], draws: int) -> Above:
+        """By the bottom-up map of each group's level."""
+        maps = [jnp.tile(a, (draws, 1, 1, 1)) for a in evidence]
 
-        def posterior(number: int, p: Diagonal, state: jax.Array) -> Diagonal:
+        def posterior(number: int, p: Diagonal, state: Any) -> Diagonal:
             return self.decoder[number].posterior(state, maps[self.level_of[number]])
 
-        return infer_downward(self, eps, posterior)
+        return posterior
