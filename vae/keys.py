@@ -95,6 +95,8 @@ GROUPS: dict[str, dict[str, Key]] = {
             "training examples of each class that are kept, by data.split; 0: all"),
         "image_size": Key(0, whole(0, 8192),
             "resize images to this many pixels a side; 0: as they are"),
+        "bits": Key(0, whole(0, 7),
+            "levels of brightness become 2^bits, neighbours merged; 0: as they are"),
         "context": Key("", one_of("", "labels", "factors", "array", "scaled"),
             'seen beside x: labels, factors, array (your own) as it is or scaled; "": nothing'),
         "labelled": Key(0, whole(0), "training examples that keep their context, for m2; 0: all"),

@@ -37,6 +37,7 @@ def config():
             per_class=0,
             leave_items=False,
             image_size=0,
+            bits=0,
             stream=False,
             context="",
             labelled=0,

@@ -178,6 +178,21 @@ def test_leaving_items_out_trains_on_all_users(config, liked):
     assert (train == shown.toarray()).all()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_fewer_bits_merge_neighbouring_levels(tmp_path, config, stream):
+    x = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    keys = dict(name="files", path=str(tmp_path / "x.npy"), stream=stream)
+    loaded, whole = data.load(config(**keys, bits=5)), data.load(config(**keys))
+    assert (loaded.levels, whole.levels) == (32, 256)
+    for name, split in loaded.splits.items():
+        np.testing.assert_array_equal(np.asarray(split.x), np.asarray(whole.splits[name].x) >> 3)
+    with pytest.raises(UserError, match="digits has 17 levels"):
+        data.load(config(bits=3))
+    with pytest.raises(UserError, match="data.binarization=dynamic; set data.bits=0"):
+        data.load(config(**keys, bits=3, binarization="dynamic"))
+
+
 def test_a_class_left_out_is_in_the_test_alone(config):
     loaded = data.load(config(left_out=3))
     whole = data.load(config())

@@ -49,6 +49,7 @@ KEYS = {
     "data.validation_size": of(-1, 1, 5),
     "data.size": of(0, 15),
     "data.image_size": of(0, 2, 5),
+    "data.bits": of(0, 1, 3),
     "data.labelled": of(0, 6),
     "data.labelled_share": of(0.1, 0.6),
     "data.stream": of(False, True),
@@ -168,8 +169,9 @@ SETTLED = (
 )  # fmt: skip
 # Keys that most other choices refuse: changed less often.
 NARROW = (
-    "data.validation_size", "data.size", "data.image_size", "data.labelled", "data.stream",
-    "data.standardize", "data.split", "data.left_out", "data.per_class", "data.leave_items",
+    "data.validation_size", "data.size", "data.image_size", "data.bits", "data.labelled",
+    "data.stream", "data.standardize", "data.split", "data.left_out", "data.per_class",
+    "data.leave_items",
     "train.model_axis",
 )  # fmt: skip
 LONG = ("epochs", "steps", "temperatures", "leapfrogs", "chains", "draws", "samples")

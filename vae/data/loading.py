@@ -106,11 +106,14 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
         split = whole.splits[of]
         if data.image_size and split.x.shape[1:3] != (data.image_size,) * 2:
             split = dataclasses.replace(split, x=_resized(split.x, data.image_size, whole.levels))
+        if data.bits:
+            split = dataclasses.replace(split, x=_coarse(split.x, _merged(data, whole)))
         if name in binarize:
             x = _binarized(split.x, whole.levels, of)
             split = dataclasses.replace(split, x=x, binarized=True)
         splits[name] = split.map(functools.partial(_take, rows=rows, stream=data.stream))
-    whole = dataclasses.replace(whole, splits=splits)
+    levels = 2**data.bits if data.bits else whole.levels
+    whole = dataclasses.replace(whole, splits=splits, levels=levels)
     if binarize == set(splits):
         whole = dataclasses.replace(whole, kind="binary", levels=2)
     whole = subsets.changed(whole, data)
@@ -181,6 +184,24 @@ def _binarized(x: Rows, levels: int, source: str) -> Lazy:
     """The noise depends on the split and row of the source: the same whatever is drawn from it."""
     seed = [SEED, *source.encode()]
     return Lazy(lambda rows: binarization.static(x[rows], levels, seed, rows), x.shape, np.uint8)
+
+
+def _merged(data: Any, whole: Dataset) -> int:
+    """How many levels become one of `data.bits`."""
+    each, rest = divmod(whole.levels, 2**data.bits)
+    if data.binarization not in ("none", AUTO) or whole.kind != "grey" or rest:
+        most = f"{whole.levels} levels" if whole.kind == "grey" else f"{whole.kind} values"
+        raise UserError(
+            f"data.bits={data.bits}: it is for images that are not binarised, of a multiple of "
+            f"{2**data.bits} levels, and {data.name} has {most}, data.binarization="
+            f"{data.binarization}; set data.bits=0"
+        )
+    return each
+
+
+def _coarse(x: Rows, merged: int) -> Lazy:
+    """`merged` levels as one, from the darkest on."""
+    return Lazy(lambda rows: x[rows] // np.uint8(merged), x.shape, np.uint8)
 
 
 def _resized(x: Rows, size: int, levels: int) -> Lazy:

@@ -1,0 +1,213 @@
+"""Bits per dimension that a file proves: what `compress` makes of test images, and what others do.
+
+Four models on MNIST binarised once, MNIST and Fashion-MNIST in 256 levels, and CIFAR-10: one layer
+of latents, a chain of two, a ladder of two, and maps of latents from coarse to fine. Each writes
+test images as a file (`file_bits`: all of its bytes, with the first random bits), reads them back,
+and is refused here if they differ. Beside it: the bits without those first ones (`net_bits`), minus
+the ELBO (`elbo_bits`), images a second both ways, and gzip, bz2, xz of the same bytes in one file
+(binarised: eight pixels a byte), PNG (optimised) and lossless WebP with a picture each.
+
+Published, all from memory: on CIFAR-10 as bounds, IAF 3.11 (Kingma et al. 2016), NVAE 2.91 (Vahdat
+and Kautz 2020), VDVAE 2.87 (Child 2021); as files, Bit-Swap 3.78 (Kingma et al. 2019), PNG about
+5.87. BB-ANS (Townsend et al. 2019): MNIST binarised 0.20 at an ELBO of 0.19, in 256 levels 1.41.
+
+Full: 100 epochs, configs/cifar10_top_down.py:small. cpu: 6 epochs (8 on CIFAR-10). quick: the
+digits of the package, a minute or two.
+
+    ./launch.sh reproduce bits --data_dir=DATA [--scale=cpu]
+"""
+
+import bz2
+import dataclasses
+import gzip
+import io
+import lzma
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments import side_by_side
+from experiments.base_configs import changes
+from experiments.protocol import OURS, Expected, Mean, Study, Trial, Value
+from vae.configs import cifar10_top_down, mnist, top_down_mnist
+from vae.errors import RunError
+from vae.evaluation import compress
+from vae.evaluation.trained import load
+
+MODELS = ("vae", "chain", "ladder", "top_down")
+DATA = {  # name of a data set here: its name in a config, and whether it is binarised
+    "MNIST binarised": ("mnist", "static"),
+    "MNIST": ("mnist", "none"),
+    "Fashion-MNIST": ("fashion_mnist", "none"),
+    "CIFAR-10": ("cifar10", "none"),
+}
+QUICK = {"digits binarised": ("digits", "static"), "digits": ("digits", "none")}
+COLOUR = "CIFAR-10"
+IMAGES = {"cifar10": 1_000}  # of the test set that files are written of; all where none is named
+STREAMS = 16
+LOSSLESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: gzip.compress(data, 9),
+    "bz2": bz2.compress,
+    "xz": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
+}
+
+
+def study(scale: str) -> Study:
+    """Every model on every data set, and what is expected of the files."""
+    base, data = mnist.get_config(), QUICK if scale == "quick" else DATA
+    epochs = {"full": 100, "cpu": 6, "quick": 30}[scale]
+    grid = []
+    for source in data.values():
+        for model in MODELS:
+            config = _config(source, model, scale)
+            if model != "top_down" or source[0] != "cifar10":
+                config.train.epochs = epochs
+            grid.append(changes(config, base))
+    expected = []
+    for name in data:
+        expected += [
+            Expected(f"net bits over minus the ELBO, {model}, {name}",
+                     Ratio("net_bits", "elbo_bits", name, model), 1.0, 0.01, "within", "", OURS, "")
+            for model in MODELS
+        ]  # fmt: skip
+    # Of few small images, most of a file is the first random bits.
+    than = ("PNG",) if scale == "quick" else ("xz", "PNG")
+    expected += [
+        Expected(f"file of top_down less that of {other}, {name}",
+                 Mean("file_bits", _row(name, "top_down"), _row(name, other)), 0.0, 0.0, "below",
+                 "", OURS, "bits per dimension")
+        for name in data for other in (*than, *(["WebP"] if name == COLOUR else []))
+    ]  # fmt: skip
+    reduced = {"full": "", "cpu": "6 of 100 epochs; 8 of CIFAR-10", "quick": "the 8 x 8 digits"}
+    return Study(
+        base, grid, expected, reduced[scale], beside=beside, picture=side_by_side.drawn("file_bits")
+    )
+
+
+def _config(source: tuple[str, str], model: str, scale: str) -> ConfigDict:
+    """A model of a data set."""
+    name, binarization = source
+    colour = name == "cifar10"
+    if model == "top_down":
+        if colour:
+            config = cifar10_top_down.get_config("small" if scale == "full" else "cpu")
+        else:
+            config = top_down_mnist.get_config()
+        if name == "digits":
+            config.model.filters, config.model.groups = (16, 16), (1, 1)
+    else:
+        config = mnist.get_config()
+        config.model.name, config.model.upper_sizes = model, (16,)
+        if colour:
+            config.model.encoder = config.model.decoder = "conv"
+            config.model.latent_size = 64
+    config.data.name, config.data.binarization = name, binarization
+    config.data.validation_size = -1
+    if binarization == "static":
+        config.model.likelihood = "bernoulli"
+    else:
+        config.model.likelihood = "discretized_logistic_mixture"
+    config.train.eval_epochs, config.train.parallel = 1.0, "jit"
+    config.eval.iwae_samples, config.eval.checkpoint = (10,), "last"
+    return config
+
+
+def _row(data: str, method: str) -> dict[str, str]:
+    return {"data": data, "method": method}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """One metric of a method over another."""
+
+    of: str
+    over: str
+    data: str
+    method: str
+
+    def __call__(self, trials: Sequence[Trial]) -> Value:
+        """Their ratio, with no standard error: both are of the same images."""
+        where = _row(self.data, self.method)
+        return Mean(self.of, where)(trials)[0] / Mean(self.over, where)(trials)[0], None
+
+
+def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
+    """The files of each model, and of other programs on the same images."""
+    names = {source: name for name, source in (DATA | QUICK).items()}
+    rows, seen = [], set()
+    for trial in trials:
+        run = load(directory / "trials" / trial["trial"])
+        data = run.config.data
+        name = names[data.name, data.binarization]
+        images = compress.levels(
+            run.examples("test")[: IMAGES.get(data.name)], run.dataset.levels - 1, "the test set"
+        )
+        if name not in seen:
+            seen.add(name)
+            rows += [_as_row(name, method, found) for method, found in others(images).items()]
+        elbo = trial["metrics"]["elbo"] / math.log(2.0) / math.prod(run.shape)
+        found = {**written(run.workdir, images), "elbo_bits": -elbo}
+        found["iwae_bits"] = trial["metrics"]["bpd"]
+        rows.append(_as_row(name, run.config.model.name, found))
+    return rows
+
+
+def _as_row(data: str, method: str, metrics: dict[str, float]) -> dict[str, Any]:
+    values = _row(data, method)
+    return {"trial": f"{data} {method}", "values": values, "metrics": metrics, "stderr": {}}
+
+
+def written(workdir: Path, images: np.ndarray) -> dict[str, float]:
+    """What a run's file of images [N, H, W, C] takes, in bits per dimension, and its speed.
+
+    Raises:
+      RunError: they do not come back as they were.
+    """
+    source, file, back = (workdir / name for name in ("images.npy", "images.bits", "images.npz"))
+    np.save(source, images.astype(np.uint8))
+    begin = time.perf_counter()
+    made = compress.compress(workdir, str(source), file, streams=STREAMS)
+    middle = time.perf_counter()
+    compress.decompress(workdir, file, back)
+    end = time.perf_counter()
+    with np.load(back) as found:
+        if not np.array_equal(found["x"], images):
+            raise RunError(f"{workdir}: the images that decompress gives are not those of the file")
+    return {
+        "file_bits": 8.0 * made.bytes / images.size,
+        "net_bits": made.coded.net / images.size,
+        "first_bits": made.coded.first / images.size,
+        "packed_per_second": len(images) / (middle - begin),
+        "unpacked_per_second": len(images) / (end - middle),
+    }
+
+
+def others(images: np.ndarray) -> dict[str, dict[str, float]]:
+    """Bits per dimension of other programs' files of images [N, H, W, C] of whole numbers."""
+    two = images.max() == 1
+    raw = (np.packbits(images.reshape(len(images), -1), axis=1) if two else images).astype(np.uint8)
+    sizes = {name: len(made(raw.tobytes())) for name, made in LOSSLESS.items()}
+    sizes["PNG"] = _pictures(images, two, format="PNG", optimize=True)
+    sizes["WebP"] = _pictures(images, two, format="WebP", lossless=True, quality=100, method=6)
+    return {name: {"file_bits": 8.0 * size / images.size} for name, size in sizes.items()}
+
+
+def _pictures(images: np.ndarray, two: bool, **how: Any) -> int:
+    """Bytes of a file an image."""
+    from PIL import Image
+
+    total = 0
+    for image in images.astype(np.uint8):
+        image = image[..., 0] if image.shape[-1] == 1 else image
+        picture = Image.fromarray(image * 255 if two else image)
+        if two and how["format"] == "PNG":
+            picture = picture.convert("1")
+        file = io.BytesIO()
+        picture.save(file, **how)
+        total += len(file.getvalue())
+    return total
