@@ -1,8 +1,11 @@
 """What every test shares: four simulated devices, key-reuse checks and a compile cache."""
 
+import itertools
+import operator
 import os
 import pathlib
 import signal
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -89,6 +92,10 @@ def room_for_files():
 
 def pytest_addoption(parser):
     parser.addoption("--combinations", metavar="FILE", help="write what was run with what to FILE")
+    parser.addoption(
+        "--part", metavar="K/N", default="0/1",
+        help="the tests of one part of N, 0 to N - 1, by a checksum of their names",
+    )  # fmt: skip
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -100,7 +107,12 @@ def pytest_terminal_summary(terminalreporter, config):
         combinations.write(pathlib.Path(path), found)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    part, parts = map(int, config.getoption("--part").split("/"))
+    dealt = [zlib.crc32(item.nodeid.encode()) % parts == part for item in items]
+    config.hook.pytest_deselected(items=list(itertools.compress(items, map(operator.not_, dealt))))
+    items[:] = itertools.compress(items, dealt)
+
     def place(item):
         room = item.path.relative_to(ROOT / "tests").parts[0]
         slow = item.get_closest_marker("slow") is not None

@@ -55,16 +55,23 @@ MODELS = {
     "ladder": {"model__name": "ladder", "model__upper_sizes": (4, 2), "model__layer_hidden": (8,)},
     "top_down": {"model__name": "top_down", "model__groups": (2, 1), "model__filters": (4, 6)},
 }
+SLOW = {"top_down": pytest.mark.slow}  # its networks are compiled one by one
+WITH = [
+    pytest.param(changes, marks=SLOW.get(name, ()), id=name) for name, changes in MODELS.items()
+]
 
 
 @pytest.mark.parametrize(
     ("likelihood", "changes"),
     [
-        *((name, {}) for name in LIKELIHOODS),
-        *(("bernoulli", changes) for changes in MODELS.values()),
-        ("discretized_logistic_mixture", MODELS["top_down"]),
+        *(pytest.param(name, {}, id=name) for name in LIKELIHOODS),
+        *(
+            pytest.param("bernoulli", changes, id=name)
+            for name, changes in MODELS.items()
+            if name != "top_down"
+        ),
+        pytest.param("discretized_logistic_mixture", MODELS["top_down"], id="top_down"),
     ],
-    ids=[*LIKELIHOODS, *MODELS, "top_down in colour"],
 )
 def test_what_is_pushed_comes_out_at_the_length_of_its_code(likelihood, changes):
     coder = coder_of(likelihood, **changes)
@@ -100,7 +107,7 @@ def test_other_weights_are_found_out():
         wrong.pop(coded.words, 8, coded.first_words)
 
 
-@pytest.mark.parametrize("changes", [{}, *MODELS.values()], ids=["normal", *MODELS])
+@pytest.mark.parametrize("changes", [pytest.param({}, id="normal"), *WITH])
 def test_the_length_is_minus_the_bound(changes):
     """Of one image, at many draws of z, each made of random bits: beside the bound's own terms."""
     coder = coder_of("bernoulli", precision=12, streams=1024, **changes)

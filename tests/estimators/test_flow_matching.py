@@ -117,6 +117,7 @@ def test_too_few_draws_of_a_class_get_the_mixture_of_all():
     assert (of_class[0] * of_class[1] < 1e-20).all()
 
 
+@pytest.mark.slow
 def test_a_map_is_seen_as_a_vector_by_a_small_u_net():
     """At its start it too is the Gaussian; a velocity of another shape is not one."""
     z = np.random.default_rng(0).standard_normal((300, 5 * 6 * 2))

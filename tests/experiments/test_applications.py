@@ -229,6 +229,7 @@ def colours(path: Path) -> None:
     np.savez(path, x=x, labels=labels)
 
 
+@pytest.mark.slow
 def test_every_density_of_latents_is_drawn_from_and_pictured(tmp_path, monkeypatch):
     """As they start: how they are fitted is tested where they are."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -273,6 +274,7 @@ def test_every_scale_of_the_study_of_images_has_a_row_for_what_it_expects():
         assert found == {0.75, 5.0}  # (4 - 1) / 4, and 0.5 / 0.1
 
 
+@pytest.mark.slow
 def test_reconstructions_and_samples_of_every_trial_are_judged_and_pictured(tmp_path, monkeypatch):
     """A run of the digits stands in for two of the study's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -53,7 +53,7 @@ def slopes(values=None, term="loss", **changes):
     _, _, params = setting(changes.get("shape", SHAPE), **{
         key: value for key, value in changes.items() if key != "shape"
     })  # fmt: skip
-    return jax.grad(lambda p: terms(values, params=p, **changes)[term].mean())(params)
+    return jax.jit(jax.grad(lambda p: terms(values, params=p, **changes)[term].mean()))(params)
 
 
 def test_with_every_weight_at_zero_it_is_the_elbo():
@@ -66,7 +66,7 @@ def test_with_every_weight_at_zero_it_is_the_elbo():
     ours, theirs = terms(), plain(params)
     for name in ("loss", "elbo", "distortion", "rate"):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6)
-    other = jax.grad(lambda p: plain(p)["loss"].mean())(params)
+    other = jax.jit(jax.grad(lambda p: plain(p)["loss"].mean()))(params)
     for one, two in zip(jax.tree.leaves(slopes()), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-6)
 
