@@ -159,12 +159,7 @@ class Coder:
 
 def check(model: "Model") -> None:
     """Raises UserError for a model whose images cannot be coded."""
-    if kind_of(model) is None:
-        raise UserError(
-            "compress takes hierarchies, and one layer of latents with model.posterior=diagonal "
-            "and model.prior=normal, mixture, vamp or autoregressive; this model has "
-            f"{model.chosen_by}"
-        )
+    kind_of(model)
     if not model.likelihood.discrete:
         raise UserError(
             f"compress takes a likelihood of whole numbers, and {type(model.likelihood).__name__} "

@@ -16,6 +16,7 @@ import numpy as np
 
 from vae.coding.bins import Bins
 from vae.coding.streams import Streams, log2, whole
+from vae.errors import UserError
 from vae.models.hierarchy import Downward
 from vae.models.layered import chain
 from vae.probability.distributions import Diagonal
@@ -48,7 +49,7 @@ class Shift:
         """Bins that are equally likely under p."""
         return Shift(*_moments(p))
 
-    def standard(self, q: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def standard(self, q: tuple[Any, Any]) -> tuple[Any, Any]:
         """Mean and deviation of q in the units of N(0, 1)."""
         return (q[0] - self.m) / self.s, q[1] / self.s
 
@@ -111,9 +112,10 @@ class Latents:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of bins [S, n] by q, in the units of N(0, 1): a Gaussian's mean and deviation
         [S, n], or those of a mixture [S, n, C] with its weights; and log2 of their probability."""
-        k, length = np.zeros(np.shape(q[0])[:2], np.int64), np.zeros(self.streams)
+        mean, std = q
+        k, length = np.zeros(np.shape(mean)[:2], np.int64), np.zeros(self.streams)
         for digit, bits in enumerate(self.bins.digits):
-            table = whole(self.bins.masses(*q, digit, k, weights))
+            table = whole(self.bins.masses(mean, std, digit, k, weights))
             found = stacks.pop(table, count)
             k, length = k * 2**bits + found, length + log2(table, found)
         return k, length
@@ -122,9 +124,9 @@ class Latents:
         self, stacks: Streams, k: np.ndarray, q: Any, count: int, weights: np.ndarray | None = None
     ) -> np.ndarray:
         """The reverse: log2 of their probability."""
-        length = np.zeros(self.streams)
+        (mean, std), length = q, np.zeros(self.streams)
         for digit in reversed(range(len(self.bins.digits))):
-            table = whole(self.bins.masses(*q, digit, self.bins.before(k, digit), weights))
+            table = whole(self.bins.masses(mean, std, digit, self.bins.before(k, digit), weights))
             found = self.bins.digit(k, digit)
             stacks.push(found, table, count)
             length += log2(table, found)
@@ -366,20 +368,28 @@ class UpwardLatents(Latents):
         return self._q(number, self._down(self.variables, number, self._z(number + 1, above)))
 
 
-def kind_of(model: "Model") -> type[Latents] | None:
-    """How a model's latents are coded; None for one whose are not."""
+def kind_of(model: "Model") -> type[Latents]:
+    """How a model's latents are coded.
+
+    Raises:
+      UserError: they are not.
+    """
     if isinstance(model, chain):
         return UpwardLatents
     if isinstance(model, Downward):
         return DownwardLatents
-    if model.layers > 1 or not issubclass(model.distribution, Diagonal):
-        return None
-    if model.standard:
-        return Latents
-    prior = getattr(model, "prior", None)
-    if isinstance(prior, mixture | vamp):
-        return MixtureLatents
-    return AutoregressiveLatents if isinstance(prior, autoregressive) else None
+    if model.layers == 1 and issubclass(model.distribution, Diagonal):
+        prior = getattr(model, "prior", None)
+        if model.standard:
+            return Latents
+        if isinstance(prior, mixture | vamp):
+            return MixtureLatents
+        if isinstance(prior, autoregressive):
+            return AutoregressiveLatents
+    raise UserError(
+        "compress takes hierarchies, and one layer of latents with model.posterior=diagonal and "
+        f"model.prior=normal, mixture, vamp or autoregressive; this model has {model.chosen_by}"
+    )
 
 
 def _components(model: "Model", weights: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
