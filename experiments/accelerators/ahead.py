@@ -86,6 +86,8 @@ def _configs(target: targets.Target, data_dir: str) -> Iterator[tuple[str, list[
         size = config.train.batch_size
         batch = size - size % target.count or target.count
         command = ["vae", "plan", f"--config={module.name}", f"--target={target.name}"]
+        if config.data.name == "files":  # somebody's images: others of their size
+            command.append("--config.data.name=cifar10")
         if config.data.name not in ("digits", "sprites"):
             command.append(f"--config.data.dir={data_dir}")
         seeds = f"--seeds={2 * target.count}"
