@@ -24,5 +24,4 @@ def get_config(size: str = "32") -> ConfigDict:
     config.data.name, config.data.image_size = "files", int(size)
     config.model.filters = (64, 128) if int(size) <= 64 else (64, 128, 128)
     config.train.epochs, config.train.eval_epochs = 50, 5.0
-    config.train.ema = 0.0  # a small folder's steps are too few for averages of weights
     return config

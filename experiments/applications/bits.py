@@ -11,20 +11,23 @@ Published, all from memory: on CIFAR-10 as bounds, IAF 3.11 (Kingma et al. 2016)
 and Kautz 2020), VDVAE 2.87 (Child 2021); as files, Bit-Swap 3.78 (Kingma et al. 2019), PNG about
 5.87. BB-ANS (Townsend et al. 2019): MNIST binarised 0.20 at an ELBO of 0.19, in 256 levels 1.41.
 
-Full: 100 epochs, configs/cifar10_top_down.py:small. cpu: 6 epochs (8 on CIFAR-10). quick: the
-digits of the package, a minute or two.
+Full: 100 epochs, configs/cifar10_top_down.py:small, files of all test images. cpu: five epochs, of
+top_down two; three of CIFAR-10, by configs/cifar10_top_down.py:cpu; files of 1,000 test images of
+CIFAR-10 and 2,000 of those in 256 levels; an hour of 2 cores. quick: the digits of the package,
+three minutes.
 
     ./launch.sh reproduce bits --data_dir=DATA [--scale=cpu]
 """
 
 import bz2
 import dataclasses
+import functools
 import gzip
 import io
 import lzma
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,7 @@ DATA = {  # name of a data set here: its name in a config, and whether it is bin
 }
 QUICK = {"digits binarised": ("digits", "static"), "digits": ("digits", "none")}
 COLOUR = "CIFAR-10"
-IMAGES = {"cifar10": 1_000}  # of the test set that files are written of; all where none is named
+IMAGES = {"cifar10": 1_000, "none": 2_000}  # that files are written of, at less than full scale
 STREAMS = 16
 LOSSLESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 9),
@@ -60,14 +63,9 @@ LOSSLESS: dict[str, Callable[[bytes], bytes]] = {
 def study(scale: str) -> Study:
     """Every model on every data set, and what is expected of the files."""
     base, data = mnist.get_config(), QUICK if scale == "quick" else DATA
-    epochs = {"full": 100, "cpu": 6, "quick": 30}[scale]
-    grid = []
-    for source in data.values():
-        for model in MODELS:
-            config = _config(source, model, scale)
-            if model != "top_down" or source[0] != "cifar10":
-                config.train.epochs = epochs
-            grid.append(changes(config, base))
+    grid = [
+        changes(_config(source, model, scale), base) for source in data.values() for model in MODELS
+    ]
     expected = []
     for name in data:
         expected += [
@@ -83,10 +81,16 @@ def study(scale: str) -> Study:
                  "", OURS, "bits per dimension")
         for name in data for other in (*than, *(["WebP"] if name == COLOUR else []))
     ]  # fmt: skip
-    reduced = {"full": "", "cpu": "6 of 100 epochs; 8 of CIFAR-10", "quick": "the 8 x 8 digits"}
+    reduced = {
+        "full": "",
+        "cpu": "2 to 5 of 100 epochs, a small top_down, files of 1,000 to 10,000 images",
+        "quick": "the 8 x 8 digits",
+    }[scale]
+    few = {} if scale == "full" else IMAGES
     return Study(
-        base, grid, expected, reduced[scale], beside=beside, picture=side_by_side.drawn("file_bits")
-    )
+        base, grid, expected, reduced, beside=functools.partial(beside, few=few),
+        picture=side_by_side.drawn("file_bits"),
+    )  # fmt: skip
 
 
 def _config(source: tuple[str, str], model: str, scale: str) -> ConfigDict:
@@ -108,6 +112,9 @@ def _config(source: tuple[str, str], model: str, scale: str) -> ConfigDict:
             config.model.latent_size = 64
     config.data.name, config.data.binarization = name, binarization
     config.data.validation_size = -1
+    config.train.epochs = {"full": 100, "cpu": 5, "quick": 30}[scale]
+    if scale == "cpu" and (colour or model == "top_down"):
+        config.train.epochs = 3 if colour else 2
     if binarization == "static":
         config.model.likelihood = "bernoulli"
     else:
@@ -136,17 +143,17 @@ class Ratio:
         return Mean(self.of, where)(trials)[0] / Mean(self.over, where)(trials)[0], None
 
 
-def beside(trials: Sequence[Trial], directory: Path) -> list[Trial]:
-    """The files of each model, and of other programs on the same images."""
+def beside(trials: Sequence[Trial], directory: Path, few: Mapping[str, int]) -> list[Trial]:
+    """The files of each model, and of other programs on the same images: as many as `few` says of a
+    data set or of a binarisation."""
     names = {source: name for name, source in (DATA | QUICK).items()}
     rows, seen = [], set()
     for trial in trials:
         run = load(directory / "trials" / trial["trial"])
         data = run.config.data
         name = names[data.name, data.binarization]
-        images = compress.levels(
-            run.examples("test")[: IMAGES.get(data.name)], run.dataset.levels - 1, "the test set"
-        )
+        x = run.examples("test")[: few.get(data.name, few.get(data.binarization))]
+        images = compress.levels(x, run.dataset.levels - 1, "the test set")
         if name not in seen:
             seen.add(name)
             rows += [_as_row(name, method, found) for method, found in others(images).items()]

@@ -100,7 +100,9 @@ def apply_update(
     }
     ema = state.ema
     if program.ema:
-        ema = jax.tree.map(lambda a, p: a + (1.0 - hyper["ema"]) * (p - a), ema, params)
+        # Less at first: a mean of a thousand steps would hold on to the start for as many.
+        decay = jnp.minimum(hyper["ema"], (1.0 + state.step) / (10.0 + state.step))
+        ema = jax.tree.map(lambda a, p: a + (1.0 - decay) * (p - a), ema, params)
     return params, opt_state, ema
 
 
