@@ -264,8 +264,8 @@ GROUPS: dict[str, dict[str, Key]] = {
         "model_axis": Key(1, whole(1),
             "shard: devices that each hold a part of the large weights, not all of them"),
         "ema": Key(0.0, Number(0.0, 0.999999),
-            "decay of the averaged weights that are evaluated, at most (1 + n) / (10 + n) at step n; "
-            "0.0: none"),
+            "decay of the averaged weights that are evaluated, at most (1 + n) / (10 + n) at step "
+            "n; 0.0: none"),
         "eval_epochs": Key(10.0, above_zero, "between validations; each is also a checkpoint"),
         "patience": Key(0, whole(0), "early stopping: validations without a better ELBO; 0: never"),
         "skip_steps": Key(0, whole(0),
