@@ -23,7 +23,6 @@ import bz2
 import dataclasses
 import functools
 import gzip
-import io
 import lzma
 import math
 import time
@@ -37,6 +36,7 @@ from ml_collections import ConfigDict
 from experiments import side_by_side
 from experiments.base_configs import changes
 from experiments.protocol import OURS, Expected, Mean, Study, Trial, Value
+from vae.coding.others import FORMATS, picture_bytes
 from vae.configs import cifar10_top_down, mnist, top_down_mnist
 from vae.errors import RunError
 from vae.evaluation import compress
@@ -199,22 +199,5 @@ def others(images: np.ndarray) -> dict[str, dict[str, float]]:
     two = images.max() == 1
     raw = (np.packbits(images.reshape(len(images), -1), axis=1) if two else images).astype(np.uint8)
     sizes = {name: len(made(raw.tobytes())) for name, made in LOSSLESS.items()}
-    sizes["PNG"] = _pictures(images, two, format="PNG", optimize=True)
-    sizes["WebP"] = _pictures(images, two, format="WebP", lossless=True, quality=100, method=6)
+    sizes |= {form: picture_bytes(images, form) for form in FORMATS}
     return {name: {"file_bits": 8.0 * size / images.size} for name, size in sizes.items()}
-
-
-def _pictures(images: np.ndarray, two: bool, **how: Any) -> int:
-    """Bytes of a file an image."""
-    from PIL import Image
-
-    total = 0
-    for image in images.astype(np.uint8):
-        image = image[..., 0] if image.shape[-1] == 1 else image
-        picture = Image.fromarray(image * 255 if two else image)
-        if two and how["format"] == "PNG":
-            picture = picture.convert("1")
-        file = io.BytesIO()
-        picture.save(file, **how)
-        total += len(file.getvalue())
-    return total

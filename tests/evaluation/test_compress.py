@@ -1,6 +1,8 @@
 """compress and decompress: the file, and what is said of one that does not fit."""
 
 import dataclasses
+import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -49,6 +51,35 @@ def test_a_damaged_file_is_found_out(tmp_path, part):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(UserError, match="no file that compress" if part == "first" else "damaged"):
         container.read(tmp_path / "f")
+
+
+def test_of_200_changes_of_a_file_each_is_refused_in_a_line(tmp_path):
+    """Bits that flip, parts that are cut, taken out, doubled or overwritten; and files whose
+    checksum is right, of a header that is not."""
+    container.write(tmp_path / "f", HEADER, WORDS)
+    whole, rng = (tmp_path / "f").read_bytes(), np.random.default_rng(0)
+    made = [whole, b""]
+    while len(made) < 202:
+        first, last = sorted(rng.integers(0, len(whole) + 1, 2).tolist())
+        part = whole[first:last]
+        noise = rng.integers(0, 256, len(part), np.uint8).tobytes()
+        flipped = bytearray(whole)
+        flipped[rng.integers(len(whole))] ^= 1 << int(rng.integers(8))
+        header = json.dumps({**dataclasses.asdict(HEADER), "num": ["x", -1, None][first % 3]})
+        body = whole[:8] + len(header).to_bytes(4, "little") + header.encode() + part
+        cut, doubled = whole[:first] + whole[last:], whole[:last] + part + whole[last:]
+        changes = [
+            whole[:first], cut, doubled, whole[:first] + noise + whole[last:], bytes(flipped),
+            body + hashlib.sha256(body).digest(),
+        ]  # fmt: skip
+        change = changes[len(made) % len(changes)]
+        if change not in made:
+            made.append(change)
+    for number, content in enumerate(made[1:]):
+        (tmp_path / "f").write_bytes(content)
+        with pytest.raises(UserError, match=f"{tmp_path}/f (is|has)") as refused:
+            container.read(tmp_path / "f")
+        assert "\n" not in str(refused.value), number
 
 
 def test_a_file_of_another_version_is_refused(tmp_path):
@@ -105,6 +136,7 @@ def test_evaluation_lays_the_length_beside_the_bound(runs):
     bound = -run.elbo(run.examples("test"), samples=100).mean() / np.log(2.0) / np.prod(run.shape)
     # Latents of a model this young are far from the prior, and bits taken back are not quite even.
     margins.near(metrics["bits_net"]["value"], bound, 0.02 * bound)
+    assert metrics["bits_png"]["value"] > metrics["bits_net"]["value"]
     first = metrics["bits_first"]["value"] * np.prod(run.shape) * len(run.examples("test"))
     assert round(first) == compress.coder(run, compress.PRECISION, compress.STREAMS).push(
         np.zeros((0, *run.shape), int)

@@ -135,3 +135,11 @@ def test_everything_is_said_in_order_and_nothing_of_nothing():
     said = [sentence.text.split()[0] for sentence in verdict(evaluation(), records, "why")]
     assert said == ["Test", "1", "Training", "1"]
     assert verdict(None, []) == []
+
+
+def test_a_lossless_file_is_told_beside_its_pngs():
+    numbers = {"bits_net": 0.2, "bits_first": 0.01, "bits_png": 0.8}
+    (said,) = verdict({"metrics": {name: {"value": n} for name, n in numbers.items()}}, [])
+    assert "to 25.0% of their PNG files (0.2 bits per dimension; 26.2% with" in said.text
+    assert not said.is_problem
+    assert verdict({"metrics": {"bits_net": {"value": 0.2}}}, []) == []

@@ -70,6 +70,12 @@ def read(path: Path) -> tuple[Header, list[np.ndarray]]:
         raise UserError(f"{path} is damaged: it is not as it was written; take another copy of it")
     start = len(MAGIC) + 4
     end = start + int.from_bytes(body[len(MAGIC) : start], "little")
-    header = Header(**json.loads(body[start:end]))
-    words = np.frombuffer(body[end:], "<u4").astype(np.uint32)
+    try:
+        header = Header(**json.loads(body[start:end]))
+        words = np.frombuffer(body[end:], "<u4").astype(np.uint32)
+        sizes = [header.num, header.precision, header.first_words, *header.words, *header.shape]
+        if min(sizes) < 0 or sum(header.words) != len(words):
+            raise ValueError("sizes that do not fit")
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path} is no file that compress wrote: its header: {error}") from None
     return header, np.split(words, np.cumsum(header.words)[:-1])

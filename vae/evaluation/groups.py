@@ -22,6 +22,7 @@ INFERENCE = Kind("gap_inference", "Inference gap", "down", "nats")
 APPROXIMATION = Kind("gap_approximation", "Approximation gap", "down", "nats")
 AMORTISATION = Kind("gap_amortisation", "Amortisation gap", "down", "nats")
 BITS_NET = Kind("bits_net", "Length of a lossless file", "down", "bits per dimension")
+BITS_PNG = Kind("bits_png", "Length of PNG files", "down", "bits per dimension")
 BITS_FIRST = Kind("bits_first", "Random bits that a lossless file begins with", "down")
 GAP_IWAE = Kind("gap_iwae_{:d}", "Gap of the IWAE bound, K = {:,}", "down", "nats")
 Found = tuple[dict[str, Metric], dict[str, np.ndarray]]
@@ -246,17 +247,23 @@ def molecules(subject: Subject) -> Found:
 
 def code(subject: Subject) -> Found:
     """The length of the file that `compress` writes of the split, beside its bound."""
+    from vae.coding import others
     from vae.evaluation import compress
 
     run, (num, *shape) = subject.run, subject.x.shape
     coder = compress.coder(run, compress.PRECISION, compress.STREAMS)
-    coded = coder.push(compress.levels(subject.x, coder.top, f"the {subject.split} split"), SEED)
+    levels = compress.levels(subject.x, coder.top, f"the {subject.split} split")
+    coded = coder.push(levels, SEED)
     values, unit = num * int(np.prod(shape)), "bits per dimension"
     over = f"{num:,} examples, {compress.PRECISION} bits a latent, {compress.STREAMS} streams"
-    return by_name(
+    found = by_name(
         BITS_NET.of(coded.net / values, unit=f"{unit}, {over}, without the first random bits"),
         BITS_FIRST.of(coded.first / values, unit=f"{unit} of random bits to begin with, {over}"),
-    ), {}
+    )
+    if others.are_pictures(tuple(shape)):
+        length = 8 * others.picture_bytes(levels, "PNG") / values
+        found |= by_name(BITS_PNG.of(length, unit=f"{unit}, a file for each of {num:,} images"))
+    return found, {}
 
 
 def _named(run: "Trained") -> str:

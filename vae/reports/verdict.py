@@ -52,7 +52,7 @@ def verdict(
       records: the lines of metrics.jsonl, oldest first.
       failure: why training failed for good; "" where it did not.
     """
-    found = [bound(evaluation), collapse(evaluation)] if evaluation else []
+    found = [bound(evaluation), file(evaluation), collapse(evaluation)] if evaluation else []
     found += [broken(records, failure), skipped(records), overfitting(records)]
     return [sentence for sentence in found if sentence]
 
@@ -77,6 +77,23 @@ def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
     if about:
         text += f". Both are {about}" if tightest else f". It is {about}"
     return Sentence(text + ".")
+
+
+def file(evaluation: Mapping[str, Any]) -> Sentence | None:
+    """The length of a lossless file of the split, beside its PNG files, where it was measured."""
+    lengths = {
+        name: evaluation.get("metrics", {}).get(name, {}).get("value")
+        for name in ("bits_net", "bits_first", "bits_png")
+    }
+    if lengths["bits_net"] is None or not lengths["bits_png"]:
+        return None
+    share = lengths["bits_net"] / lengths["bits_png"]
+    whole = share + lengths["bits_first"] / lengths["bits_png"]
+    return Sentence(
+        f"This model compresses the images to {share:.1%} of their PNG files"
+        f" ({lengths['bits_net']:.4g} bits per dimension; {whole:.1%} with the random bits that a "
+        "file begins with)."
+    )
 
 
 def collapse(evaluation: Mapping[str, Any]) -> Sentence | None:
