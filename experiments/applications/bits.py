@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
-from experiments import side_by_side
 from experiments.base_configs import changes
 from experiments.protocol import OURS, Expected, Mean, Study, Trial, Value
 from vae.coding.others import FORMATS, picture_bytes
@@ -41,6 +41,8 @@ from vae.configs import cifar10_top_down, mnist, top_down_mnist
 from vae.errors import RunError
 from vae.evaluation import compress
 from vae.evaluation.trained import load
+from vae.reports.figures import styled
+from vae.reports.sweep_figures import PALETTE, SOFT
 
 MODELS = ("vae", "chain", "ladder", "top_down")
 DATA = {  # name of a data set here: its name in a config, and whether it is binarised
@@ -89,7 +91,7 @@ def study(scale: str) -> Study:
     few = {} if scale == "full" else IMAGES
     return Study(
         base, grid, expected, reduced, beside=functools.partial(beside, few=few),
-        picture=side_by_side.drawn("file_bits"),
+        picture=picture,
     )  # fmt: skip
 
 
@@ -125,7 +127,7 @@ def _config(source: tuple[str, str], model: str, scale: str) -> ConfigDict:
 
 
 def _row(data: str, method: str) -> dict[str, str]:
-    return {"data": data, "method": method}
+    return {"images": data, "method": method}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,3 +203,21 @@ def others(images: np.ndarray) -> dict[str, dict[str, float]]:
     sizes = {name: len(made(raw.tobytes())) for name, made in LOSSLESS.items()}
     sizes |= {form: picture_bytes(images, form) for form in FORMATS}
     return {name: {"file_bits": 8.0 * size / images.size} for name, size in sizes.items()}
+
+
+@styled
+def picture(rows: Sequence[Trial], directory: Path) -> Figure:
+    """Bits per dimension of every method's file, a panel a set of images."""
+    names = list(dict.fromkeys(row["values"]["images"] for row in rows))
+    figure = Figure(figsize=(2.0 * len(names), 2.4), layout="constrained")
+    for place, (name, axes) in enumerate(zip(names, figure.subplots(1, len(names)), strict=True)):
+        mine = [row for row in rows if row["values"]["images"] == name]
+        mine.sort(key=lambda row: -row["metrics"]["file_bits"])
+        lengths = [row["metrics"]["file_bits"] for row in mine]
+        ours = [PALETTE[0] if "net_bits" in row["metrics"] else SOFT for row in mine]
+        axes.barh(range(len(mine)), lengths, color=ours)
+        axes.set_yticks(range(len(mine)), [row["values"]["method"] for row in mine])
+        axes.set_title(name)
+        if place == 0:
+            axes.set_xlabel("bits per dimension of the file")
+    return figure
