@@ -138,7 +138,7 @@ def test_evaluation_lays_the_length_beside_the_bound(runs):
     margins.near(metrics["bits_net"]["value"], bound, 0.02 * bound)
     assert metrics["bits_png"]["value"] > metrics["bits_net"]["value"]
     first = metrics["bits_first"]["value"] * np.prod(run.shape) * len(run.examples("test"))
-    assert round(first) == compress.coder(run, compress.PRECISION, compress.STREAMS).push(
+    assert round(first) == compress.coder(run, compress.PRECISION, compress.STREAMS, 2).push(
         np.zeros((0, *run.shape), int)
     ).first
 

@@ -52,20 +52,27 @@ class Coder:
       shape: of one example.
       bins: of the latents.
       streams: S.
+      levels: values of a number, 0 first, where the likelihood has no highest.
 
     Raises:
       UserError: another model.
     """
 
     def __init__(
-        self, model: "Model", variables: Any, shape: tuple[int, ...], bins: Bins, streams: int
-    ):
+        self, model: "Model", variables: Any, shape: tuple[int, ...], bins: Bins, streams: int,
+        levels: int = 0,
+    ):  # fmt: skip
         check(model)
+        likelihood: Any = model.likelihood
+        if "counts" in likelihood.kinds:
+            likelihood = dataclasses.replace(likelihood, levels=levels)
+            model = model.clone(likelihood=likelihood)
         self.model, self.variables = model, jax.device_put(variables, jax.local_devices()[0])
         self.shape, self.bins, self.streams = shape, bins, streams
         self.channels = image_shape(shape)[-1]
-        likelihood: Any = model.likelihood
-        self.top = 1 if "tokens" in likelihood.kinds else likelihood.levels - 1
+        self.levels = likelihood.levels
+        # What is divided by, for the model to see the number as it was trained to.
+        self.top = self.levels - 1 if {"binary", "grey"} & set(likelihood.kinds) else 1
         self.latents = kind_of(model)(model, self.variables, bins, streams)
         self._theta = jax.jit(self.latents.theta)
         self._table = jax.jit(self._probabilities, static_argnums=3)
@@ -160,11 +167,11 @@ class Coder:
 def check(model: "Model") -> None:
     """Raises UserError for a model whose images cannot be coded."""
     kind_of(model)
-    if not model.likelihood.discrete:
+    if not model.likelihood.discrete and not hasattr(model.likelihood, "levels"):
         raise UserError(
-            f"compress takes a likelihood of whole numbers, and {type(model.likelihood).__name__} "
-            "is a density or has no highest value: train with model.likelihood=bernoulli, "
-            "categorical or discretized_logistic"
+            "compress takes a likelihood of whole numbers, each by itself, and "
+            f"{type(model.likelihood).__name__} is none: train with model.likelihood=bernoulli, "
+            "categorical, discretized_logistic or negative_binomial"
         )
     if model.conditional:
         raise UserError("compress takes no conditional model: its context is not in the file")

@@ -19,6 +19,7 @@ from vae.evaluation.trained import Trained, load
 SEED = 0  # of the first bits
 PRECISION, FINEST = 12, 16  # bits of a latent: by default, and at most
 STREAMS = 16
+MOST_COUNTS = 4096  # values of a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +64,13 @@ def compress(
     if streams < 1:
         raise UserError(f"--streams={streams}: give 1 or more")
     run = load(workdir)
-    found = coder(run, precision, streams)
     _, x, _ = inputs.given(source, run)
-    x = levels(run.check(np.asarray(x[:])), found.top, source)
+    x = run.check(np.asarray(x[:]))
+    found = coder(run, precision, streams, highest(x))
+    x = levels(x, found.top, source)
     coded = found.push(x, SEED)
     header = container.Header(
-        len(x), list(run.shape), found.top + 1, precision, SEED,
+        len(x), list(run.shape), found.levels, precision, SEED,
         [len(words) for words in coded.words], coded.first_words, digest(run), jax.__version__,
         _device(),
     )  # fmt: skip
@@ -99,7 +101,7 @@ def decompress(workdir: str | Path, source: str | Path, output: str | Path) -> i
             f"{source} was written with jax {header.jax} on {header.device}, whose last digits "
             f"this one, jax {here[0]} on {here[1]}, does not share: decompress there"
         )
-    x = coder(run, header.precision, len(words)).pop(
+    x = coder(run, header.precision, len(words), header.levels).pop(
         words, header.num, header.first_words, header.seed
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,13 +117,20 @@ def digest(run: Trained) -> str:
     return found.hexdigest()
 
 
-def coder(run: Trained, precision: int, streams: int) -> Coder:
-    """What codes examples by a run.
+def coder(run: Trained, precision: int, streams: int, counts: int) -> Coder:
+    """What codes examples by a run; counts, if they are counts, below `counts`.
 
     Raises:
-      UserError: its model cannot code.
+      UserError: its model cannot code, or counts are too many for a table of them.
     """
-    return Coder(run.model, run.variables, run.shape, Bins(precision), streams)
+    if "counts" in run.model.likelihood.kinds and counts > MOST_COUNTS:
+        raise UserError(f"compress takes counts below {MOST_COUNTS:,}, and one is {counts - 1:,}")
+    return Coder(run.model, run.variables, run.shape, Bins(precision), streams, counts)
+
+
+def highest(x: np.ndarray) -> int:
+    """How many values there are from 0 to the largest of x."""
+    return int(np.ceil(x.max(initial=0.0))) + 1
 
 
 def levels(x: np.ndarray, top: int, source: str) -> np.ndarray:

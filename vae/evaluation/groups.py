@@ -251,7 +251,9 @@ def code(subject: Subject) -> Found:
     from vae.evaluation import compress
 
     run, (num, *shape) = subject.run, subject.x.shape
-    coder = compress.coder(run, compress.PRECISION, compress.STREAMS)
+    coder = compress.coder(
+        run, compress.PRECISION, compress.STREAMS, compress.highest(subject.x)
+    )
     levels = compress.levels(subject.x, coder.top, f"the {subject.split} split")
     coded = coder.push(levels, SEED)
     values, unit = num * int(np.prod(shape)), "bits per dimension"

@@ -89,6 +89,12 @@ def log_negative_binomial(x: jax.Array, log_mean: jax.Array, log_r: jax.Array) -
     return jnp.where(x > 0, rest - deviance + 0.5 * (log_r - jnp.log(n * some)), none)
 
 
+def _log_gated(x: jax.Array, log_mean: jax.Array, log_r: jax.Array, gate: jax.Array) -> jax.Array:
+    """log p of each value with the gate's zeros, of raw outputs."""
+    counted = log_negative_binomial(x, bounded(log_mean), bounded(log_r))
+    return jnp.where(x > 0, counted, jnp.logaddexp(gate, counted)) - softplus(gate)
+
+
 def draw_negative_binomial(key: jax.Array, log_mean: jax.Array, log_r: jax.Array) -> jax.Array:
     """A Poisson draw at a rate that is a Gamma draw of mean m and shape r."""
     rate_key, count_key = jax.random.split(key)
@@ -115,6 +121,8 @@ class negative_binomial(Likelihood):  # noqa: N801
     theta [..., D, 2]: log mean and log inverse dispersion, both `bounded`.
     """
 
+    levels: int = 0  # that `log_table` is of, though counts have no highest
+
     kinds = ("counts",)
     encoder_input = staticmethod(_log1p)
 
@@ -130,6 +138,11 @@ class negative_binomial(Likelihood):  # noqa: N801
         """log p(x|z): [..., B] nats."""
         log_mean, log_r = (bounded(flat(part, x)) for part in jnp.split(theta, 2, axis=-1))
         return log_negative_binomial(flat(x, x), log_mean, log_r).sum(-1)
+
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of the counts 0..levels-1: [..., D, levels]."""
+        counts = jnp.arange(self.levels, dtype=jnp.float32)
+        return log_negative_binomial(counts, *map(bounded, jnp.split(theta, 2, axis=-1)))
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """The expected count: [..., D, 1]."""
@@ -148,6 +161,8 @@ class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
     theta [..., D, 3]: log mean and log inverse dispersion, both `bounded`, and the gate's logit.
     """
 
+    levels: int = 0  # that `log_table` is of, though counts have no highest
+
     kinds = ("counts",)
     encoder_input = staticmethod(_log1p)
 
@@ -163,10 +178,12 @@ class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """log p(x|z): [..., B] nats."""
         log_mean, log_r, gate = (flat(part, x) for part in jnp.split(theta, 3, axis=-1))
-        x = flat(x, x)
-        counted = log_negative_binomial(x, bounded(log_mean), bounded(log_r))
-        log_p = jnp.where(x > 0, counted, jnp.logaddexp(gate, counted)) - softplus(gate)
-        return log_p.sum(-1)
+        return _log_gated(flat(x, x), log_mean, log_r, gate).sum(-1)
+
+    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
+        """log p of the counts 0..levels-1: [..., D, levels]."""
+        counts = jnp.arange(self.levels, dtype=jnp.float32)
+        return _log_gated(counts, *jnp.split(theta, 3, axis=-1))
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """The expected count, with the gate's zeros: [..., D, 1]."""
