@@ -4,8 +4,9 @@ Four models on MNIST binarised once, MNIST and Fashion-MNIST in 256 levels, and 
 of latents, a chain of two, a ladder of two, and maps of latents from coarse to fine. Each writes
 test images as a file (`file_bits`: all of its bytes, with the first random bits), reads them back,
 and is refused here if they differ. Beside it: the bits without those first ones (`net_bits`), minus
-the ELBO (`elbo_bits`), images a second both ways, and gzip, bz2, xz of the same bytes in one file
-(binarised: eight pixels a byte), PNG (optimised) and lossless WebP with a picture each.
+the ELBO (`elbo_bits`), images a second both ways and of the networks alone, and gzip, bz2, xz of
+the same bytes in one file (binarised: eight pixels a byte), PNG (optimised) and lossless WebP with
+a picture each.
 
 Published, all from memory: on CIFAR-10 as bounds, IAF 3.11 (Kingma et al. 2016), NVAE 2.91 (Vahdat
 and Kautz 2020), VDVAE 2.87 (Child 2021); as files, Bit-Swap 3.78 (Kingma et al. 2019), PNG about
@@ -30,6 +31,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
@@ -40,7 +42,8 @@ from vae.coding.others import FORMATS, picture_bytes
 from vae.configs import cifar10_top_down, mnist, top_down_mnist
 from vae.errors import RunError
 from vae.evaluation import compress
-from vae.evaluation.trained import load
+from vae.evaluation.trained import Trained, load
+from vae.probability import noise
 from vae.reports.figures import styled
 from vae.reports.sweep_figures import PALETTE, SOFT
 
@@ -193,7 +196,27 @@ def written(workdir: Path, images: np.ndarray) -> dict[str, float]:
         "first_bits": made.coded.first / images.size,
         "packed_per_second": len(images) / (middle - begin),
         "unpacked_per_second": len(images) / (end - middle),
+        "network_per_second": len(images) / network_seconds(load(workdir), images),
     }
+
+
+def network_seconds(run: Trained, images: np.ndarray) -> float:
+    """What the model alone takes: a draw of q(z|x) and the terms of the bound at it, of as many
+    images at a time as the file's streams."""
+    x = images.astype(np.float32) / max(1, run.dataset.levels - 1)
+    keys = noise.example_keys(jax.random.key(0), np.arange(STREAMS))
+
+    @jax.jit
+    def terms(variables: Any, x: jax.Array) -> jax.Array:
+        model = run.model.bind(variables)
+        return model.joint(model.encode(x), x, keys).log_weight
+
+    batches = [x[start : start + STREAMS] for start in range(0, len(x) - STREAMS + 1, STREAMS)]
+    np.asarray(terms(run.variables, batches[0]))
+    begin = time.perf_counter()
+    for batch in batches:
+        np.asarray(terms(run.variables, batch))
+    return time.perf_counter() - begin
 
 
 def others(images: np.ndarray) -> dict[str, dict[str, float]]:

@@ -19,6 +19,7 @@ from experiments.applications import (
     apps_latents,
     apps_molecules,
     apps_recommendation,
+    bits,
 )
 from experiments.baselines import detectors
 from tests.helpers import small_config
@@ -331,3 +332,20 @@ def test_generators_are_trained_drawn_from_and_pictured(tmp_path, color):
         shares = [row["metrics"][name] for name in ("precision", "recall", "coverage")]
         assert all(0.0 <= share <= 1.0 for share in shares) and row["metrics"]["sharpness"] > 0.0
     assert study.picture(rows, tmp_path / "sweep").axes
+
+
+def test_files_of_other_programs_are_of_all_bits():
+    """Noise does not shrink: each takes what its values take, and more."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1))
+    found = bits.others(noise)
+    assert set(found) == {*bits.LOSSLESS, "PNG", "WebP"}
+    assert all(8.0 < row["file_bits"] < 12.0 for row in found.values())
+    two = bits.others(noise // 128)
+    assert all(1.0 < two[name]["file_bits"] < 1.3 for name in bits.LOSSLESS)  # eight a byte
+
+
+def test_a_rate_is_laid_over_its_bound():
+    values = {"images": "digits", "method": "vae"}
+    metrics = {"net_bits": 1.01, "elbo_bits": 1.0}
+    rows = [{"trial": "", "values": values, "metrics": metrics, "stderr": {}}]
+    assert bits.Ratio("net_bits", "elbo_bits", "digits", "vae")(rows) == (1.01, None)
