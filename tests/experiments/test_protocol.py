@@ -207,7 +207,7 @@ def test_every_trial_of_every_experiment_can_be_built(name, traced_once):
 METRICS = (
     "elbo", "bpd", "rate", "distortion", "active_units", "codes_used", "beta_vae_score", "ndcg_100",
     "recall_20", "recall_50", "validity", "uniqueness", "reconstruction", "best_qed", "accuracy",
-    "precision", "coverage", "class_right",
+    "precision", "coverage", "class_right", "file_bits",
 )  # fmt: skip
 
 
