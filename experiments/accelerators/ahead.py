@@ -37,7 +37,8 @@ def main(names: list[str], data_dir: str, workdir: str, minutes: float, again: b
     left = 0
     for name in names:
         target = targets.parse(name)
-        for what, command in (*_configs(target, data_dir), *_parts(target), *_others(target)):
+        # The small first, for who has few minutes.
+        for what, command in (*_parts(target), *_others(target), *_configs(target, data_dir)):
             shown = rows.shown(command, data_dir)
             path = Path(workdir) / name.replace(":", "-") / f"{what.replace(' ', '-')}.json"
             if shown in recorded:
