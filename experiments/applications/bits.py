@@ -107,6 +107,8 @@ def _config(source: tuple[str, str], model: str, scale: str) -> ConfigDict:
             config = cifar10_top_down.get_config("small" if scale == "full" else "cpu")
         else:
             config = top_down_mnist.get_config()
+        if binarization == "none":  # gradients of levels are longer than of zeros and ones
+            config.optimizer.clip_norm, config.optimizer.skip_norm = 1e4, 1e6
         if name == "digits":
             config.model.filters, config.model.groups = (16, 16), (1, 1)
     else:
