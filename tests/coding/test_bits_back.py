@@ -71,11 +71,14 @@ WITH = [
         *(
             pytest.param("bernoulli", changes, id=name)
             for name, changes in MODELS.items()
-            if name != "top_down"
+            if name not in SLOW
         ),
-        pytest.param("discretized_logistic_mixture", MODELS["top_down"], id="top_down"),
+        pytest.param(
+            "discretized_logistic_mixture", MODELS["top_down"], id="top_down",
+            marks=SLOW["top_down"],
+        ),
     ],
-)
+)  # fmt: skip
 def test_what_is_pushed_comes_out_at_the_length_of_its_code(likelihood, changes):
     coder = coder_of(likelihood, **changes)
     x = examples(coder, 10)  # of four stacks, two get one less

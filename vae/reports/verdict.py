@@ -81,18 +81,14 @@ def bound(evaluation: Mapping[str, Any]) -> Sentence | None:
 
 def file(evaluation: Mapping[str, Any]) -> Sentence | None:
     """The length of a lossless file of the split, beside its PNG files, where it was measured."""
-    lengths = {
-        name: evaluation.get("metrics", {}).get(name, {}).get("value")
-        for name in ("bits_net", "bits_first", "bits_png")
-    }
-    if lengths["bits_net"] is None or not lengths["bits_png"]:
+    metrics = evaluation.get("metrics", {})
+    if "bits_png" not in metrics:
         return None
-    share = lengths["bits_net"] / lengths["bits_png"]
-    whole = share + lengths["bits_first"] / lengths["bits_png"]
+    length, png = (metrics[name]["value"] for name in ("bits_net", "bits_png"))
+    whole = length + metrics["bits_first"]["value"]
     return Sentence(
-        f"This model compresses the images to {share:.1%} of their PNG files"
-        f" ({lengths['bits_net']:.4g} bits per dimension; {whole:.1%} with the random bits that a "
-        "file begins with)."
+        f"This model compresses the images to {length / png:.1%} of their PNG files ({length:.4g} "
+        f"bits per dimension; {whole / png:.1%} with the random bits that a file begins with)."
     )
 
 
