@@ -188,7 +188,12 @@ def traced_once():
         yield
 
 
-@pytest.mark.parametrize("name", reproduce.MODULES)
+LARGE = ("apps_images", "bits")  # deep networks take long to be traced
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in reproduce.MODULES
+])  # fmt: skip
 def test_every_trial_of_every_experiment_can_be_built(name, traced_once):
     """On data of the same form: model and objective are traced, nothing is computed."""
     built = set()
