@@ -1,21 +1,18 @@
 """Bits per dimension that a file proves: what `compress` makes of test images, and what others do.
 
-Four models on MNIST binarised once, MNIST and Fashion-MNIST in 256 levels, and CIFAR-10: one layer
-of latents, a chain of two, a ladder of two, and maps of latents from coarse to fine. Each writes
-test images as a file (`file_bits`: all of its bytes, with the first random bits), reads them back,
-and is refused here if they differ. Beside it: the bits without those first ones (`net_bits`), minus
-the ELBO (`elbo_bits`), images a second both ways and of the networks alone, and gzip, bz2, xz of
-the same bytes in one file (binarised: eight pixels a byte), PNG (optimised) and lossless WebP with
-a picture each.
+Four models on MNIST binarised once, MNIST and Fashion-MNIST in 256 levels (CIFAR-10: `bits_color`):
+one layer of latents, a chain of two, a ladder of two, and maps of latents from coarse to fine. Each
+writes test images as a file (`file_bits`: all of its bytes, with the first random bits), reads them
+back, and is refused here if they differ. Beside it: the bits without those first ones (`net_bits`),
+minus the ELBO (`elbo_bits`), images a second both ways and of the networks alone, and gzip, bz2, xz
+of the same bytes in one file (binarised: eight pixels a byte), PNG (optimised) and lossless WebP
+with a picture each.
 
-Published, all from memory: on CIFAR-10 as bounds, IAF 3.11 (Kingma et al. 2016), NVAE 2.91 (Vahdat
-and Kautz 2020), VDVAE 2.87 (Child 2021); as files, Bit-Swap 3.78 (Kingma et al. 2019), PNG about
-5.87. BB-ANS (Townsend et al. 2019): MNIST binarised 0.20 at an ELBO of 0.19, in 256 levels 1.41.
+Published, from memory: BB-ANS (Townsend et al. 2019) has 0.20 on MNIST binarised, at an ELBO of
+0.19, and 1.41 in 256 levels.
 
-Full: 100 epochs, configs/cifar10_top_down.py:small, files of all test images. cpu: five epochs, of
-top_down two; three of CIFAR-10, by configs/cifar10_top_down.py:cpu; files of 1,000 test images of
-CIFAR-10 and 2,000 of those in 256 levels; an hour of 2 cores. quick: the digits of the package,
-three minutes.
+Full: 100 epochs, files of all test images. cpu: five epochs, of top_down two; files of 2,000 test
+images in 256 levels; an hour of 2 cores. quick: the digits of the package, three minutes.
 
     ./launch.sh reproduce bits --data_dir=DATA [--scale=cpu]
 """
@@ -27,7 +24,7 @@ import gzip
 import lzma
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +36,7 @@ from ml_collections import ConfigDict
 from experiments.base_configs import changes
 from experiments.protocol import OURS, Expected, Mean, Study, Trial, Value
 from vae.coding.others import FORMATS, picture_bytes
-from vae.configs import cifar10_top_down, mnist, top_down_mnist
+from vae.configs import mnist, top_down_mnist
 from vae.errors import RunError
 from vae.evaluation import compress
 from vae.evaluation.trained import Trained, load
@@ -52,11 +49,11 @@ DATA = {  # name of a data set here: its name in a config, and whether it is bin
     "MNIST binarised": ("mnist", "static"),
     "MNIST": ("mnist", "none"),
     "Fashion-MNIST": ("fashion_mnist", "none"),
-    "CIFAR-10": ("cifar10", "none"),
+    "CIFAR-10": ("cifar10", "none"),  # of `bits_color`
 }
 QUICK = {"digits binarised": ("digits", "static"), "digits": ("digits", "none")}
-COLOUR = "CIFAR-10"
-IMAGES = {"cifar10": 1_000, "none": 2_000}  # that files are written of, at less than full scale
+GREY = ("MNIST binarised", "MNIST", "Fashion-MNIST")
+FEW = 2_000  # images in 256 levels that files are written of, at less than full scale
 STREAMS = 16
 LOSSLESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 9),
@@ -67,65 +64,75 @@ LOSSLESS: dict[str, Callable[[bytes], bytes]] = {
 
 def study(scale: str) -> Study:
     """Every model on every data set, and what is expected of the files."""
-    base, data = mnist.get_config(), QUICK if scale == "quick" else DATA
-    grid = [
-        changes(_config(source, model, scale), base) for source in data.values() for model in MODELS
-    ]
-    expected = []
-    for name in data:
-        expected += [
-            Expected(f"net bits over minus the ELBO, {model}, {name}",
-                     Ratio("net_bits", "elbo_bits", name, model), 1.0, 0.01, "within", "", OURS, "")
-            for model in MODELS
-        ]  # fmt: skip
+    data = QUICK if scale == "quick" else {name: DATA[name] for name in GREY}
+    grid = [_config(source, model, scale) for source in data.values() for model in MODELS]
     # Of few small images, most of a file is the first random bits.
-    than = ("PNG",) if scale == "quick" else ("xz", "PNG")
+    beaten = ("PNG",) if scale == "quick" else ("xz", "PNG")
+    reduced = {
+        "full": "", "cpu": "2 to 5 of 100 epochs, files of 2,000 or 10,000 images",
+        "quick": "the 8 x 8 digits",
+    }[scale]  # fmt: skip
+    return of_files(data, grid, beaten, reduced, 0 if scale == "full" else FEW)
+
+
+def of_files(
+    data: Iterable[str], configs: Sequence[ConfigDict], beaten: Sequence[str], reduced: str,
+    few: int,
+) -> Study:  # fmt: skip
+    """What a study of files is.
+
+    Args:
+      data: names of the data sets.
+      configs: of every model of each.
+      beaten: the methods whose files are to be longer than top_down's.
+      few: images in 256 levels that files are written of; 0: the whole test set.
+    """
+    base = mnist.get_config()
+    expected = [
+        Expected(f"net bits over minus the ELBO, {model}, {name}",
+                 Ratio("net_bits", "elbo_bits", name, model), 1.0, 0.01, "within", "", OURS, "")
+        for name in data for model in MODELS
+    ]  # fmt: skip
     expected += [
         Expected(f"file of top_down less that of {other}, {name}",
                  Mean("file_bits", _row(name, "top_down"), _row(name, other)), 0.0, 0.0, "below",
                  "", OURS, "bits per dimension")
-        for name in data for other in (*than, *(["WebP"] if name == COLOUR else []))
+        for name in data for other in beaten
     ]  # fmt: skip
-    reduced = {
-        "full": "",
-        "cpu": "2 to 5 of 100 epochs, a small top_down, files of 1,000 to 10,000 images",
-        "quick": "the 8 x 8 digits",
-    }[scale]
-    few = {} if scale == "full" else IMAGES
     return Study(
-        base, grid, expected, reduced, beside=functools.partial(beside, few=few),
-        picture=picture,
+        base, [changes(config, base) for config in configs], expected, reduced,
+        beside=functools.partial(beside, few=few), picture=picture,
     )  # fmt: skip
 
 
 def _config(source: tuple[str, str], model: str, scale: str) -> ConfigDict:
     """A model of a data set."""
     name, binarization = source
-    colour = name == "cifar10"
+    config = top_down_mnist.get_config() if model == "top_down" else layered(model)
     if model == "top_down":
-        if colour:
-            config = cifar10_top_down.get_config("small" if scale == "full" else "cpu")
-        else:
-            config = top_down_mnist.get_config()
         if binarization == "none":  # gradients of levels are longer than of zeros and ones
             config.optimizer.clip_norm, config.optimizer.skip_norm = 1e4, 1e6
         if name == "digits":
             config.model.filters, config.model.groups = (16, 16), (1, 1)
-    else:
-        config = mnist.get_config()
-        config.model.name, config.model.upper_sizes = model, (16,)
-        if colour:
-            config.model.encoder = config.model.decoder = "conv"
-            config.model.latent_size = 64
     config.data.name, config.data.binarization = name, binarization
-    config.data.validation_size = -1
+    levels = "discretized_logistic_mixture"
+    config.model.likelihood = "bernoulli" if binarization == "static" else levels
     config.train.epochs = {"full": 100, "cpu": 5, "quick": 30}[scale]
-    if scale == "cpu" and (colour or model == "top_down"):
-        config.train.epochs = 3 if colour else 2
-    if binarization == "static":
-        config.model.likelihood = "bernoulli"
-    else:
-        config.model.likelihood = "discretized_logistic_mixture"
+    if scale == "cpu" and model == "top_down":
+        config.train.epochs = 2
+    return evaluated(config)
+
+
+def layered(model: str) -> ConfigDict:
+    """The MLP of configs/mnist.py: one layer of latents, or two."""
+    config = mnist.get_config()
+    config.model.name, config.model.upper_sizes = model, (16,)
+    return config
+
+
+def evaluated(config: ConfigDict) -> ConfigDict:
+    """As every model is: validated each epoch, the last checkpoint by ten draws."""
+    config.data.validation_size = -1
     config.train.eval_epochs, config.train.parallel = 1.0, "jit"
     config.eval.iwae_samples, config.eval.checkpoint = (10,), "last"
     return config
@@ -150,16 +157,15 @@ class Ratio:
         return Mean(self.of, where)(trials)[0] / Mean(self.over, where)(trials)[0], None
 
 
-def beside(trials: Sequence[Trial], directory: Path, few: Mapping[str, int]) -> list[Trial]:
-    """The files of each model, and of other programs on the same images: as many as `few` says of a
-    data set or of a binarisation."""
+def beside(trials: Sequence[Trial], directory: Path, few: int) -> list[Trial]:
+    """The files of each model, and of other programs on the same images."""
     names = {source: name for name, source in (DATA | QUICK).items()}
     rows, seen = [], set()
     for trial in trials:
         run = load(directory / "trials" / trial["trial"])
         data = run.config.data
         name = names[data.name, data.binarization]
-        x = run.examples("test")[: few.get(data.name, few.get(data.binarization))]
+        x = run.examples("test")[: (few or None) if data.binarization == "none" else None]
         images = compress.levels(x, run.dataset.levels - 1, "the test set")
         if name not in seen:
             seen.add(name)

@@ -188,7 +188,7 @@ def traced_once():
         yield
 
 
-LARGE = ("apps_images", "bits")  # deep networks take long to be traced
+LARGE = ("apps_images", "bits_color")  # deep networks take long to be traced
 
 
 @pytest.mark.parametrize("name", [
