@@ -192,69 +192,77 @@ class MixtureLatents(Latents):
 
 
 class DownwardLatents(Latents):
-    """Layers whose q(z_i|x) knows the layers above, as their priors do: pushed and popped on one
-    walk of the model, whose networks are run one by one, so that both ways compute the same."""
+    """Layers whose q(z_i|x) knows the layers above, as their priors do: from the top layer down.
 
-    def theta(self, weights: Any, state: Any) -> jax.Array:
-        """From the end of a walk."""
-        return self.model.bind(weights).emit(state, (self.streams,), None)
+    Each layer's prior is a program of its own, and so is its posterior: pushing and popping run the
+    same ones, or their last digits would differ.
+    """
 
-    def _posterior(self, weights: Any, x: jax.Array) -> Any:
-        return self.model.bind(weights).encode(x).evidence
+    def __init__(self, model: "Model", variables: Any, bins: Bins, streams: int):
+        super().__init__(model, variables, bins, streams)
+        self._prior_of = jax.jit(self._given_above, static_argnums=2)
+        self._posterior_of = jax.jit(self._given_above, static_argnums=2)
 
-    def _walk(self, pick: Any) -> Any:
-        return self.bound.walk(pick, self.streams)
-
-    def _above(self, x: np.ndarray) -> Any:
-        """(layer, its prior, state) -> q(z_i | above, x)."""
-        return self.bound.above(self._encode(self.variables, x), 1)
+    @property
+    def parts(self) -> list[slice]:
+        """The latents of each layer, the one that no other depends on last."""
+        ends = np.cumsum(self.model.sizes)
+        return [slice(end - size, end) for end, size in zip(ends, self.model.sizes, strict=True)]
 
     def infer(self, stacks: Streams, x: np.ndarray, count: int) -> Drawn:
         """From the top layer down."""
-        above, found, lengths = self._above(x), {}, []
-
-        def pick(number: int, p: Diagonal, state: Any) -> np.ndarray:
-            bins = Shift.of(p)
-            q = bins.standard(_moments(above(number, p, state)))
-            found[number], length = self._pop(stacks, q, count)
-            lengths.append(length)
-            return bins.place(self.bins.middles[found[number]])
-
-        state = self._walk(pick)
-        return Drawn(self._joined(found), state, sum(lengths))
+        evidence, length = self._encode(self.variables, x), np.zeros(self.streams)
+        k = np.zeros((self.streams, self.model.latent_size), np.int64)
+        z = np.zeros(k.shape, np.float32)
+        for number, part in reversed([*enumerate(self.parts)]):
+            p = self._prior(z, number)
+            q = p.standard(self._q(evidence, z, number))
+            k[:, part], popped = self._pop(stacks, q, count)
+            z[:, part] = p.place(self.bins.middles[k[:, part]])
+            length += popped
+        return Drawn(k, z, length)
 
     def fetch(self, stacks: Streams, count: int) -> Drawn:
         """From the top layer down."""
         k = stacks.pop_even(self.bins.precision, self.model.latent_size, count)
-        return Drawn(k, self._walk(self._given(k)), 0.0)
+        z = np.zeros(k.shape, np.float32)
+        for number, part in reversed([*enumerate(self.parts)]):
+            z[:, part] = self._prior(z, number).place(self.bins.middles[k[:, part]])
+        return Drawn(k, z, 0.0)
 
     def restore(self, stacks: Streams, drawn: Drawn, x: np.ndarray, count: int) -> None:
-        """From the bottom layer up, by what one more walk finds."""
-        above, given, found = self._above(x), self._given(drawn.k), {}
+        """From the bottom layer up."""
+        evidence = self._encode(self.variables, x)
+        for number, part in enumerate(self.parts):
+            q = self._q(evidence, drawn.state, number)
+            q = self._prior(drawn.state, number).standard(q)
+            self._push(stacks, drawn.k[:, part], q, count)
 
-        def pick(number: int, p: Diagonal, state: Any) -> np.ndarray:
-            found[number] = Shift.of(p).standard(_moments(above(number, p, state)))
-            return given(number, p, state)
+    def _posterior(self, weights: Any, x: jax.Array) -> Any:
+        return self.model.bind(weights).encode(x).evidence
 
-        self._walk(pick)
-        parts = self._split(drawn.k)
-        for number in sorted(found):
-            self._push(stacks, parts[number], found[number], count)
+    def _prior(self, z: np.ndarray, number: int) -> Shift:
+        """p(z_i | above), of all z [S, L], of which those above count."""
+        return Shift.of(self._prior_of(self.variables, z, number, None))
 
-    def _given(self, k: np.ndarray) -> Any:
-        """A `pick` of given numbers."""
-        parts = self._split(k)
+    def _q(self, evidence: Any, z: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of q(z_i | above, x)."""
+        return _moments(self._posterior_of(self.variables, z, number, evidence))
 
-        def pick(number: int, p: Diagonal, state: Any) -> np.ndarray:
-            return Shift.of(p).place(self.bins.middles[parts[number]])
+    def _given_above(self, weights: Any, z: jax.Array, number: int, evidence: Any) -> Diagonal:
+        """A layer's prior; with evidence its posterior. What the walk does after it is left out
+        when this is compiled."""
+        model: Any = self.model.bind(weights)
+        above, parts = model.above(evidence, 1) if evidence is not None else None, model.split(z)
+        found = {}
 
-        return pick
+        def pick(layer: int, p: Diagonal, state: Any) -> jax.Array:
+            if layer == number:
+                found["it"] = above(layer, p, state) if above else p
+            return parts[layer]
 
-    def _joined(self, parts: dict[int, np.ndarray]) -> np.ndarray:
-        return np.concatenate([parts[number] for number in range(len(parts))], axis=1)
-
-    def _split(self, k: np.ndarray) -> list[np.ndarray]:
-        return np.split(k, np.cumsum(self.model.sizes)[:-1], axis=1)
+        model.walk(pick, len(z))
+        return found["it"]
 
 
 class AutoregressiveLatents(DownwardLatents):
@@ -267,29 +275,22 @@ class AutoregressiveLatents(DownwardLatents):
             lambda weights, z: self.model.bind(weights).prior.conditionals(z)
         )
 
-    theta = Latents.theta
     _posterior = Latents._posterior
 
-    def _walk(self, pick: Any) -> np.ndarray:
-        size = self.model.latent_size
-        z = np.zeros((self.streams, size), np.float32)
-        for number in range(size):
-            mu, logvar = (a[:, number, None] for a in self._conditionals(self.variables, z))
-            # Layers are counted from the bottom up, where walks end.
-            z[:, number] = pick(size - 1 - number, Diagonal(mu, logvar), None)[:, 0]
-        return z
+    @property
+    def parts(self) -> list[slice]:
+        """A latent each, the first last."""
+        return [slice(n, n + 1) for n in reversed(range(self.model.latent_size))]
 
-    def _above(self, x: np.ndarray) -> Any:
-        mean, std = map(np.asarray, self._encode(self.variables, x))
+    def _prior(self, z: np.ndarray, number: int) -> Shift:
+        part = self.parts[number]
+        mu, logvar = (a[:, part] for a in self._conditionals(self.variables, z))
+        return Shift.of(Diagonal(mu, logvar))
 
-        def posterior(number: int, p: Diagonal, state: Any) -> tuple[np.ndarray, np.ndarray]:
-            place = mean.shape[1] - 1 - number
-            return mean[:, place, None], std[:, place, None]
-
-        return posterior
-
-    def _split(self, k: np.ndarray) -> list[np.ndarray]:
-        return np.split(k, k.shape[1], axis=1)
+    def _q(self, evidence: Any, z: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        mean, std = evidence
+        part = self.parts[number]
+        return np.asarray(mean)[:, part], np.asarray(std)[:, part]
 
 
 class UpwardLatents(Latents):
@@ -404,6 +405,4 @@ def _components(model: "Model", weights: Any) -> tuple[jax.Array, jax.Array, jax
 
 def _moments(q: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation in float64."""
-    if isinstance(q, tuple):
-        return q
     return np.asarray(q.mu, np.float64), np.exp(0.5 * np.asarray(q.logvar, np.float64))
