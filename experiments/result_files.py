@@ -52,7 +52,8 @@ def reproductions(applications: bool) -> list[dict[str, Any]]:
     """Every recorded experiment that is an application, or that reproduces a paper, by name, the
     largest scale first."""
     found = [result for result in recorded() if "experiment" in result]
-    found = [r for r in found if r["experiment"].startswith("apps_") == applications]
+    room = ROOT / "experiments" / "applications"
+    found = [r for r in found if (room / f"{r['experiment']}.py").exists() == applications]
     return sorted(found, key=lambda r: (r["experiment"], SCALES.index(r["scale"])))
 
 
