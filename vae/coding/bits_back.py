@@ -85,7 +85,7 @@ class Coder:
             try:
                 return self._pushed(levels, seed, count)
             except Shortage:
-                count *= 2
+                count += SPARE
 
     def _pushed(self, levels: np.ndarray, seed: int, count: int) -> Coded:
         stacks = Streams(self.first_words(seed, count))
