@@ -200,8 +200,7 @@ class DownwardLatents(Latents):
 
     def __init__(self, model: "Model", variables: Any, bins: Bins, streams: int):
         super().__init__(model, variables, bins, streams)
-        self._prior_of = jax.jit(self._given_above, static_argnums=2)
-        self._posterior_of = jax.jit(self._given_above, static_argnums=2)
+        self._layer = jax.jit(self._given_above, static_argnums=2)
 
     @property
     def parts(self) -> list[slice]:
@@ -243,11 +242,11 @@ class DownwardLatents(Latents):
 
     def _prior(self, z: np.ndarray, number: int) -> Shift:
         """p(z_i | above), of all z [S, L], of which those above count."""
-        return Shift.of(self._prior_of(self.variables, z, number, None))
+        return Shift.of(self._layer(self.variables, z, number, None))
 
     def _q(self, evidence: Any, z: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of q(z_i | above, x)."""
-        return _moments(self._posterior_of(self.variables, z, number, evidence))
+        return _moments(self._layer(self.variables, z, number, evidence))
 
     def _given_above(self, weights: Any, z: jax.Array, number: int, evidence: Any) -> Diagonal:
         """A layer's prior; with evidence its posterior. What the walk does after it is left out
