@@ -75,11 +75,6 @@ class Latents:
         """Latents that are popped before anything of an image is pushed."""
         return self.model.latent_size
 
-    @property
-    def bound(self) -> Any:
-        """The model with its weights."""
-        return self.model.bind(self.variables)
-
     def theta(self, weights: Any, state: Any) -> jax.Array:
         """The likelihood's parameters, of a drawn state; it is compiled."""
         return self.model.bind(weights).decode(state)
