@@ -152,7 +152,7 @@ class Ratio:
     method: str
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
-        """Their ratio, with no standard error: both are of the same images."""
+        """Their ratio. No standard error is known: a file may be of fewer images than the ELBO."""
         where = _row(self.data, self.method)
         return Mean(self.of, where)(trials)[0] / Mean(self.over, where)(trials)[0], None
 
