@@ -24,12 +24,12 @@ SIZES = {  # filters, groups, latents a position, bottom-up blocks a level, mixt
 
 
 def get_config(size: str = "small") -> ConfigDict:
-    choose(SIZES, size, "size")
+    filters, groups, latents, blocks, mixtures, epochs = choose(SIZES, size, "size")
     config = base.get_config()
     config.data.name, config.data.binarization = "cifar10", "none"
     config.model.name = "top_down"
-    config.model.filters, config.model.groups, config.model.latent_size = SIZES[size][:3]
-    config.model.blocks, config.model.mixtures, config.train.epochs = SIZES[size][3:]
+    config.model.filters, config.model.groups, config.model.latent_size = filters, groups, latents
+    config.model.blocks, config.model.mixtures, config.train.epochs = blocks, mixtures, epochs
     config.model.likelihood = "discretized_logistic_mixture"
     config.optimizer.learning_rate = 1e-3 if size == "cpu" else 2e-4
     config.optimizer.warmup_epochs = 0.25
