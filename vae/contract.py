@@ -356,8 +356,7 @@ def normalised(case: Case) -> str:
     channels = built.channels(1)
     rng = np.random.default_rng(2)
     theta = jnp.asarray(rng.normal(size=(1, 1, channels)), jnp.float32)
-    scalars = [jnp.full_like(theta, scalar) for scalar in built.initial_scalars()]
-    theta = jnp.concatenate([theta, *scalars], -1)
+    theta = built.joined(theta, jnp.asarray(built.initial_scalars()))
     if built.shares or built.kinds[0] == "tokens":
         raise _Skipped("it is of whole examples")
     values, width = _values(built)

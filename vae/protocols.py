@@ -10,12 +10,13 @@ declares further ones in an attribute `keys`, a mapping from names to `vae.keys.
 Everything else that the code needs to know of one of these is an attribute declared here. B
 examples, L latents, K draws; densities and divergences are in nats. `x` is [B, *shape] in the
 likelihood's own space: {0, 1} for a Bernoulli, [0, 1] for grey images, whole numbers for counts and
-tokens. Keys [B] are one an example.
+tokens; of a table of columns NaN is a missing cell. Keys [B] are one an example.
 """
 
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Terms = dict[str, jax.Array]  # of an objective, by name: [B] each
@@ -107,21 +108,35 @@ class Likelihood(Protocol):
     channels], block after block. x is [B, H, W, C], or [B, D, 1] for vectors. The field `levels` is
     the data set's."""
 
-    kinds: ClassVar[tuple[str, ...]]  # the data it is for: binary, grey, real, counts, tokens
+    kinds: ClassVar[tuple[str, ...]]  # the data: binary, grey, real, counts, tokens, columns
     vectors: ClassVar[bool] = False  # of those only [B, D]
     # x takes one of a fixed number of values and log_prob is a log probability, so bits per
     # dimension are legal. Not so for densities, nor for counts, which have no upper bound.
     discrete: ClassVar[bool] = False
     shares: ClassVar[bool] = False  # `mean` is of one draw: numbers that sum to 1, as of likes
-    num_scalars: ClassVar[int] = 0  # learned numbers, appended to theta as further blocks
     learned_sigma: ClassVar[bool] = False  # that number is the log variance of a Gaussian
 
     def channels(self, data_channels: int) -> int:
         """Decoder outputs a pixel of C channels, without those of `num_scalars`."""
 
+    def decoded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that a decoder is to give `channels` outputs a pixel of, for x of `shape`."""
+        return shape
+
+    @property
+    def num_scalars(self) -> int:
+        """How many numbers are learned beside the decoder."""
+        return len(self.initial_scalars())
+
     def initial_scalars(self) -> np.ndarray:
         """Where the `num_scalars` learned numbers start: [num_scalars]."""
-        return np.zeros(self.num_scalars, np.float32)
+        return np.zeros(0, np.float32)
+
+    def joined(self, theta: jax.Array, scalars: jax.Array) -> jax.Array:
+        """A decoder's outputs [..., H, W, channels] and the learned numbers [num_scalars] as theta:
+        a further block of channels each."""
+        each = [jnp.broadcast_to(scalar, theta.shape) for scalar in scalars]
+        return jnp.concatenate([theta, *each], axis=-1)
 
     def encoder_input(self, x: jax.Array) -> jax.Array:
         """What the encoder sees of x [B, *shape]."""

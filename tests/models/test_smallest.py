@@ -61,7 +61,7 @@ def source(settings):
     """Ten examples: tokens and counts of one column, images of one pixel otherwise."""
     likelihood = getattr(likelihoods, settings.get("model.likelihood", "bernoulli"))
     kind = "tokens" if "gru" in settings.values() else likelihood.kinds[0]
-    shape = (1,) if kind in ("tokens", "counts") or likelihood.__name__ == "multinomial" else (1, 1)
+    shape = (1,) if kind in ("tokens", "counts") or likelihood.vectors else (1, 1)
     rng = np.random.default_rng(0)
     values = {
         "binary": rng.integers(0, 2, (10, *shape)),
@@ -69,6 +69,7 @@ def source(settings):
         "real": rng.normal(size=(10, *shape)),
         "counts": rng.poisson(2.0, (10, *shape)),
         "tokens": rng.integers(0, 2, (10, *shape)),
+        "columns": rng.normal(size=(10, *shape)),
     }[kind]
     arrays = {"x": values, "labels": np.zeros(10, int)}
     return Source(kind, shape, "npz", arrays, {"data.kind": kind}, 8, 1)

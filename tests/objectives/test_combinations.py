@@ -44,6 +44,7 @@ VALUES = {  # what a likelihood's first kind of data looks like
     "real": lambda rng, shape: rng.normal(size=shape),
     "counts": lambda rng, shape: rng.poisson(2.0, shape),
     "tokens": lambda rng, shape: rng.integers(0, LEVELS, shape),
+    "columns": lambda rng, shape: np.where(rng.random(shape) < 0.3, np.nan, rng.normal(size=shape)),
 }
 
 
@@ -65,7 +66,7 @@ def config_for(objective, likelihood, **changes):
 
 def examples(likelihood, shape):
     kind = getattr(likelihoods, likelihood).kinds[0]
-    shape = shape[:1] if kind in ("counts", "tokens") else shape
+    shape = shape[:1] if kind in ("counts", "tokens", "columns") else shape
     values = VALUES[kind](np.random.default_rng(0), (4, *shape))
     return values.astype(np.float32)
 

@@ -6,9 +6,12 @@ import numpy as np
 
 from tests.margins import mean_is, within
 from vae.choices import build
+from vae.columns import Column
 from vae.probability import likelihoods
 
-SETTINGS = {"levels": 9, "mixtures": 2, "sigma": 0.5}
+COLUMNS = (Column(), Column("log_normal"), Column("bernoulli"), Column("poisson"),
+           Column("ordinal", ("a", "b", "c")), Column("categorical", ("a", "b", "c")))  # fmt: skip
+SETTINGS = {"levels": 9, "mixtures": 2, "sigma": 0.5, "columns": COLUMNS}
 
 
 def example(name, **settings):
@@ -18,10 +21,7 @@ def example(name, **settings):
 
 def with_scalars(likelihood, theta):
     """theta [..., channels] as the model hands it on: with the learned numbers as more channels."""
-    if not likelihood.num_scalars:
-        return theta
-    scalars = [np.broadcast_to(scalar, theta.shape) for scalar in likelihood.initial_scalars()]
-    return np.concatenate([theta, *scalars], -1)
+    return np.asarray(likelihood.joined(theta, likelihood.initial_scalars()))
 
 
 def log_probs(likelihood, theta, values):

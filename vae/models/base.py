@@ -59,11 +59,8 @@ class Model(nn.Module, protocols.Model, kw_only=True):
         return self.predicted(widened(needed(self.regressor, "regressor")(z)))
 
     def with_scalars(self, theta: jax.Array) -> jax.Array:
-        """theta [..., channels] and the likelihood's learned scalars, a block of channels each."""
-        if not self.likelihood.num_scalars:
-            return theta
-        scalars = [jnp.broadcast_to(scalar, theta.shape) for scalar in self.scalars]
-        return jnp.concatenate([theta, *scalars], axis=-1)
+        """theta [..., channels] and the likelihood's learned numbers."""
+        return self.likelihood.joined(theta, self.scalars) if self.likelihood.num_scalars else theta
 
     def through_decoder(
         self, z: jax.Array, keys: jax.Array | None, *given: jax.Array

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from vae import networks
 from vae.choices import build, choose
+from vae.columns import Column
 from vae.errors import UserError
 from vae.models import bottlenecks
 from vae.models.autoencoder import autoencoder_kl
@@ -70,9 +71,9 @@ def check_pair(
             f"model.posterior={config.posterior!r} has only those of its own draws: "
             "set model.posterior=diagonal"
         )
-    if kind == "tokens":
+    if kind in ("tokens", "columns"):
         raise UserError(
-            f"model.prior={config.prior!r} learns inputs by their gradient, and tokens have none: "
+            f"model.prior={config.prior!r} learns inputs by their gradient, and {kind} have none: "
             "set model.prior=mixture"
         )
 
@@ -215,6 +216,7 @@ def from_config(
     kind: str = "",
     context_size: int = 0,
     never_first: tuple[int, ...] = (),
+    columns: tuple[Column, ...] = (),
 ) -> Model:
     """Builds the model for examples of `shape`.
 
@@ -228,11 +230,13 @@ def from_config(
       kind: of the data as the model sees them; by default the first that the likelihood is for.
       context_size: numbers of an example's context; 0 where there is none.
       never_first: ids that no sequence of tokens begins with, for decoders along sequences.
+      columns: of a table whose columns are of several kinds; by default all are Gaussian.
 
     Raises:
       UserError: a name that is no choice, or parts that do not go together.
     """
     values = dict(config.items()) | {"levels": levels, "never_first": never_first}
+    values["columns"] = columns or (Column(),) * math.prod(shape)
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
     kind = kind or likelihood.kinds[0]
     chosen = choose(KINDS, config.name, "model.name")
@@ -260,8 +264,9 @@ def from_config(
         "kind": kind,
         "data_mean": lambda: jnp.asarray(mean, jnp.float32),
     }
+    of_end = {"decoder": {"shape": likelihood.decoded(tuple(shape))}}
     parts = {
-        name: build(options, config[name], f"model.{name}", values)
+        name: build(options, config[name], f"model.{name}", values | of_end.get(name, {}))
         for name, options in ENDS.items()
         if name in wanted
     }

@@ -89,7 +89,7 @@ def log_negative_binomial(x: jax.Array, log_mean: jax.Array, log_r: jax.Array) -
     return jnp.where(x > 0, rest - deviance + 0.5 * (log_r - jnp.log(n * some)), none)
 
 
-def _log_gated(x: jax.Array, log_mean: jax.Array, log_r: jax.Array, gate: jax.Array) -> jax.Array:
+def log_gated(x: jax.Array, log_mean: jax.Array, log_r: jax.Array, gate: jax.Array) -> jax.Array:
     """log p of each value with the gate's zeros, of raw outputs."""
     counted = log_negative_binomial(x, bounded(log_mean), bounded(log_r))
     return jnp.where(x > 0, counted, jnp.logaddexp(gate, counted)) - softplus(gate)
@@ -178,12 +178,12 @@ class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """log p(x|z): [..., B] nats."""
         log_mean, log_r, gate = (flat(part, x) for part in jnp.split(theta, 3, axis=-1))
-        return _log_gated(flat(x, x), log_mean, log_r, gate).sum(-1)
+        return log_gated(flat(x, x), log_mean, log_r, gate).sum(-1)
 
     def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
         """log p of the counts 0..levels-1: [..., D, levels]."""
         counts = jnp.arange(self.levels, dtype=jnp.float32)
-        return _log_gated(counts, *jnp.split(theta, 3, axis=-1))
+        return log_gated(counts, *jnp.split(theta, 3, axis=-1))
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """The expected count, with the gate's zeros: [..., D, 1]."""

@@ -62,7 +62,6 @@ class gaussian_learned(_Gaussian):  # noqa: N801
     its one log variance to theta as a last channel block, so the density is the per-pixel one.
     """
 
-    num_scalars = 1
     learned_sigma = True
 
     def channels(self, data_channels: int) -> int:
@@ -101,7 +100,6 @@ class laplace(Likelihood):  # noqa: N801
     """
 
     kinds = ("grey", "real")
-    num_scalars = 1
     sigma: float = 1.0
 
     def channels(self, data_channels: int) -> int:

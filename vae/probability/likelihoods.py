@@ -4,6 +4,7 @@ See `vae.protocols.Likelihood`.
 """
 
 from vae.probability.categories import bernoulli, categorical, categorical_tokens
+from vae.probability.columns import columns
 from vae.probability.counts import (
     multinomial,
     negative_binomial,
@@ -22,6 +23,7 @@ __all__ = [
     "bernoulli",
     "categorical",
     "categorical_tokens",
+    "columns",
     "continuous_bernoulli",
     "discretized_logistic",
     "discretized_logistic_mixture",
