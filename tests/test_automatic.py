@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 255, (40, 6, 5)).astype(np.uint8)
 PIXELS[0, 0, 0] = 255
 ASKED = SimpleNamespace(
-    kind="", id=AUTO, binarization=AUTO, standardize=AUTO, stream=False
+    kind="", columns="", id=AUTO, binarization=AUTO, standardize=AUTO, stream=False
 )  # of `config.data`
 
 

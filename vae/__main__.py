@@ -88,7 +88,7 @@ def report(values: Any) -> None:
 def data(values: Any) -> None:
     from vae.first_look import first_look
 
-    found = first_look(values.file, values.label or "", values.kind or "")
+    found = first_look(values.file, values.label or "", values.kind or "", values.columns or "")
     print(found.text, flush=True)
     found.misfits.check(values.file)
 
@@ -307,7 +307,8 @@ VERBS = {
         "look at your own data before training: what they are, what is wrong, what would be done",
         (
             LABEL,
-            Flag("kind", "what the numbers are: binary, grey, real, counts or tokens"),
+            Flag("kind", "what the numbers are: binary, grey, real, counts, tokens or columns"),
+            Flag("columns", "kinds of columns: age:gaussian,grade:ordinal(low<middle<high)"),
         ),
         data,
         argument="file",

@@ -9,6 +9,7 @@ import numpy as np
 
 from vae import automatic
 from vae import config as configs
+from vae.columns import cells
 from vae.data import files, labels, loading
 from vae.data.account import account
 from vae.data.fitting import Facts
@@ -16,6 +17,7 @@ from vae.data.misfits import Misfits
 from vae.keys import LEFT
 
 SHOWN = 12  # columns, or classes
+MOST = 100  # columns of several kinds
 _CHUNK = 4096  # examples at a time
 
 
@@ -27,23 +29,23 @@ class Look:
     misfits: Misfits
 
 
-def first_look(path: str, label: str = "", kind: str = "") -> Look:
+def first_look(path: str, label: str = "", kind: str = "", columns: str = "") -> Look:
     """Looks at every number of a file or folder.
 
     Args:
-      path, label, kind: `config.data.path`, `.label` and `.kind`.
+      path, label, kind, columns: `config.data.path`, `.label`, `.kind` and `.columns`.
 
     Raises:
       UserError: nothing there, or nothing that can be read at all.
     """
     config = configs.default()
     config.data.name, config.data.path = "files", path
-    config.data.label, config.data.kind = label, kind
+    config.data.label, config.data.kind, config.data.columns = label, kind, columns
     config, source = automatic.opened(config)
     found: Any = source.found
     misfits = found.wrong(config.data.kind)
-    lines = list(_seen(found))
-    if found.facts.shape:
+    lines = list(_seen(found, config.data.kind))
+    if found.facts.shape or config.data.kind == "columns":
         with misfits.noted():
             lines += _divided(config.data, found)
         lines += ["it would be trained with", *map(_line, _keys(config))]
@@ -62,18 +64,21 @@ def _line(text: str) -> str:
 def _keys(config: Any) -> Iterator[str]:
     """The keys that the data decided, as flags."""
     found = dict(configs.flatten(config))
-    for key in (*LEFT, "data.label", "train.batch_size"):
+    for key in (*LEFT, "data.label", "data.columns", "train.batch_size"):
         if found[key] != "":
             yield f"--config.{key}={found[key]}"
 
 
-def _seen(found: files.Found) -> Iterator[str]:
+def _seen(found: files.Found, seen_as: str) -> Iterator[str]:
     """Shapes, types and ranges; labels and ids; what is missing, constant or there twice."""
     facts = found.facts
     for split, (x, given, context) in found.arrays.items():
         beside = f", context [{', '.join(map(str, np.shape(context)))}]" * (context is not None)
         yield f"  {split}: [{', '.join(map(str, x.shape))}] {x.dtype}{beside}"
         yield from _classes(found, split, given)
+    if seen_as == "columns" and not found.misfits:
+        yield from _of_kinds(found)
+        return
     if not facts.shape:
         return
     kind = facts.kind or "whole numbers"
@@ -90,6 +95,35 @@ def _seen(found: files.Found) -> Iterator[str]:
         x = found.arrays["train"][0]
         yield f"  the same as one before: {_twice(x) or 'none'}"
         yield from _columns(x, found.columns, facts)
+
+
+def _of_kinds(found: files.Found) -> Iterator[str]:
+    """What each column is taken for."""
+    read = found.mixed
+    missing = int(read.missing.sum())
+    yield f"  missing: {missing or 'none'}"
+    if found.content.identifier:
+        yield f"  ids: column {found.content.identifier!r}"
+    yield f"  the same as one before: {_twice(read.x) or 'none'}"
+    for name, column, values in list(zip(read.names, read.columns, read.x.T, strict=True))[:MOST]:
+        given = values[~np.isnan(values)]
+        text = f"{len(column.levels):,} levels: {', '.join(map(_level, column.levels[:SHOWN]))}"
+        text += ", ..." * (len(column.levels) > SHOWN)
+        if len(column.levels) == 1:
+            text = f"{_level(column.levels[0])} everywhere"
+        if column.date:
+            low, high = cells(np.array([given.min(), given.max()]), column)
+            text = f"dates from {low} to {high}"
+        elif not column.levels:
+            text = f"{given.min():.5g} to {given.max():.5g}, mean {given.mean():.5g}"
+        count = len(values) - len(given)
+        yield f"    {name}: {column.kind}, {text}" + f", {count:,} missing" * (count > 0)
+    if len(read.names) > MOST:
+        yield f"    ... {len(read.names):,} columns in all"
+
+
+def _level(level: str | float) -> str:
+    return level if isinstance(level, str) else f"{level:g}"
 
 
 def _classes(found: files.Found, split: str, given: Any) -> Iterator[str]:

@@ -81,7 +81,10 @@ GROUPS: dict[str, dict[str, Key]] = {
         "id": Key(AUTO, text,
             "column of a table that names its rows, not a feature; auto: one called id or index, "
             "or of texts that all differ; none: no column", older="none"),
-        "kind": Key("", one_of("", "binary", "grey", "real", "counts", "tokens"),
+        "columns": Key("", text,
+            'kinds of columns of a table, "age:gaussian,grade:ordinal(low<middle<high)", where '
+            'model.likelihood is columns; "": by the numbers (docs/tables.md)'),
+        "kind": Key("", one_of("", "binary", "grey", "real", "counts", "tokens", "columns"),
             'of "files"; "": look at the numbers'),
         "binarization": Key(AUTO, one_of(AUTO, "dynamic", "static", "none"),
             "dynamic: fresh at every step; static: once; auto: of grey images in the table, not of "
@@ -106,9 +109,10 @@ GROUPS: dict[str, dict[str, Key]] = {
             "a class that is not trained on; labels become 1 for it, 0 else; -1: none"),
         "leave_items": Key(False, flag,
             "likes: train on all users without a fifth of each one's, the test"),
-        "standardize": Key(AUTO, flag_or(AUTO),
-            "real vectors: by the training set's mean and standard deviation; auto: where "
-            "model.likelihood is auto too", older=False),
+        "standardize": Key(AUTO, flag_or("robust", AUTO),
+            "real vectors: by the training set's mean and standard deviation; robust: by its "
+            "median and quartiles; auto: where model.likelihood is auto too, or columns",
+            older=False),
         "stream": Key(False, flag,
             "read batches from disk through Grain instead of holding all on the device"),
     },

@@ -166,6 +166,15 @@ class Likelihood(Protocol):
     def mean(self, theta: jax.Array) -> jax.Array:
         """E[x|z]: [..., H, W, C]."""
 
+    def expected(self, theta: jax.Array) -> jax.Array:
+        """What to take an average of, over theta at several z, where one is wanted of `mean`:
+        [..., *], such as the probabilities whose mode `mean` is."""
+        return self.mean(theta)
+
+    def of_expected(self, expected: jax.Array) -> jax.Array:
+        """Such an average as `mean` gives values."""
+        return expected
+
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
         """One x of p(x|z): [..., H, W, C]."""
 

@@ -103,12 +103,12 @@ def flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "True or False"
 
 
-def flag_or(word: str) -> Rule:
-    """True, False, or that word."""
+def flag_or(*words: str) -> Rule:
+    """True, False, or one of these words."""
 
     def rule(value: Any) -> str | None:
-        right = isinstance(value, bool) or (isinstance(value, str) and value == word)
-        return None if right else f"True, False or {word}"
+        right = isinstance(value, bool) or (isinstance(value, str) and value in words)
+        return None if right else f"True, False{', '.join(('', *words[:-1]))} or {words[-1]}"
 
     return rule
 

@@ -16,7 +16,7 @@ from vae.errors import UserError
 from vae.metrics import SHOWN, SIGNS, filled
 
 Rule = Callable[[Any], bool]
-OBSERVED = ("binary", "grey", "real", "counts", "tokens")
+OBSERVED = ("binary", "grey", "real", "counts", "tokens", "columns")
 STATES = ("done", "failed", "pruned", "pending")
 
 
@@ -85,7 +85,7 @@ DATA_OF_SOME = {
     "mean": _FINITE, "std": _FINITE, "context_mean": _FINITE, "context_std": _FINITE,
     "columns": _list_of(lambda v: _text(v) or is_number(v)),  # numbers: of older runs
     "vocabulary": _list_of(_text), "never_first": _list_of(_whole(0)), "contents": _text,
-    "done": _list_of(_text), "id": _text,
+    "done": _list_of(_text), "id": _text, "column_kinds": _list_of(lambda v: isinstance(v, dict)),
 }  # fmt: skip
 EVALUATION = {
     "split": _one_of(("validation", "test")),

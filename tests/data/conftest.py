@@ -33,6 +33,7 @@ def config():
             split=0,
             size=0,
             standardize=False,
+            columns="",
             left_out=-1,
             per_class=0,
             leave_items=False,

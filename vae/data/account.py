@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from vae.data import mixed
 from vae.data.dataset import Dataset
 
 _COLOURS = {1: "grey", 3: "RGB"}
@@ -48,6 +49,8 @@ def _images(dataset: Dataset) -> list[str]:
 
 
 def _vectors(dataset: Dataset) -> list[str]:
+    if dataset.kind == "columns":
+        return _columns(dataset)
     how = {
         "grey": "as grey levels",
         "binary": "of zeros and ones",
@@ -68,6 +71,17 @@ def _vectors(dataset: Dataset) -> list[str]:
         texts = _counted(len(dataset.categories), "text column")
         parts.append(f"{texts} as {_counted(made, 'category')}")
     return parts
+
+
+def _columns(dataset: Dataset) -> list[str]:
+    """Kinds of columns, and how much is missing."""
+    parts = [
+        f"{number:,} {kind}" for kind, number in mixed.counted(dataset.column_kinds)
+    ]
+    parts[-1] += " columns" if len(dataset.column_kinds) > 1 else " column"
+    missing = sum(int(np.isnan(split.x[:]).sum()) for split in dataset.splits.values())
+    cells = sum(len(split) for split in dataset.splits.values()) * dataset.shape[0]
+    return ["rows", *parts, *[f"{missing / cells:.2g} of cells missing"] * (missing > 0)]
 
 
 def _counted(number: int, what: str) -> str:

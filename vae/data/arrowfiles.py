@@ -153,8 +153,9 @@ def _divided(found: Content, rows: Mapping[str, slice], classes: tuple[str, ...]
             arrays[f"{split}_labels"] = found.arrays["labels"][part]
     ids = None if found.ids is None else found.ids[rows["train"]]
     return Content(
-        arrays, found.label, classes, ids, found.identifier, found.categories, found.missing
-    )
+        arrays, found.label, classes, ids, found.identifier, found.categories, found.missing,
+        table=found.table, kept=found.kept, plain=found.plain,
+    )  # fmt: skip
 
 
 def _part(x: Any, part: slice) -> Any:
@@ -311,6 +312,12 @@ def _plain(column: Any) -> Any:
             return compute.fill_null(column.cast(pyarrow.string()), "")  # every digit
     if types.is_floating(kind) or types.is_integer(kind) or types.is_decimal(kind):
         return compute.fill_null(column.cast(pyarrow.float64(), safe=False), float("nan"))
+    if types.is_date(kind) or types.is_timestamp(kind):
+        whole = types.is_date(kind) or not compute.any(
+            compute.not_equal(column, compute.floor_temporal(column, unit="day"))
+        ).as_py()
+        written = compute.strftime(column, "%Y-%m-%d" if whole else "%Y-%m-%d %H:%M:%S")
+        return compute.fill_null(written.cast(pyarrow.string()), "")
     if types.is_boolean(kind):
         return compute.fill_null(column.cast(pyarrow.int8()).cast(pyarrow.float64()), float("nan"))
     return None

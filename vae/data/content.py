@@ -23,6 +23,9 @@ class Content:
     categories: tuple[str, ...] = ()  # names of columns of text among the features
     missing: int = 0  # cells of a table without anything in them
     counts: bool = False  # whole numbers are counts, however small
+    table: frames.Table | None = None  # that x is of
+    kept: tuple[int, ...] = ()  # the columns of it that x is of
+    plain: Misfits = dataclasses.field(default_factory=Misfits)  # what is wrong with x itself
 
 
 def rows(matrix: Any) -> Lazy:
@@ -33,10 +36,12 @@ def rows(matrix: Any) -> Lazy:
 
 def of_table(table: frames.Table, label: str, identifier: str, misfits: Misfits) -> Content:
     """The features, labels and ids of a table."""
-    found = frames.features(table, label, identifier, misfits)
+    plain = Misfits()
+    found = frames.features(table, label, identifier, misfits, plain)
     arrays = {"x": found.x, "columns": np.array(found.columns, dtype=str)}
     arrays |= {} if found.labels is None else {"labels": found.labels}
     return Content(
         arrays, found.label, ids=found.ids, identifier=found.identifier,
-        categories=found.categories, missing=found.missing,
+        categories=found.categories, missing=found.missing, table=found.table, kept=found.kept,
+        plain=plain,
     )  # fmt: skip

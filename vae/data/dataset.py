@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from vae.columns import Column
+
 
 class Lazy:
     """Looks like an array along its first axis; rows are read when they are asked for.
@@ -41,7 +43,7 @@ class Split:
 
     # uint8 [N, H, W, C] or [N, D]; for kind 'real' the source's type until all arithmetic is done,
     # then float32; for counts and tokens [N, D] of the smallest of uint8, uint16 and int32 that
-    # holds them
+    # holds them; for 'columns' [N, D] as 'real', NaN where a cell is missing
     x: Rows
     labels: Rows | None = None  # int32 [N]
     factors: Rows | None = None  # int32 [N, F]
@@ -85,13 +87,14 @@ class Dataset:
     name: str
     version: str
     # 'binary': 0 and 1; 'grey': 0..levels-1, in any number of channels; 'real'; 'counts': whole
-    # numbers from 0 on; 'tokens': ids 0..levels-1, which have no order
+    # numbers from 0 on; 'tokens': ids 0..levels-1, which have no order; 'columns': of several kinds
     kind: str
     levels: int  # 2 for binary, 0 for real and counts
     splits: dict[str, Split]
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     columns: tuple[str, ...] = ()  # names of a table's columns
+    column_kinds: tuple[Column, ...] = ()  # of kind 'columns': what each is
     label: str = ""  # name of the column that its labels are from
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ..., where they were text
     identifier: str = ""  # name of the column that its ids are from
@@ -136,6 +139,7 @@ def describe(dataset: Dataset) -> str:
         "real": "real numbers",
         "counts": "counts",
         "tokens": f"tokens 0..{dataset.levels - 1}",
+        "columns": "columns of several kinds",
     }[dataset.kind]
     labels = ""
     if dataset.columns:

@@ -20,13 +20,16 @@ unless `data.kind` says what they are:
 - `grey`: whole numbers 0..255, brightness;
 - `real`: any numbers;
 - `counts`: [N, D], whole numbers from 0 on, such as how often each word occurs;
-- `tokens`: [N, D], sequences of ids from 0 on; the largest of all splits sets their number.
+- `tokens`: [N, D], sequences of ids from 0 on; the largest of all splits sets their number;
+- `columns`: [N, D] or a table, columns of several kinds, NaN where a cell is missing
+  (`vae.data.mixed`).
 
 All that is wrong with a file is said together (`vae.data.misfits`).
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,7 @@ from numpy.typing import DTypeLike
 
 from vae import npz
 from vae.choices import choose
-from vae.data import labels, layout, pictures, qm9
+from vae.data import labels, layout, mixed, numbers, pictures, qm9
 from vae.data.content import Content
 from vae.data.dataset import Dataset, Lazy, Split
 from vae.data.fitting import WHITE, Facts
@@ -44,14 +47,7 @@ from vae.data.frames import NONE
 from vae.data.misfits import Misfits
 from vae.errors import UserError
 
-_CHUNK = 4096  # examples looked at together
-_KINDS = ("binary", "grey", "real", "counts", "tokens")
-_MOST = {  # the largest value of each kind: what float32 counts to, and what one-hot can be
-    "binary": 1,
-    "grey": WHITE,
-    "counts": 2**24,
-    "tokens": 2**16 - 1,
-}
+_KINDS = ("binary", "grey", "real", "counts", "tokens", "columns")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +62,26 @@ class Found:
     content: Content = dataclasses.field(default_factory=lambda: Content({}))
     columns: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    asked: str = ""  # `config.data.columns`
+
+    @functools.cached_property
+    def mixed(self) -> mixed.Read:
+        """The examples of all splits, one after the other, as columns of several kinds."""
+        table = self.content.table
+        if table is not None:
+            return mixed.of_table(table, self.content.kept, self.asked)
+        x = np.concatenate([np.asarray(x[:], np.float64) for x, *_ in self.arrays.values()])
+        return mixed.of_array(x, self.columns, self.asked, self.path)
 
     def wrong(self, kind: str) -> Misfits:
         """All that is wrong with it where its numbers are of a kind; "": of that they look like."""
         facts, found = self.facts, Misfits(self.misfits)
+        if kind == "columns" and not facts.vectors:
+            found.append(f"data.kind='columns' is for tables and vectors [N, D]: {self.path} has "
+                         f"{facts.axes} axes")  # fmt: skip
+        if kind == "columns":
+            return found if found else Misfits([*found, *self.mixed.misfits])
+        found += self.content.plain
         if not facts.shape:
             return found
         with found.noted():
@@ -94,6 +106,8 @@ class Found:
             kind.
         """
         self.wrong(kind).check(self.path)
+        if kind == "columns":
+            return self._of_columns()
         kind, most = kind or self.facts.kind, self.facts.high
         numbered, classes = labels.numbered(
             {split: given for split, (_, given, _) in self.arrays.items()}, self.labels_at
@@ -117,6 +131,25 @@ class Found:
             identifier=self.content.identifier, categories=self.content.categories,
         )  # fmt: skip
 
+    def _of_columns(self) -> Dataset:
+        """The data set as columns of several kinds: their own numbers, float64, and codes."""
+        numbered, classes = labels.numbered(
+            {split: given for split, (_, given, _) in self.arrays.items()}, self.labels_at
+        )
+        splits, first = {}, 0
+        for split, (x, _, context) in self.arrays.items():
+            splits[split] = Split(
+                self.mixed.x[first : first + len(x)], numbered[split],
+                context=None if context is None else np.asarray(context),
+                ids=self.content.ids if split == "train" else None,
+            )  # fmt: skip
+            first += len(x)
+        return Dataset(
+            "files", "local", "columns", 0, splits, columns=self.mixed.names,
+            column_kinds=self.mixed.columns, label=self.content.label,
+            classes=self.content.classes or classes, identifier=self.content.identifier,
+        )  # fmt: skip
+
     @property
     def labels_at(self) -> str:
         """Where labels are, for messages."""
@@ -125,8 +158,9 @@ class Found:
 
 
 def load(
-    path: str, image_size: int, kind: str = "", label: str = "", identifier: str = NONE
-) -> Dataset:
+    path: str, image_size: int, kind: str = "", label: str = "", identifier: str = NONE,
+    columns: str = "",
+) -> Dataset:  # fmt: skip
     """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers stay of the
     type they have there: what is done with them decides what of it is left.
 
@@ -136,17 +170,19 @@ def load(
       kind: what the numbers are; "" to see it from them.
       label: column of a table that is labels; "" to see it from the names, "none" for none.
       identifier: column that names the rows; "auto" to find it, "none" for none.
+      columns: `config.data.columns`.
 
     Raises:
       UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...),
         or not of that kind.
     """
-    return look(path, image_size, kind, label, identifier).dataset(kind)
+    return look(path, image_size, kind, label, identifier, columns).dataset(kind)
 
 
 def look(
-    path: str, image_size: int = 0, kind: str = "", label: str = "", identifier: str = NONE
-) -> Found:
+    path: str, image_size: int = 0, kind: str = "", label: str = "", identifier: str = NONE,
+    columns: str = "",
+) -> Found:  # fmt: skip
     """Looks at every number of what is at `path`. Arguments as those of `load`.
 
     Raises:
@@ -175,7 +211,7 @@ def look(
     try:
         content = read.read(where, label, identifier, misfits)
         arrays = layout.arrays(content.arrays, where)
-        return _found(where, read.what, content, arrays, misfits)
+        return _found(where, read.what, content, arrays, misfits, columns)
     except npz.NOT_ARRAYS as error:
         raise UserError(
             f"{where} is damaged or not of numbers ({error}): write it again"
@@ -197,7 +233,7 @@ def _pictures(folder: Path, image_size: int, label: str) -> Found:
     return Found(folder, "a folder of pictures", arrays, facts, misfits, content)
 
 
-def of_arrays(arrays: Mapping[str, Any], name: str) -> Found:
+def of_arrays(arrays: Mapping[str, Any], name: str, columns: str = "") -> Found:
     """Arrays of a program, by name as an .npz has them (`vae.data.layout`).
 
     Raises:
@@ -206,7 +242,8 @@ def of_arrays(arrays: Mapping[str, Any], name: str) -> Found:
     if not isinstance(arrays, Mapping):
         arrays = {"x": arrays}
     path, content, misfits = Path(name), Content(dict(arrays)), Misfits()
-    return _found(path, "arrays", content, layout.arrays(content.arrays, path), misfits)
+    found = layout.arrays(content.arrays, path)
+    return _found(path, "arrays", content, found, misfits, columns)
 
 
 def _black_and_white(x: Any, chunk: int = 64) -> bool:
@@ -216,8 +253,9 @@ def _black_and_white(x: Any, chunk: int = 64) -> bool:
 
 
 def _found(
-    path: Path, what: str, content: Content, arrays: layout.Arrays, misfits: Misfits
-) -> Found:
+    path: Path, what: str, content: Content, arrays: layout.Arrays, misfits: Misfits,
+    asked: str = "",
+) -> Found:  # fmt: skip
     """What the arrays of a file are, each number looked at once."""
     columns: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
@@ -227,11 +265,11 @@ def _found(
     with misfits.noted():
         if "vocabulary" in content.arrays:
             vocabulary = _names(content.arrays["vocabulary"], "vocabulary", path)
-    facts = _facts([x for x, *_ in arrays.values()], path, content, misfits)
+    facts = numbers.facts([x for x, *_ in arrays.values()], path, content, misfits)
     shapes = {split: tuple(x.shape[1:]) for split, (x, *_) in arrays.items()}
     if facts.shape and len(set(shapes.values())) > 1:
         misfits.append(f"data.path: the splits differ in the shape of an example: {shapes}")
-    found = Found(path, what, arrays, facts, misfits, content, columns, vocabulary)
+    found = Found(path, what, arrays, facts, misfits, content, columns, vocabulary, asked)
     fitting: dict[str, Any] = {}
     for split, (x, given, context) in arrays.items():
         with misfits.noted():
@@ -277,89 +315,13 @@ def _check_names(
         )
 
 
-def _chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, len(array), _CHUNK):
-        yield start, np.asarray(array[start : start + _CHUNK])
-
-
-def _facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> Facts:
-    """Looks at every number once; notes which arrays are none, and where numbers are not finite."""
-    binary, whole, extremes, low, high = True, True, True, np.inf, -np.inf
-    missing = 0
-    for array in arrays:
-        if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or 0 in array.shape:
-            misfits.append(
-                f"{path} holds {array.dtype} of shape {array.shape}: give numbers, "
-                "[N, H, W, C], [N, H, W] or [N, D]"
-            )
-            return Facts("", (), own=True)
-        bad = 0, 0  # numbers, and the first example
-        for start, chunk in _chunks(array):
-            fits = _fits_single(chunk)
-            if not fits.all():
-                first = start + int(np.argmin(fits.reshape(len(chunk), -1).all(axis=1)))
-                bad = bad[0] + int((~fits).sum()), bad[1] if bad[0] else first
-                chunk = chunk[fits]
-            if not chunk.size:
-                continue
-            binary = binary and bool(((chunk == 0) | (chunk == 1)).all())
-            extremes = extremes and bool(((chunk == 0) | (chunk == WHITE)).all())
-            if whole and chunk.dtype.kind == "f":
-                whole = bool((chunk == np.floor(chunk)).all())
-            low, high = min(low, chunk.min()), max(high, chunk.max())
-        missing += bad[0]
-        if bad[0]:
-            more = f" ({bad[0]:,} such numbers)" if bad[0] > 1 else ""
-            misfits.append(
-                f"{path} holds NaN, infinity or numbers beyond 3e38, first in example {bad[1]}: "
-                f"fill or remove such values{more}"
-            )
-    if low > high:  # no number is finite
-        return Facts("", (), own=True)
-    ndim, shape = arrays[0].ndim, tuple(arrays[0].shape[1:])
-    grey = shape[2:] in ((), (1,))
-    return Facts(
-        _kind(arrays, content, binary, whole, low, high),
-        (*shape, 1) if ndim == 3 else shape,
-        own=True,
-        whole=whole,
-        low=low,
-        high=high,
-        bytes=all(array.dtype == np.uint8 for array in arrays) and not content.counts,
-        black_and_white=extremes and not binary and ndim > 2 and grey,
-        mixed=bool(content.categories),
-        identifier=content.identifier,
-        axes=ndim,
-        missing=missing,
-    )
-
-
-def _kind(
-    arrays: list[Any], content: Content, binary: bool, whole: bool, low: float, high: float
-) -> str:
-    """What numbers are where nobody says it; "" where whole ones are no grey levels."""
-    if binary:
-        return "binary"
-    if content.counts and whole and 0 <= low and high <= _MOST["counts"]:
-        return "counts"
-    if any(array.dtype.kind == "f" for array in arrays):
-        return "real"
-    return "" if low < 0 or high > WHITE else "grey"
-
-
-def _fits_single(values: np.ndarray) -> np.ndarray:
-    """Whether numbers are finite, in single precision too."""
-    with np.errstate(over="ignore"):
-        return np.isfinite(values.astype(np.float32))
-
-
 def _check_kind(kind: str, path: Path, facts: Facts) -> None:
     """Raises UserError where the numbers are not what `data.kind` says."""
     if kind == "real":
         return
     if kind in ("counts", "tokens") and not facts.vectors:
         raise UserError(f"data.kind={kind!r} is for vectors [N, D]: {path} has {facts.axes} axes")
-    most = _MOST[kind]
+    most = numbers.MOST[kind]
     if not facts.whole:
         wrong = "fractions"
     elif facts.low < 0:
@@ -395,8 +357,8 @@ def _check_context(context: Any, count: int, path: Path) -> None:
     if context is None:
         return
     context = np.asarray(context)
-    numbers = context.dtype.kind in "buif" and _fits_single(context).all()
-    if context.ndim != 2 or len(context) != count or not numbers:
+    fits = context.dtype.kind in "buif" and numbers.fits_single(context).all()
+    if context.ndim != 2 or len(context) != count or not fits:
         raise UserError(
             f"{path} holds {context.dtype} of shape {context.shape} as context: give finite "
             f"numbers [{count}, C]"

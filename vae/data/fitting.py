@@ -19,6 +19,7 @@ OF_KIND = {  # a likelihood of each kind of numbers that a model sees
     "real": "gaussian_learned",
     "counts": "negative_binomial",
     "tokens": "categorical_tokens",
+    "columns": "columns",
 }
 OF_COLOURS = "discretized_logistic_mixture"  # whose channels depend on each other
 
@@ -39,6 +40,7 @@ class Facts:
     identifier: str = ""  # its column of identifiers
     axes: int = 0  # of the array in the file
     missing: int = 0  # numbers that are none, or not finite
+    holes: bool = False  # vectors of which some numbers are missing
 
     @property
     def vectors(self) -> bool:
@@ -47,9 +49,11 @@ class Facts:
     @property
     def fitted(self) -> str:
         """The kind that the user's own numbers look like."""
+        if self.own and self.vectors and (self.mixed or self.holes):
+            return "columns"
         if not (self.own and self.vectors and self.whole) or self.kind == "binary":
             return self.kind
-        if self.mixed or self.low < 0 or self.high > COUNTED:
+        if self.low < 0 or self.high > COUNTED:
             return "real"
         return "grey" if self.high <= WHITE and (self.bytes or self.high == WHITE) else "counts"
 
@@ -65,7 +69,7 @@ def settled(
       likelihood: `config.model.likelihood`.
       kinds: of data that it is for, where it is given.
     """
-    kind = data.kind or _kind(facts, kinds)
+    kind = data.kind or ("columns" if data.columns and not kinds else _kind(facts, kinds))
     found = dataclasses.replace(facts, kind=kind or facts.kind)
     values: dict[str, Any] = {"kind": kind}
     if data.id == AUTO:
@@ -75,7 +79,8 @@ def settled(
         binarization = values["binarization"] = _binarization(found, kinds)
     if data.standardize == AUTO:
         real = found.kind == "real" and found.vectors
-        values["standardize"] = real and likelihood == AUTO and not data.stream
+        numbers = real and likelihood == AUTO and not data.stream
+        values["standardize"] = numbers or found.kind == "columns"
     if likelihood == AUTO:
         values["likelihood"] = _likelihood(found, binarization)
     return values
@@ -90,7 +95,8 @@ def _kind(facts: Facts, kinds: Sequence[str]) -> str:
     counts = fitted == "counts" and fitted in kinds
     if not facts.own or not facts.vectors or (usual & set(kinds) and not counts):
         return ""
-    return next((kind for kind in (fitted, "counts", "tokens", "real") if kind in kinds), "")
+    ways = (fitted, "counts", "tokens", "real", "columns")
+    return next((kind for kind in ways if kind in kinds), "")
 
 
 def _binarization(facts: Facts, kinds: Sequence[str]) -> str:

@@ -19,7 +19,9 @@ NONE = "none"  # `data.id` of a table whose rows have no names
 IDENTIFIERS = ("id", "index", "__index_level_0__")  # in any case; the last is pandas' own
 CATEGORIES = 100  # of a column, at most: each is a column of its own
 MISSING = ("", "nan", "na", "n/a", "null")
+FILL = "fill it, or set --config.model.likelihood=columns"  # what to do about a missing number
 DECIMAL_COMMA = re.compile(r"[+-]?\d+(\.\d{3})*,\d+([eE][+-]?\d+)?")
+DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
 EXACT = 2.0**53  # up to here double precision counts every whole number
 
 
@@ -45,6 +47,11 @@ class Table:
         if cells.dtype.kind == "f":
             return np.array([f"{cell:.17g}" for cell in cells.tolist()], str)
         return np.char.strip(cells.astype(str))
+
+    def written(self, column: int) -> np.ndarray:
+        """A column as it was read, float64, or text without spaces around it: [N]."""
+        cells = self.cells(column)
+        return cells if cells.dtype.kind == "f" else self.text(column)
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
         """Those columns as numbers: float64 [N, D].
@@ -108,8 +115,10 @@ class Table:
             cause = "has a decimal comma: write numbers with a point"
         elif len(self.names) == 1 and len(cell.split()) > 1:
             cause = "is no number: separate columns by commas"
+        elif cell.lower() in MISSING:
+            cause = f"is no number: {FILL}"
         else:
-            cause = "is no number: fill or remove it"
+            cause = "is no number: correct or remove it"
         more = f" ({sum(wrong):,} such cells in {name})" if sum(wrong) > 1 else ""
         return UserError(f"{self.path}: example {row}, {name}: {cell or 'nothing'!r} {cause}{more}")
 
@@ -136,11 +145,14 @@ class Features:
     identifier: str = ""  # name of their column
     categories: tuple[str, ...] = ()  # names of the columns of text that are features
     missing: int = 0  # cells of features that are empty, or say so
+    table: Table | None = None  # what they are of
+    kept: tuple[int, ...] = ()  # numbers of its columns that are features
 
 
 def features(
-    table: Table, label: str, identifier: str = NONE, misfits: Misfits | None = None
-) -> Features:
+    table: Table, label: str, identifier: str = NONE, misfits: Misfits | None = None,
+    plain: Misfits | None = None,
+) -> Features:  # fmt: skip
     """Divides a table into examples, labels and identifiers. A column of text becomes a column of
     zeros and ones for each of its values, `column=value`; a nameless column that numbers the rows
     is left out, which is said.
@@ -149,6 +161,8 @@ def features(
       label: `config.data.label`.
       identifier: `config.data.id`.
       misfits: takes what is wrong with the table, if given: it is then not raised.
+      plain: takes, if given, what is wrong with it only where columns become numbers, or zeros and
+        ones, as they do here; else `misfits` does.
 
     Raises:
       UserError: a column has no name, no column is left, or cells are missing or of two kinds.
@@ -173,7 +187,7 @@ def features(
         _check_comments(table, kept[0])
     else:
         noted.append(f"{path} has no column of features, only {', '.join(filter(None, names))}")
-    parts = [_part(table, number, noted) for number in kept]
+    parts = [_part(table, number, noted if plain is None else plain) for number in kept]
     if misfits is None:
         noted.check(path)
     x = np.empty((len(table), sum(len(columns) for columns, _ in parts)))
@@ -190,6 +204,8 @@ def features(
         named,
         tuple(names[n] for n in kept if table.is_text(n)),
         sum(table.missing(n) for n in kept),
+        table,
+        tuple(kept),
     )
 
 
@@ -218,8 +234,7 @@ def _part(table: Table, number: int, misfits: Misfits) -> tuple[tuple[str, ...],
         more = f" ({len(missing):,} such cells in {name})" if len(missing) > 1 else ""
         shown = str(cells[missing[0]]) or "nothing"
         misfits.append(
-            f"{table.path}: example {missing[0]}, {name}: {shown!r} is no category: fill or "
-            f"remove it{more}"
+            f"{table.path}: example {missing[0]}, {name}: {shown!r} is no category: {FILL}{more}"
         )
         return (name,), nothing
     values = np.unique(cells)
@@ -306,7 +321,14 @@ def _names_rows(table: Table, number: int) -> bool:
     if not table.is_text(number):
         return False
     cells = table.text(number)
-    return len(np.unique(cells)) == len(cells) and not np.isin(np.char.lower(cells), MISSING).any()
+    if len(np.unique(cells)) < len(cells) or np.isin(np.char.lower(cells), MISSING).any():
+        return False
+    return not all(map(is_date, cells.tolist()))
+
+
+def is_date(cell: str) -> bool:
+    """Whether a text is a date, perhaps with a time, as ISO 8601 writes it."""
+    return bool(DATE.fullmatch(cell))
 
 
 def _like_a_number(cell: str) -> bool:

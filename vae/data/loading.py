@@ -52,7 +52,7 @@ def opened(data: Any) -> Opened:
             f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
         )
     if entry.source != "files":
-        for key in ("kind", "label"):
+        for key in ("kind", "label", "columns"):
             if data[key]:
                 raise UserError(
                     f"data.{key}={data[key]!r} is for data.name=files: set data.{key}=''"
@@ -63,9 +63,11 @@ def opened(data: Any) -> Opened:
         return Opened(facts, lambda kind: _source(entry, data))
     if parts.is_outside(data.name):
         made = parts.outside(data.name, "data.name")(data)
-        found = files.of_arrays(made, data.name)
+        found = files.of_arrays(made, data.name, data.columns)
     else:
-        found = files.look(data.path, data.image_size, data.kind, data.label, data.id)
+        found = files.look(
+            data.path, data.image_size, data.kind, data.label, data.id, data.columns
+        )
     return Opened(found.facts, found.dataset, found)
 
 
@@ -95,6 +97,11 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
         values = fitting.settled(data, source.facts) | {"kind": data.kind}
         values |= {"standardize": False} if data.standardize == AUTO else {}
         data = ConfigDict({**data.to_dict(), **values})
+    if data.columns and data.kind != "columns":
+        raise UserError(
+            f"data.columns={data.columns!r} is for model.likelihood=columns: set it, or "
+            "data.columns=''"
+        )
     whole = source.dataset(data.kind)
     whole = dataclasses.replace(whole, contents=_contents(data, whole))
     divisions = divided(data, {split: len(examples) for split, examples in whole.splits.items()})

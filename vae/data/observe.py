@@ -48,6 +48,9 @@ def training_mean(dataset: Dataset, most: int = 20_000) -> np.ndarray:
     For dynamically binarised data it is the probability of a 1.
     """
     raw = np.asarray(dataset.splits["train"].x[:most])
+    if dataset.kind == "columns":
+        there = ~np.isnan(raw)
+        return np.where(there, raw, 0.0).sum(0, dtype=np.float64) / np.maximum(there.sum(0), 1)
     mean = raw.mean(0, dtype=np.float64)
     levels = 2 if dataset.splits["train"].binarized else dataset.grey_levels
     return mean / (levels - 1) if levels else mean

@@ -15,19 +15,27 @@ from vae.errors import UserError
 
 NUMBERS = 2**22  # that are looked at
 ROWS = 4096  # examples of them, at most: as many normal draws stay different in single precision
+QUARTILES = 1.3489795003921634  # distance of a standard Gaussian's
 LOST = 0.01  # of a column's different values, that may become equal
 ROUNDING = 64  # units in the last place: what sums of the same numbers in another order differ by
 
 
-def moments(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(train: np.ndarray, robust: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column of examples [N, D]: float64 [D] each.
 
     A column that is the same everywhere has a deviation of 1, so that it becomes zeros.
+
+    Args:
+      robust: the median instead, and the distance of the quartiles as a Gaussian's standard
+        deviation; of a column whose quartiles are equal the latter as otherwise.
     """
     train = np.asarray(train, np.float64)
     constant = train.min(0) == train.max(0)  # the mean of equal numbers may be off by a rounding
-    mean = np.where(constant, train[0], train.mean(0))
-    return mean, np.where(constant, 1.0, train.std(0))
+    centre, scale = train.mean(0), train.std(0)
+    if robust:
+        low, centre, high = np.quantile(train, [0.25, 0.5, 0.75], axis=0)
+        scale = np.where(high > low, (high - low) / QUARTILES, scale)
+    return np.where(constant, train[0], centre), np.where(constant, 1.0, scale)
 
 
 def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -36,8 +44,9 @@ def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         return ((np.asarray(x, np.float64) - mean) / std).astype(np.float32)
 
 
-def standardized(whole: Dataset) -> Dataset:
-    """Standardised by the training set's mean and standard deviation, column by column.
+def standardized(whole: Dataset, robust: bool = False) -> Dataset:
+    """Standardised by the training set's mean and standard deviation, column by column, or what
+    `moments` takes for them.
 
     Raises:
       UserError: these are no vectors of real numbers, or a column would lose values.
@@ -47,7 +56,7 @@ def standardized(whole: Dataset) -> Dataset:
             "data.standardize is for vectors of real numbers: set it to False, or data.kind=real"
         )
     train = np.asarray(whole.splits["train"].x)
-    scaler = moments(train)
+    scaler = moments(train, robust)
     check(
         train, lambda x: standardize(x, *scaler), whole.columns,
         " once standardised: subtract an offset from it, or remove examples far from all others",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae.data import likes, precision
+from vae.data import likes, mixed, precision
 from vae.data.dataset import Dataset
 from vae.data.table import SEED
 from vae.errors import UserError
@@ -24,7 +24,11 @@ def changed(whole: Dataset, data: Any) -> Dataset:
         whole = without(whole, data.left_out)
     if data.leave_items:
         whole = likes.leave_items(whole, data.split)
-    return precision.standardized(whole) if data.standardize else precision.single(whole)
+    if whole.kind == "columns":
+        return mixed.fitted(whole, data.standardize)
+    if not data.standardize:
+        return precision.single(whole)
+    return precision.standardized(whole, data.standardize == "robust")
 
 
 def few(whole: Dataset, count: int, number: int) -> Dataset:

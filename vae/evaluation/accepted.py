@@ -1,11 +1,12 @@
 """What a trained run takes: examples, contexts, numbers of draws, seeds; checked, or refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from vae.columns import LINKS, Column, of_described
 from vae.data.context import one_hot
 from vae.errors import UserError
 from vae.probability import noise
@@ -42,6 +43,9 @@ def examples(x: Any, shape: tuple[int, ...], described: Mapping[str, Any]) -> np
         )
     if observed_as == "grey" and not ((x >= 0) & (x <= 1)).all():
         raise UserError("x holds values outside [0, 1]: divide by the largest grey level first")
+    if observed_as == "columns":
+        _check_columns(x, of_described(described["column_kinds"]))
+        return x
     if not np.isfinite(x).all():
         raise UserError("x holds values that are not finite")
     if observed_as in ("counts", "tokens") and not ((x >= 0) & (x == np.floor(x))).all():
@@ -50,6 +54,21 @@ def examples(x: Any, shape: tuple[int, ...], described: Mapping[str, Any]) -> np
         most = described["levels"] - 1
         raise UserError(f"x holds the token {x.max():g}; this model knows 0 to {most}")
     return x
+
+
+def _check_columns(x: np.ndarray, columns: Sequence[Column]) -> None:
+    """Raises UserError where x [N, D] as the model sees it, NaN aside, is not what its columns
+    take."""
+    if np.isinf(x).any():
+        raise UserError("x holds values that are not finite, and not NaN, which is a missing cell")
+    for d, column in enumerate(columns):
+        if column.kind in LINKS:
+            continue
+        given = x[~np.isnan(x[:, d]), d]
+        most = len(column.levels) - 1 if column.levels else np.inf
+        if not ((given >= 0) & (given <= most) & (given == np.floor(given))).all():
+            what = f"codes from 0 to {most}" if column.levels else "whole numbers from 0 on"
+            raise UserError(f"x holds no {what} in column {d}, which is {column.kind}")
 
 
 def context(given: Any, count: int, size: int, labels: bool) -> np.ndarray | None:

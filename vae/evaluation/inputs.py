@@ -24,6 +24,9 @@ class Given:
 
     raw: Rows  # [N, *shape], as the file holds them
     beside: Mapping[str, np.ndarray]  # by name, [N]: ids, labels, the other columns of a table
+    # Of a table that the run's columns are in: those as they are written, and the order of all.
+    written: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -64,14 +67,16 @@ def read(source: str | Path, run: Trained) -> Given:
     if path.suffix in ARROW and path.is_file() and "columns" in run.described:
         return _of_table(arrowfiles.table(path), run)
     if path.suffix in (".npz", ".npy"):
-        return Given(_array(path), {})
+        return Given(_array(path, holes="column_kinds" in run.described), {})
     if not path.exists():
         raise UserError(f"--input={path}: no such file; or give train, validation or test")
     if form is None and not path.is_dir():
         known = ", ".join(forms.READERS)
         raise UserError(f"--input={path}: give one of {known}, or a folder of pictures")
     config, described = run.config.data, run.described
-    found = files.load(str(path), config.image_size, described["kind"], config.label, config.id)
+    found = files.load(
+        str(path), config.image_size, described["kind"], config.label, config.id, config.columns
+    )
     return _of_split(next(iter(found.splits.values())), found)
 
 
@@ -104,7 +109,7 @@ def _of_split(split: Split, dataset: Dataset) -> Given:
     return Given(split.x, beside)
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path, holes: bool) -> np.ndarray:
     if not path.exists():
         raise UserError(f"{path}: no such file")
     try:
@@ -117,10 +122,12 @@ def _array(path: Path) -> np.ndarray:
     values = arrays[name]
     if values.dtype.kind not in "buif" or not values.ndim or not len(values):
         raise UserError(f"{path} holds {values.dtype} of shape {values.shape}: give numbers [N, D]")
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    finite = ~np.isinf(values) if holes else np.isfinite(values)
+    finite = finite.reshape(len(values), -1).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{path} holds NaN or infinity, first in example {np.argmin(finite)}: fill or remove it"
+            f"{path} holds {'' if holes else 'NaN or '}infinity, first in example "
+            f"{np.argmin(finite)}: fill or remove it"
         )
     return values
 
@@ -131,6 +138,8 @@ def _of_table(table: frames.Table, run: Trained) -> Given:
     if wanted is None:  # it was trained on an array, whose columns have no names
         found = csvfiles.features(table, run.config.data.label)
         return Given(found.x, {} if found.labels is None else {found.label: found.labels})
-    used = frames.sources(wanted, names)
+    several = "column_kinds" in run.described
+    used = set(wanted) if several else frames.sources(wanted, names)
     rest = {name: table.cells(n) for n, name in enumerate(names) if name not in used}
-    return Given(frames.taken(table, wanted), rest)
+    written = {name: table.cells(names.index(name)) for name in used if name in names}
+    return Given(run.own_numbers(table), rest, written, names)

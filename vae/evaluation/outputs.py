@@ -3,12 +3,15 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vae import npz
 from vae.errors import UserError
+
+if TYPE_CHECKING:
+    from vae.evaluation.trained import Trained
 
 SUFFIXES = (".csv", ".parquet", ".npz")
 
@@ -23,6 +26,17 @@ def check(output: str | Path) -> Path:
     if path.suffix not in SUFFIXES:
         raise UserError(f"--output={output}: give a name that ends in {', '.join(SUFFIXES)}")
     return path
+
+
+def examples(
+    path: Path, run: "Trained", x: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Examples [N, *shape] as the model sees them, as `write` takes them in the data's own units:
+    an array `x`, or, in a table, the run's columns of several kinds by their names."""
+    if path.suffix != ".npz" and "column_kinds" in run.described:
+        return run.cells(x), {}
+    found = np.asarray(run.restore(x), np.float32)
+    return {"x": found}, {"x": run.described.get("columns")}
 
 
 def write(

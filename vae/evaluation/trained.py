@@ -12,15 +12,15 @@ import numpy as np
 from vae import config as configs
 from vae import models, parts, run_files, runs
 from vae.checkpoint import Checkpoints
-from vae.data import again, arrowfiles, frames
-from vae.data.dataset import Dataset, Lazy
-from vae.data.observe import observed
-from vae.data.precision import standardize
+from vae.columns import of_described
+from vae.data import again
+from vae.data.dataset import Dataset
 from vae.errors import UserError, needed
 from vae.estimators import bounds
 from vae.estimators.batches import PerExample
 from vae.estimators.compiled import Compiled
-from vae.evaluation import accepted, anomaly_scores
+from vae.evaluation import accepted, anomaly_scores, missing_cells
+from vae.evaluation.run_data import RunData
 from vae.in_memory import is_frame
 
 BATCH = 500  # examples a device holds at a time
@@ -55,12 +55,13 @@ def load(
     runs.warn_of_changed_parts(workdir, config)
     sources = parts.origins(configs.outside(config))
     given = (config.model.to_dict(), shape, levels, kind, context_size, first)
+    given += (described.get("column_kinds"),) if "column_kinds" in described else ()
     key = json.dumps([*given, *sources.items()])
 
     def build() -> "models.Model":
         return models.from_config(
             config.model, shape, levels=levels, kind=kind, context_size=context_size,
-            never_first=first,
+            never_first=first, columns=of_described(described.get("column_kinds", ())),
         )  # fmt: skip
 
     own = Compiled(build, shape, key=key)
@@ -80,7 +81,7 @@ def load(
     return run
 
 
-class Trained:
+class Trained(RunData):
     """A trained model.
 
     Arrays of examples are [N, *shape] in the space that the likelihood models: zeros and ones for
@@ -103,10 +104,9 @@ class Trained:
         params: Any,
         step: int,
     ):
-        self.workdir, self.config, self.described = workdir, config, described
+        super().__init__(workdir, config, described)
         self.compiled, self.params, self.step = compiled, params, step
         self.facts = compiled.facts
-        self.shape = tuple(described["shape"])
         self._densities: dict[str, Any] = {}
         # Its own, where `compiled` is of a larger model that it is a masked part of.
         masked = compiled.masked
@@ -131,22 +131,6 @@ class Trained:
         """The compiled functions' first argument."""
         return self.compiled.variables(self.params, self.latent_size)
 
-    @functools.cached_property
-    def dataset(self) -> Dataset:
-        """The data that the run was trained on, loaded when first asked for."""
-        return again.load(self.workdir, self.config, self.described)
-
-    def examples(self, split: str = "test", num: int | None = None) -> np.ndarray:
-        """The first `num` examples of a split (all by default) as the model sees them.
-
-        Training examples that are binarised at every step are binarised once, by a fixed seed.
-        """
-        return self.seen(split)[:num]
-
-    def seen(self, split: str) -> Lazy:
-        """All examples of a split as the model sees them, read when they are indexed."""
-        return observed(self.dataset, split, self.described["observed"])
-
     def context(self, split: str = "test", num: int | None = None) -> np.ndarray | None:
         """The context of the first `num` examples of a split: [N, C]; None where there is none."""
         if not self.facts.conditional:
@@ -161,23 +145,6 @@ class Trained:
             return numbers % self.facts.context_size
         known = self.context("test")
         return None if known is None else known[numbers % len(known)]
-
-    def prepare(self, raw: np.ndarray) -> np.ndarray:
-        """Raw vectors [N, D] as the model sees them: standardised where its training data were."""
-        if "mean" not in self.described:
-            return raw
-        if np.ndim(raw) != 2 or np.shape(raw)[1] != len(self.described["mean"]):
-            wanted = len(self.described["mean"])
-            raise UserError(f"x has shape {np.shape(raw)}; this model takes [N, {wanted}]")
-        return standardize(raw, *(np.asarray(self.described[name]) for name in ("mean", "std")))
-
-    def restore(self, x: np.ndarray) -> np.ndarray:
-        """What the model says of x [N, *shape] in the units of the data: the inverse of
-        `prepare`."""
-        if "mean" not in self.described:
-            return x
-        mean, std = (np.asarray(self.described[name]) for name in ("mean", "std"))
-        return np.asarray(x, np.float64) * std + mean
 
     def encode(self, x: Any, context: Context = None) -> tuple[Any, Any]:
         """Mean and standard deviation of q(z|x): two arrays [N, latent_size]; of a DataFrame, two
@@ -200,11 +167,6 @@ class Trained:
         """One x of p(x|z) for each z [N, latent_size]: [N, *shape]; `first` as of `sample`."""
         z, key = self._latents(z), accepted.key(seed)
         return self._images(self._apply(self.compiled.draw, z, context, key, first=first))
-
-    def within(self, x: np.ndarray) -> np.ndarray:
-        """Means of p(x|z) kept where pixels can be: a Gaussian's mean of grey levels may leave [0,
-        1]."""
-        return np.clip(x, 0.0, 1.0) if self.described["observed"] == "grey" else x
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Probabilities [N, C] of the classes, by the model's classifier.
@@ -292,24 +254,33 @@ class Trained:
         temperatures, key = np.full(num, temperature, np.float32), accepted.key(seed)
         return self._apply(self.compiled.prior, temperatures, context, key, first=first)
 
-    def taken(self, frame: Any) -> np.ndarray:
-        """The columns of a DataFrame that the run was trained on, as the model sees them [N, D]:
-        in its order, text as categories, standardised where its training data were.
-
-        Raises:
-          UserError: the run is not of a table, or columns are missing.
-        """
-        wanted = self.described.get("columns")
-        if wanted is None:
-            raise UserError(f"{self.workdir} was not trained on a table: give an array")
-        return self.prepare(frames.taken(arrowfiles.of_pandas(frame), wanted))
-
     def reconstruct(self, x: Any, context: Context = None) -> Any:
         """The mean of p(x|z) at the mean of q(z|x): [N, *shape]; of a DataFrame, in its units."""
         if is_frame(x):
-            found = self.restore(self.reconstruct(self.taken(x), context))
-            return like(x, found, self.described["columns"])
+            found = self.cells(self.reconstruct(self.taken(x), context))
+            return type(x)(found, index=x.index)
         return self.decode(self.encode(x, context)[0], context)
+
+    def impute(self, x: Any, samples: int = 1000, draws: int = 0, seed: int = 0) -> Any:
+        """Fills missing cells from what is observed of each row; all others stay as they are.
+
+        Args:
+          x: a DataFrame, whose columns may be in any order, or an array [N, D] as the model sees
+            it (`prepare`, `restore`), NaN where a cell is missing.
+          samples: draws of z an example, for self-normalised importance sampling.
+          draws: if not 0, a list of so many imputations, drawn rather than means and most probable
+            levels.
+
+        Raises:
+          UserError: the run is not of `model.likelihood=columns`, or x does not fit.
+        """
+        seen_x = self.taken(x) if is_frame(x) else self.check(x)
+        made, _ = missing_cells.filled(self, seen_x, samples, draws, seed)
+        if is_frame(x):
+            found = [missing_cells.frame(self, x, seen_x, each) for each in made]
+        else:
+            found = list(made)
+        return found if draws else found[0]
 
     def interpolate(
         self,

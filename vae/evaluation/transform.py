@@ -57,9 +57,9 @@ def reconstruct(workdir: str | Path, source: str, output: str | Path) -> int:
     given, x, context = inputs.given(source, run)
     found = np.empty((len(x), *run.shape), np.float32)
     for rows, c in _parts(x, context):
-        found[rows] = run.restore(run.reconstruct(x[rows], c))
-    columns = run.described.get("columns")
-    outputs.write(path, {**given.beside_of(("x",)), "x": found}, {"x": columns})
+        found[rows] = run.reconstruct(x[rows], c)
+    columns, names = outputs.examples(path, run, found)
+    outputs.write(path, {**given.beside_of(columns), **columns}, names)
     return len(x)
 
 
@@ -88,9 +88,10 @@ def interpolate(
         if not 0 <= number < len(x):
             raise UserError(f"there is no example {number}: {source} has {len(x):,}, from 0 on")
     ends = None if context is None else (context[[first]], context[[last]])
-    found = run.restore(run.interpolate(x[first], x[last], steps, ends))
+    found = run.interpolate(x[first], x[last], steps, ends)
     share = np.linspace(0.0, 1.0, steps, dtype=np.float32)
-    outputs.write(path, {"share": share, "x": found}, {"x": run.described.get("columns")})
+    columns, names = outputs.examples(path, run, found)
+    outputs.write(path, {"share": share, **columns}, names)
     return steps
 
 

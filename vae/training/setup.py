@@ -149,6 +149,7 @@ def key(config: ConfigDict, dataset: Dataset) -> str:
     data = (
         *(dataset.shape, str(train.x.dtype), train.binarized, len(train), dataset.kind),
         *(dataset.levels, dataset.context_size, dataset.vocabulary, dataset.never_first),
+        dataset.column_kinds,
     )
     mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
     sources = parts.origins(configs.outside(config))
@@ -232,7 +233,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
     model = models.from_config(
         config.model, dataset.shape, training_mean(dataset), critic, dataset.levels,
         observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
-        dataset.never_first,
+        dataset.never_first, dataset.column_kinds,
     )  # fmt: skip
     chosen = chosen_objective.build(config, feature_maps.of(config, dataset))
     chosen_objective.check(config, len(dataset.splits["train"]))

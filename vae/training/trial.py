@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vae import runs
+from vae import columns, runs
 from vae.checkpoint import Checkpoints
 from vae.data.account import account
 from vae.data.dataset import Dataset
@@ -44,6 +44,8 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         table["id"] = dataset.identifier
     if dataset.scaler is not None:
         table["mean"], table["std"] = (values.tolist() for values in dataset.scaler)
+    if dataset.column_kinds:
+        table["column_kinds"] = columns.described(dataset.column_kinds)
     if dataset.context_scaler is not None:
         scaler = (values.tolist() for values in dataset.context_scaler)
         table["context_mean"], table["context_std"] = scaler

@@ -1,0 +1,66 @@
+"""Filling the missing cells of examples from what is observed of each, by a trained run."""
+
+import warnings
+from typing import Any, Protocol
+
+import numpy as np
+
+from vae.columns import Column
+from vae.errors import UserError
+from vae.estimators import conditional
+from vae.estimators.compiled import Compiled
+from vae.evaluation import accepted
+
+FEW = 10.0  # effective draws, fewer than which are said
+
+
+class Imputing(Protocol):
+    """What is needed of a `vae.evaluation.trained.Trained`."""
+
+    compiled: Compiled
+
+    @property
+    def variables(self) -> Any: ...
+
+    @property
+    def column_kinds(self) -> tuple[Column, ...]: ...
+
+    @property
+    def column_names(self) -> list[str]: ...
+
+    def cells(self, x: np.ndarray) -> dict[str, np.ndarray]: ...
+
+
+def filled(
+    run: Imputing, x: np.ndarray, samples: int, draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """x [N, D] as the model sees it with its missing cells filled, [max(1, draws), N, D], and the
+    effective number of draws of each row [N]."""
+    run.column_kinds  # noqa: B018  (there are some, or it raises)
+    if not 1 <= samples <= conditional.MOST:
+        raise UserError(f"--samples={samples}: give a number from 1 to {conditional.MOST:,}")
+    if not 0 <= draws <= samples:
+        raise UserError(f"--draws={draws}: give a number from 0 to --samples={samples}")
+    evaluator = run.compiled(conditional.conditional, samples, draws)
+    given = evaluator(run.variables, x, accepted.key(seed), conditional.BATCH)
+    found, effective = given["x"].swapaxes(0, 1), given["effective"]
+    few = int((effective < min(FEW, samples)).sum())
+    if few:
+        warnings.warn(
+            f"{few:,} of {len(x):,} rows rest on fewer than {FEW:g} effective draws of "
+            f"{samples:,}: give --samples={min(10 * samples, conditional.MOST)}",
+            stacklevel=3,
+        )
+    return np.where(np.isnan(x), found, x), effective
+
+
+def frame(run: Imputing, given: Any, x: np.ndarray, made: np.ndarray) -> Any:
+    """A DataFrame with the missing cells of x [N, D], what a model sees of it, from another [N, D],
+    and all others as they are."""
+    found, own = given.copy(), run.cells(made)
+    for d, name in enumerate(run.column_names):
+        missing = np.isnan(x[:, d])
+        if missing.any():
+            column = given[name].astype(object).where(~missing, own[name])
+            found[name] = column.infer_objects()
+    return found
