@@ -131,3 +131,8 @@ def of_described(found: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
         for each in found
     ]
     return tuple(Column(**each) for each in made)
+
+
+def coded(columns: Sequence[Column]) -> np.ndarray:
+    """Which of them hold levels: bool [D]."""
+    return np.array([column.kind in CODED for column in columns], bool)

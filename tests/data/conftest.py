@@ -37,6 +37,8 @@ def config():
             left_out=-1,
             per_class=0,
             leave_items=False,
+            missing=0.0,
+            missingness="mcar",
             image_size=0,
             bits=0,
             stream=False,

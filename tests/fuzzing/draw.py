@@ -58,6 +58,8 @@ KEYS = {
     "data.left_out": of(-1, 0),
     "data.per_class": of(0, 2),
     "data.leave_items": of(False, True),
+    "data.missing": of(0.0, 0.3),
+    "data.missingness": of("mcar", "mar", "mnar"),
     "model.upper_sizes": of((1,), (2,), (2, 1)),
     "model.layer_hidden": of((), (1,), (3, 3)),
     "model.code_levels": of((2,), (5, 3), (8, 5, 5, 5)),
@@ -171,7 +173,7 @@ SETTLED = (
 NARROW = (
     "data.validation_size", "data.size", "data.image_size", "data.bits", "data.labelled",
     "data.stream", "data.standardize", "data.split", "data.left_out", "data.per_class",
-    "data.leave_items",
+    "data.leave_items", "data.missing", "data.missingness",
     "train.model_axis",
 )  # fmt: skip
 LONG = ("epochs", "steps", "temperatures", "leapfrogs", "chains", "draws", "samples")

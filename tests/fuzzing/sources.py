@@ -121,6 +121,8 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "recommendation": settings["model.likelihood"] == "multinomial" and not context,
         "aggregate": not context,
         "samples": source.testing > 10,
+        "table": False,  # too few rows
+        "imputation": bool(settings.get("data.missing")),
         "code": not context and posterior == "diagonal" and _coded(settings),
         "reconstructions": source.kind in ("binary", "grey") and len(source.shape) > 1,
     }.get(group, not quantised)

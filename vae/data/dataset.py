@@ -49,6 +49,9 @@ class Split:
     factors: Rows | None = None  # int32 [N, F]
     ids: Rows | None = None  # [N] text: what the rows of a table are called
     context: np.ndarray | None = None  # [N, C]: what a conditional model is given, then float32
+    # float64 [N, D]: what cells of x held that were hidden on purpose, in the columns' own numbers;
+    # NaN of all others
+    hidden: np.ndarray | None = None
     binarized: bool = False  # x holds 0 and 1 although the data set is grey
 
     def __len__(self) -> int:
@@ -63,7 +66,7 @@ class Split:
         """Applies `function` to every array that is there."""
         columns = {
             "x": self.x, "labels": self.labels, "factors": self.factors, "ids": self.ids,
-            "context": self.context,
+            "context": self.context, "hidden": self.hidden,
         }  # fmt: skip
         changed = {key: function(value) for key, value in columns.items() if value is not None}
         return dataclasses.replace(self, **changed)

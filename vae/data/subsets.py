@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae.data import likes, mixed, precision
+from vae.data import hiding, likes, mixed, precision
 from vae.data.dataset import Dataset
 from vae.data.table import SEED
 from vae.errors import UserError
@@ -24,6 +24,8 @@ def changed(whole: Dataset, data: Any) -> Dataset:
         whole = without(whole, data.left_out)
     if data.leave_items:
         whole = likes.leave_items(whole, data.split)
+    if data.missing:
+        whole = hiding.hide(whole, data.missing, data.missingness)
     if whole.kind == "columns":
         return mixed.fitted(whole, data.standardize)
     if not data.standardize:

@@ -25,6 +25,7 @@ BITS_NET = Kind("bits_net", "Length of a lossless file", "down", "bits per dimen
 BITS_PNG = Kind("bits_png", "Length of PNG files", "down", "bits per dimension")
 BITS_FIRST = Kind("bits_first", "Random bits that a lossless file begins with", "down")
 GAP_IWAE = Kind("gap_iwae_{:d}", "Gap of the IWAE bound, K = {:,}", "down", "nats")
+IMPUTED_FROM, IMPUTED = 1_000, 100  # draws of z, and of a cell
 Found = tuple[dict[str, Metric], dict[str, np.ndarray]]
 
 
@@ -268,6 +269,35 @@ def code(subject: Subject) -> Found:
     return found, {}
 
 
+def imputation(subject: Subject) -> Found:
+    """How well the cells are filled that `data.missing` has hidden."""
+    from vae.columns import coded
+    from vae.evaluation import missing_cells
+    from vae.scores import imputation as filled_cells
+
+    run = subject.run
+    truth, kinds = run.dataset.splits[subject.split].hidden, run.column_kinds
+    if truth is None:
+        raise UserError("eval.metrics=imputation asks for hidden cells: set data.missing above 0")
+    spread = np.nanstd(run.restore(subject.training), axis=0)
+    filled, drawn = (
+        run.restore(missing_cells.filled(run, subject.x, *sizes, SEED)[0])
+        for sizes in ((IMPUTED_FROM, 0), (IMPUTED_FROM, IMPUTED))
+    )
+    return filled_cells.scores(truth, filled[0], coded(kinds), spread, drawn), {}
+
+
+def table(subject: Subject) -> Found:
+    """Made rows beside those of the split, in the table's own numbers."""
+    from vae.columns import coded
+    from vae.scores import tables
+
+    run = subject.run
+    made = run.restore(run.sample(len(subject.x), SEED, draw=True))
+    test, train = run.restore(subject.x), run.restore(subject.training)
+    return tables.scores(tables.Tables(made, test, train, coded(run.column_kinds)), SEED), {}
+
+
 def _named(run: "Trained") -> str:
     return f"the data set {run.dataset.name}"
 
@@ -285,4 +315,6 @@ GROUPS = {
     "recommendation": recommendation,
     "molecules": molecules,
     "code": code,
+    "imputation": imputation,
+    "table": table,
 }

@@ -1,0 +1,58 @@
+"""Made tables to stand beside: each takes training rows [N, D], NaN where a cell is missing, which
+columns are codes of levels, how many rows to make, and a seed; and gives rows [M, D]."""
+
+import numpy as np
+
+
+def independent(train: np.ndarray, coded: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """Each cell one of its column's, whatever the others are."""
+    rng = np.random.default_rng(seed)
+    columns = [rng.choice(x[~np.isnan(x)], num) for x in train.T]
+    return np.stack(columns, axis=1)
+
+
+def copula(train: np.ndarray, coded: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """A Gaussian copula with the columns' own distributions (Nelsen 2006, section 2.3; Patki et al.
+    2016): normal scores of ranks, those of equal values drawn anew among themselves, and one
+    correlation matrix of what each pair of columns has."""
+    rng = np.random.default_rng(seed)
+    scores = np.stack([_normal_scores(x, rng) for x in train.T], axis=1)
+    drawn = rng.standard_normal((num, len(coded))) @ _root(_correlations(scores)).T
+    return np.stack([_quantiles(x, z) for x, z in zip(train.T, drawn.T, strict=True)], axis=1)
+
+
+def _normal_scores(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    from scipy.special import ndtri
+
+    there = ~np.isnan(x)
+    found = np.full(len(x), np.nan)
+    order = np.lexsort((rng.random(there.sum()), x[there]))
+    ranks = np.empty(len(order))
+    ranks[order] = np.arange(len(order)) + 0.5
+    found[there] = ndtri(ranks / len(order))
+    return found
+
+
+def _correlations(scores: np.ndarray) -> np.ndarray:
+    there = (~np.isnan(scores)).astype(float)
+    filled = np.nan_to_num(scores)
+    counted = np.maximum(there.T @ there, 1.0)
+    found = (filled.T @ filled) / counted
+    scale = np.sqrt(np.maximum(np.diag(found), 1e-12))
+    return found / scale / scale[:, None]
+
+
+def _root(correlations: np.ndarray) -> np.ndarray:
+    """A matrix whose product with its transpose is the nearest that is a covariance, by its
+    eigenvalues, with ones on the diagonal."""
+    values, vectors = np.linalg.eigh(correlations)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return root / np.sqrt(np.maximum(np.square(root).sum(1, keepdims=True), 1e-12))
+
+
+def _quantiles(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Of the values that are there, the one at each place Phi(z)."""
+    from scipy.special import ndtr
+
+    known = np.sort(x[~np.isnan(x)])
+    return known[np.minimum((ndtr(z) * len(known)).astype(int), len(known) - 1)]
