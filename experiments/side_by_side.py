@@ -1,13 +1,14 @@
 """Compares an experiment's methods on the same data: a table and a picture."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from vae.metrics import SIGNS, Metric, declared
 from vae.reports.figures import styled
 from vae.reports.sweep_figures import PALETTE, SOFT
 from vae.reports.tables import format_table, format_value
@@ -32,22 +33,24 @@ def table(rows: Sequence[Row]) -> str:
 
 def overview(rows: Sequence[Row]) -> str:
     """As `table`. Where there are several data sets: one line per method, its means over them, and
-    on how many of them its first metric is the highest."""
+    on how many of them its first metric is the best."""
     found = over_seeds(rows)
     if _across(found) != "data":
         return table(rows)
     first = next(iter(found[0][1]))
     data = {values["data"] for values, _ in found}
     cells = {(v["data"], v["method"]): means for v, means in found}
-    best = {d: max(means[first][0] for v, means in found if v["data"] == d) for d in data}
+    kind = declared(first)
+    sign = SIGNS[kind.better] if kind else 1
+    best = {d: max(sign * means[first][0] for v, means in found if v["data"] == d) for d in data}
     lines = []
     for method in dict.fromkeys(values["method"] for values, _ in found):
         mine = {d: cells[d, method] for d in data if (d, method) in cells}
         line = {"method": method}
         for name in next(iter(mine.values())):
             line[f"mean {name}"] = f"{np.mean([means[name][0] for means in mine.values()]):.4f}"
-        highest = sum(means[first][0] >= best[d] for d, means in mine.items())
-        line["highest on"] = f"{highest} of {len(mine)}"
+        won = sum(sign * means[first][0] >= best[d] for d, means in mine.items())
+        line["best on"] = f"{won} of {len(mine)}"
         lines.append(line)
     return format_table(lines, markdown=True)
 
@@ -55,6 +58,24 @@ def overview(rows: Sequence[Row]) -> str:
 def _across(found: Sequence[tuple[dict[str, Any], Any]]) -> str:
     """The key that the rows have besides the method; "": none."""
     return next((key for key in found[0][0] if key != "method"), "")
+
+
+def row(method: str, data: str, seed: int, found: Mapping[str, Metric]) -> Row:
+    """A method's metrics on a data set."""
+    return {
+        "trial": method,
+        "values": {"method": method, "data": data, "seed": seed},
+        "metrics": {name: metric.value for name, metric in found.items()},
+        "stderr": {n: metric.stderr for n, metric in found.items() if metric.stderr is not None},
+    }
+
+
+def by_data(rows: Sequence[Row], method: str, metric: str) -> dict[str, float]:
+    """A metric of a method on each data set, the mean over seeds."""
+    return {
+        values["data"]: means[metric][0]
+        for values, means in over_seeds([r for r in rows if r["values"].get("method") == method])
+    }
 
 
 def drawn(metric: str) -> Callable[[Sequence[Row], Path], Figure]:

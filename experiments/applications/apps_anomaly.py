@@ -51,19 +51,9 @@ def best(trials: Sequence[Trial]) -> str:
     return max(mine, key=lambda method: mean(trials, method))
 
 
-def by_table(trials: Sequence[Trial], method: str) -> dict[str, float]:
-    """AUROC on each table, the mean over seeds."""
-    rows = [t for t in trials if t["values"].get("method") == method]
-    tables = dict.fromkeys(t["values"]["data"] for t in rows)
-    return {
-        name: float(np.mean([t["metrics"]["auroc"] for t in rows if t["values"]["data"] == name]))
-        for name in tables
-    }
-
-
 def mean(trials: Sequence[Trial], method: str) -> float:
     """Mean AUROC over tables."""
-    return float(np.mean(list(by_table(trials, method).values())))
+    return float(np.mean(list(side_by_side.by_data(trials, method, "auroc").values())))
 
 
 class Less:
@@ -75,7 +65,9 @@ class Less:
 
     def __call__(self, trials: Sequence[Trial]) -> Value:
         """The mean difference over tables, and its standard error; None for a single table."""
-        ours, other = (by_table(trials, method) for method in (best(trials), self.method))
+        ours, other = (
+            side_by_side.by_data(trials, method, "auroc") for method in (best(trials), self.method)
+        )
         less = np.array([ours[name] - other[name] for name in ours])
         error = float(less.std(ddof=1) / np.sqrt(len(less))) if len(less) > 1 else None
         return float(less.mean()), error
@@ -185,10 +177,4 @@ def compared(
 
 def row(method: str, table: str, seed: int, score: np.ndarray, labels: np.ndarray) -> Trial:
     """AUROC, AUPR and precision at n of one method, from scores [N] and labels [N]; 1: anomaly."""
-    found = anomaly.metrics(score, labels)
-    return {
-        "trial": method,
-        "values": {"method": method, "data": table, "seed": seed},
-        "metrics": {name: m.value for name, m in found.items()},
-        "stderr": {name: m.stderr for name, m in found.items() if m.stderr is not None},
-    }
+    return side_by_side.row(method, table, seed, anomaly.metrics(score, labels))

@@ -1,7 +1,12 @@
 """Made tables to stand beside: each takes training rows [N, D], NaN where a cell is missing, which
 columns are codes of levels, how many rows to make, and a seed; and gives rows [M, D]."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
+
 import numpy as np
+
+Maker = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 
 
 def independent(train: np.ndarray, coded: np.ndarray, num: int, seed: int) -> np.ndarray:
@@ -56,3 +61,29 @@ def _quantiles(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
     known = np.sort(x[~np.isnan(x)])
     return known[np.minimum((ndtr(z) * len(known)).astype(int), len(known) - 1)]
+
+
+def _deep(name: str) -> Maker:
+    """A model of the package `ctgan` by its defaults (Xu et al. 2019). Missing cells are filled by
+    the column's median, as it takes none."""
+
+    def make(train: np.ndarray, coded: np.ndarray, num: int, seed: int) -> np.ndarray:
+        import ctgan
+        import pandas as pd
+
+        filled = np.where(np.isnan(train), np.nanmedian(train, axis=0), train)
+        frame = pd.DataFrame(filled, columns=[str(d) for d in range(len(coded))])
+        model = getattr(ctgan, name)()
+        model.set_random_state(seed)
+        model.fit(frame, [str(d) for d in np.flatnonzero(coded)])
+        return model.sample(num).to_numpy(np.float64)
+
+    return make
+
+
+def makers() -> dict[str, Maker]:
+    """All of them; those of `ctgan` where it is installed (`pip install 'vae[bench]'`)."""
+    found: dict[str, Maker] = {"independent columns": independent, "Gaussian copula": copula}
+    if find_spec("ctgan"):
+        found |= {name: _deep(name) for name in ("CTGAN", "TVAE")}
+    return found

@@ -92,6 +92,8 @@ def _kind(facts: Facts, kinds: Sequence[str]) -> str:
     fitted = facts.fitted
     if not kinds:
         return "" if fitted == facts.kind else fitted
+    if not facts.own and facts.vectors and facts.kind == "real" and "columns" in kinds:
+        return "columns"  # a table among the data sets that have a name
     counts = fitted == "counts" and fitted in kinds
     if not facts.own or not facts.vectors or (usual & set(kinds) and not counts):
         return ""

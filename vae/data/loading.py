@@ -52,7 +52,8 @@ def opened(data: Any) -> Opened:
             f"data.image_size={data.image_size}: give 0 for the size as it is, or a side"
         )
     if entry.source != "files":
-        for key in ("kind", "label", "columns"):
+        tabular = entry.source == "arrays" and data.kind in ("", "columns")
+        for key in ("label",) if tabular else ("kind", "label", "columns"):
             if data[key]:
                 raise UserError(
                     f"data.{key}={data[key]!r} is for data.name=files: set data.{key}=''"
@@ -60,7 +61,7 @@ def opened(data: Any) -> Opened:
         if data.id not in (AUTO, "none"):
             raise UserError(f"data.id={data.id!r} is for data.name=files: set data.id=auto")
         facts = fitting.Facts(entry.kind, entry.shape)
-        return Opened(facts, lambda kind: _source(entry, data))
+        return Opened(facts, lambda kind: _source(entry, data, kind))
     if parts.is_outside(data.name):
         made = parts.outside(data.name, "data.name")(data)
         found = files.of_arrays(made, data.name, data.columns)
@@ -160,7 +161,7 @@ def _contents(data: Any, whole: Dataset) -> str:
     return identity.contents(source, data.path, whole)
 
 
-def _source(entry: Row, data: Any) -> Dataset:
+def _source(entry: Row, data: Any, kind: str) -> Dataset:
     """Returns the data set with the splits of its source."""
     match entry.source:
         case "bundled":
@@ -168,7 +169,7 @@ def _source(entry: Row, data: Any) -> Dataset:
         case "rendered":
             return sprites.load(data.name, entry)
         case "arrays":
-            return sources.load(data.name, entry, data.dir)
+            return sources.load(data.name, entry, data.dir, kind, data.columns)
         case _:
             return records.load(data.name, entry, data.dir, data.image_size, data.stream)
 

@@ -54,8 +54,12 @@ def path(name: str, row: Row, directory: str) -> Path:
     return data_dir(directory) / name / row.version / "arrays.npz"
 
 
-def load(name: str, row: Row, directory: str) -> Dataset:
+def load(name: str, row: Row, directory: str, kind: str = "", columns: str = "") -> Dataset:
     """A prepared data set with the splits that its source has.
+
+    Args:
+      kind: `config.data.kind`; "": the row's.
+      columns: `config.data.columns`.
 
     Raises:
       UserError: it is not there, or damaged.
@@ -63,7 +67,7 @@ def load(name: str, row: Row, directory: str) -> Dataset:
     where = path(name, row, directory)
     if not where.exists():
         raise not_prepared(name, where, directory)
-    found = files.load(str(where), 0, row.kind)
+    found = files.load(str(where), 0, kind or row.kind, columns=columns)
     return dataclasses.replace(found, name=name, version=row.version)
 
 

@@ -279,7 +279,7 @@ def imputation(subject: Subject) -> Found:
     truth, kinds = run.dataset.splits[subject.split].hidden, run.column_kinds
     if truth is None:
         raise UserError("eval.metrics=imputation asks for hidden cells: set data.missing above 0")
-    spread = np.nanstd(run.restore(subject.training), axis=0)
+    spread = filled_cells.spread(run.restore(subject.training))
     filled, drawn = (
         run.restore(missing_cells.filled(run, subject.x, *sizes, SEED)[0])
         for sizes in ((IMPUTED_FROM, 0), (IMPUTED_FROM, IMPUTED))

@@ -20,14 +20,14 @@ def scores(
       truth: what hidden cells held [N, D], NaN of all other cells.
       filled: all cells [N, D].
       coded: which columns hold codes of levels: bool [D].
-      spread: standard deviations [D], by which errors of numbers are divided.
+      spread: of each column [D], by which errors of numbers are divided.
       draws: of all cells, given what is observed: [M, N, D].
     """
     hidden = ~np.isnan(truth)
     numbers, levels = hidden & ~coded, hidden & coded
     found = []
     if numbers.any():
-        apart = np.where(numbers, (filled - truth) / np.where(spread > 0, spread, 1.0), 0.0)
+        apart = np.where(numbers, (filled - truth) / spread, 0.0)
         value, stderr = ratio(np.square(apart), numbers)
         root = float(np.sqrt(value))
         unit = f"root of the mean square, in standard deviations of a column, {numbers.sum():,}"
@@ -44,6 +44,12 @@ def scores(
         unit = f"share inside the middle {INTERVAL:.0%} of {len(draws)} draws of the cell"
         found.append(COVERAGE.of(*ratio(inside, numbers), unit))
     return by_name(*found)
+
+
+def spread(train: np.ndarray) -> np.ndarray:
+    """Standard deviations of what is observed of the columns [N, D]: [D]; 1 of a constant one."""
+    found, largest = np.nanstd(train, axis=0), np.nanmax(np.abs(train), axis=0)
+    return np.where(found > 1e-9 * largest, found, 1.0)
 
 
 def ratio(values: np.ndarray, counted: np.ndarray) -> tuple[float, float]:
