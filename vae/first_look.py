@@ -64,7 +64,8 @@ def _line(text: str) -> str:
 def _keys(config: Any) -> Iterator[str]:
     """The keys that the data decided, as flags."""
     found = dict(configs.flatten(config))
-    for key in (*LEFT, "data.label", "data.columns", "train.batch_size"):
+    of_table = tuple(f"data.{name}" for name in ("label", "columns"))
+    for key in (*LEFT, *of_table, "train.batch_size"):
         if found[key] != "":
             yield f"--config.{key}={found[key]}"
 
