@@ -48,7 +48,9 @@ class Column:
     # What link(x) is seen less, and divided by; of counts log(1 + x), by the encoder alone.
     centre: float = 0.0
     scale: float = 1.0
-    start: tuple[float, ...] = ()  # where training starts: the mean as it is seen; levels' shares
+    # Where training starts: the mean as it is seen, of counts also their inverse dispersion; or the
+    # shares of levels.
+    start: tuple[float, ...] = ()
     holes: bool = False  # cells are missing in the training set
     date: str = ""  # of dates, which are days from 1970 on: what is written, "D" (days) or "s"
 

@@ -233,10 +233,10 @@ def test_encoders_see_numbers_levels_counts_and_what_is_observed():
 
 
 def test_training_starts_at_the_columns_own_means_and_shares():
-    columns = (Column(start=(0.3,)), Column("negative_binomial", start=(7.0,)),
+    columns = (Column(start=(0.3,)), Column("negative_binomial", start=(7.0, 2.0)),
                Column("categorical", ("a", "b"), start=(0.2, 0.8)),
                Column("ordinal", ("a", "b", "c"), start=(0.2, 0.5, 0.3)),
-               Column("zero_inflated_negative_binomial", start=(7.0,)))  # fmt: skip
+               Column("zero_inflated_negative_binomial", start=(7.0, 2.0)))  # fmt: skip
     likelihood = made(*columns)
     theta = random_theta(likelihood, spread=0.0)
     got = np.asarray(likelihood.expected(jnp.asarray(theta)))

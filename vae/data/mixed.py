@@ -342,10 +342,14 @@ def _fitted(column: Column, values: np.ndarray, standardize: bool | str) -> Colu
     centre, scale = 0.0, 1.0
     if standardize:
         (centre,), (scale,) = precision.moments(y[:, None], standardize == "robust")
-    start = given.mean() if column.kind in COUNTS else (y.mean() - centre) / scale
+    start = [(y.mean() - centre) / scale]
+    if column.kind in COUNTS:
+        mean, beyond = given.mean(), given.var() - given.mean()
+        start = [mean, np.clip(mean**2 / max(beyond, 1e-6), 1e-2, 1e3)]
     return dataclasses.replace(
-        column, centre=float(centre), scale=float(scale), start=(float(start),), holes=holes
-    )
+        column, centre=float(centre), scale=float(scale), start=tuple(map(float, start)),
+        holes=holes,
+    )  # fmt: skip
 
 
 def counted(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
