@@ -1,16 +1,19 @@
 """Missing cells of a linear Gaussian model against its conditional distribution in closed form, and
 what imputation leaves alone."""
 
+import itertools
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.helpers import small_config
 from vae import models
 from vae.columns import Column
 from vae.errors import UserError
+from vae.estimators import bounds
 from vae.estimators.conditional import conditional
 from vae.evaluation import missing_cells
 from vae.probability import noise
@@ -45,6 +48,24 @@ def closed(x, mean, covariance):
     expected = mean[gone] + gain @ (x[there] - mean[there])
     rest = covariance[np.ix_(gone, gone)] - gain @ covariance[np.ix_(there, gone)]
     return expected, rest
+
+
+def test_the_bound_is_log_p_of_what_is_observed_at_every_pattern(linear):
+    model, variables, _, mean, covariance = linear
+    draws, rng = 20_000, np.random.default_rng(1)
+    there = np.array([*itertools.product([True, False], repeat=D)])
+    x = np.where(there, rng.multivariate_normal(mean, covariance, size=2**D), np.nan)
+    key = noise.key_for(0, "sample")
+    got = bounds.iwae(model, draws)(variables, np.float32(x), key, 2**D)
+    effective = conditional(model, draws)(variables, np.float32(x), key, 2**D)["effective"]
+    closed = [
+        stats.multivariate_normal(mean[o], covariance[np.ix_(o, o)]).logpdf(row[o]) if o.any() else 0
+        for row, o in zip(x, there, strict=True)
+    ]
+    assert (np.abs(got - closed) < 5 / np.sqrt(effective) + 1e-4).all()
+    # The bound by one draw, on average, is below it by KL(q(z|x) || p(z|x observed)).
+    elbo = bounds.elbo(model, draws)(variables, np.float32(x), key, 2**D)["elbo"]
+    assert (elbo < closed + 1e-4 * (1 + np.abs(closed))).all()
 
 
 def test_means_are_the_conditional_means_in_closed_form(linear):
