@@ -71,7 +71,7 @@ def sample(
         raise UserError(f"--guidance={guidance:g} is towards a class: give --class too")
     if output:
         x = np.concatenate(list(_Parts(run, num, seed, sampler, True, known, guidance)))
-        columns, names = outputs.examples(target, run, x)
+        columns, names = outputs.examples(target, run, x, drawn=True)
         label = {} if known is None else {"class": known}
         outputs.write(target, {**label, **columns}, names)
         return [target]
