@@ -60,7 +60,7 @@ def sample(values: Any) -> None:
     of_class = getattr(values, "class")
     for path in sample(
         values.workdir, values.num, values.seed, values.sampler, values.draw, of_class,
-        values.guidance,
+        values.guidance, values.output or "",
     ):  # fmt: skip
         print(path)
 
@@ -179,6 +179,19 @@ def interpolate(values: Any) -> None:
         values.workdir, values.first, values.last, values.output, values.steps, values.input
     )
     print(values.output)
+
+
+def impute(values: Any) -> None:
+    """Writes a table with its missing cells filled, and says how far to rely on it."""
+    from vae.evaluation.impute import impute
+
+    found = impute(
+        values.workdir, values.input, values.output, values.samples, values.draws, values.seed
+    )
+    print(
+        f"{found['filled']:,} missing cells of {found['rows']:,} rows filled, from at least "
+        f"{found['effective']:.3g} effective draws of {values.samples:,}\n{values.output}"
+    )
 
 
 def compress(values: Any) -> None:
@@ -391,6 +404,8 @@ VERBS = {
             Flag("sampler", "prior, normal, aggregate, mixture, flow, second_stage or "
                  "flow_matching; of codes prior, causal or masked", "prior"),
             Flag("draw", "draw x from p(x|z) rather than write its mean", False),
+            Flag("output", "a .csv or .parquet for draws of vectors, by column in the data's own "
+                 "units; by default samples.npz of the run"),
             Flag("class", "of all samples: of a model that is given labels, or by flow_matching, "
                  "causal or masked of data that have them", ""),
             Flag("guidance", "of these samplers: 1 a class as it is, more exaggerates it", 1.0),
@@ -426,6 +441,19 @@ VERBS = {
             Flag("steps", "of the way, the ends counted", 8),
         ),
         interpolate,
+    ),
+    "impute": Verb(
+        "the missing cells of a table, from what is observed of each row",
+        (
+            WORKDIR,
+            Flag("input", "a table with the run's columns", required=True),
+            OUTPUT,
+            Flag("samples", "draws of z an example, weighted by what they say of the row", 1000),
+            Flag("draws", "imputations of each row, drawn; 0: one, of means and most probable "
+                 "levels", 0),
+            Flag("seed", "seed of the draws", 0),
+        ),
+        impute,
     ),
     "compress": Verb(
         "examples as a lossless file, as long as minus the bound: bits back coding",

@@ -37,6 +37,7 @@ COUNTS = ("poisson", "negative_binomial", "zero_inflated_negative_binomial")
 CODED = ("bernoulli", "categorical", "ordinal")
 KINDS = (*LINKS, *COUNTS, *CODED)
 DAY = 86_400.0  # seconds
+MOST_DECIMALS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +49,15 @@ class Column:
     # What link(x) is seen less, and divided by; of counts log(1 + x), by the encoder alone.
     centre: float = 0.0
     scale: float = 1.0
-    start: tuple[float, ...] = ()  # where training starts: the mean as it is seen; levels' shares
+    # Where training starts: the mean as it is seen, of counts also their inverse dispersion; or the
+    # shares of levels.
+    start: tuple[float, ...] = ()
     holes: bool = False  # cells are missing in the training set
     date: str = ""  # of dates, which are days from 1970 on: what is written, "D" (days) or "s"
+    # What draws are kept to, of the training set's own numbers: range, and digits behind the point
+    # where they are few.
+    span: tuple[float, ...] = ()
+    decimals: int | None = None
 
     @property
     def by_code(self) -> bool:
@@ -100,9 +107,31 @@ def own(x: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
     return found
 
 
+def kept(values: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
+    """Own numbers [..., D] that were drawn, as the training set has numbers: in its range, and with
+    no more digits behind the point."""
+    found = np.array(values, np.float64)
+    for d, column in enumerate(columns):
+        if column.decimals is not None:
+            found[..., d] = np.round(found[..., d], column.decimals)
+        if column.span:
+            found[..., d] = np.clip(found[..., d], *column.span)
+    return found
+
+
+def decimals(values: np.ndarray) -> int | None:
+    """How many digits behind the point numbers [N] have; None where more than `MOST_DECIMALS`."""
+    rounding = 4.0 * np.spacing(np.abs(values))
+    for number in range(MOST_DECIMALS + 1):
+        if (np.abs(np.round(values, number) - values) <= rounding).all():
+            return number
+    return None
+
+
 def cells(values: np.ndarray, column: Column) -> np.ndarray:
     """A column's own numbers [N] as a table has them: text of levels that are texts and of dates,
-    "" where one is missing; float64, or int64 where all are whole counts or levels, of others."""
+    "" where one is missing; float64, or int64 where all are whole and are counts, levels, or whole
+    in the training set too, of others."""
     values = np.asarray(values, np.float64)
     missing = np.isnan(values)
     if column.by_code:
@@ -113,8 +142,8 @@ def cells(values: np.ndarray, column: Column) -> np.ndarray:
         since = np.round(np.where(missing, 0.0, values) * size).astype(np.int64)
         times = since.astype(f"datetime64[{column.date}]")
         return np.where(missing, "", np.datetime_as_string(times).astype(object))
-    whole_kind = column.kind in COUNTS or column.kind in CODED
-    if whole_kind and not missing.any() and (values == np.floor(values)).all():
+    are_whole = column.kind in COUNTS or column.kind in CODED or column.decimals == 0
+    if are_whole and not missing.any() and (values == np.floor(values)).all():
         return values.astype(np.int64)
     return values
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,9 @@ def table(**options):
 
 def given(data, samples, counted=False):
     names = [f"c{number}" for number in range(data.shape[1])]
-    return vectors.Vectors(names, data, data, samples, counted, data.shape[1])
+    width = data.shape[1]
+    kinds = np.full(width, counted), width, [()] * width
+    return vectors.Vectors(names, data, data, samples, *kinds)
 
 
 def test_errors_are_in_the_columns_own_units():
@@ -47,7 +51,7 @@ def test_of_many_columns_those_of_the_largest_errors_are_listed():
     rng = np.random.default_rng(0)
     data = rng.normal(size=(50, 60))
     noise = np.linspace(0.0, 1.0, 60) * rng.choice([-1, 1], size=(50, 60))
-    of = vectors.Vectors([f"c{n}" for n in range(60)], data, data + noise, data, False, 60)
+    of = dataclasses.replace(given(data, data), expected=data + noise)
     rows = vectors.errors(of).rows
     assert len(rows) == 40
     share = np.linspace(0.0, 1.0, 60) / data.std(0)

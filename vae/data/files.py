@@ -80,7 +80,9 @@ class Found:
             found.append(f"data.kind='columns' is for tables and vectors [N, D]: {self.path} has "
                          f"{facts.axes} axes")  # fmt: skip
         if kind == "columns":
-            return found if found else Misfits([*found, *self.mixed.misfits])
+            if self.content.table is not None or not found:
+                found += self.mixed.misfits
+            return found
         found += self.content.plain
         if not facts.shape:
             return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vae.choices import nearest
-from vae.columns import CODED, COUNTS, KINDS, LINKS, Column, Level, code_of, seen
+from vae.columns import CODED, COUNTS, KINDS, LINKS, Column, Level, code_of, decimals, seen
 from vae.data import csvhead, precision
 from vae.data.dataset import Dataset
 from vae.data.frames import CATEGORIES, MISSING, Table, is_date
@@ -342,10 +342,15 @@ def _fitted(column: Column, values: np.ndarray, standardize: bool | str) -> Colu
     centre, scale = 0.0, 1.0
     if standardize:
         (centre,), (scale,) = precision.moments(y[:, None], standardize == "robust")
-    start = given.mean() if column.kind in COUNTS else (y.mean() - centre) / scale
+    start = [(y.mean() - centre) / scale]
+    if column.kind in COUNTS:
+        mean, beyond = given.mean(), given.var() - given.mean()
+        start = [mean, np.clip(mean**2 / max(beyond, 1e-6), 1e-2, 1e3)]
     return dataclasses.replace(
-        column, centre=float(centre), scale=float(scale), start=(float(start),), holes=holes
-    )
+        column, centre=float(centre), scale=float(scale), start=tuple(map(float, start)),
+        holes=holes, span=(float(given.min()), float(given.max())),
+        decimals=None if column.date else decimals(given),
+    )  # fmt: skip
 
 
 def counted(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:

@@ -47,8 +47,10 @@ class Scored(Protocol):
 
 
 def names(run: Scored) -> tuple[str, ...]:
-    """The scores of a run's data: tokens and very large examples have no residual."""
-    has = run.described["observed"] != "tokens" and np.prod(run.shape) <= LARGEST
+    """The scores of a run's data: tokens, tables with levels and holes, and very large examples
+    have no residual."""
+    differ = run.described["observed"] not in ("tokens", "columns")
+    has = differ and np.prod(run.shape) <= LARGEST
     return tuple(name for name in NAMES if name != "residual" or has)
 
 

@@ -41,7 +41,7 @@ def detect(
     path = outputs.check(output)
     members = [load(workdir) for workdir in workdirs]
     for run in members[1:]:
-        same = ("shape", "observed", "columns", "mean", "std")
+        same = ("shape", "observed", "columns", "column_kinds", "mean", "std")
         if any(run.described.get(k) != members[0].described.get(k) for k in same):
             raise UserError(f"{run.workdir} and {members[0].workdir} are of different data")
     names = anomaly_scores.names(members[0])

@@ -152,6 +152,11 @@ def samples(subject: Subject) -> Found:
     from vae.scores import samples as sampled
 
     run, settings = subject.run, subject.settings
+    if run.described["observed"] == "columns":
+        raise UserError(
+            f"eval.metrics: samples are compared as numbers of one kind, and {_named(run)} has "
+            "columns of several and holes: leave samples out"
+        )
     x, extractor = subject.training, subject.extractor
     drawn = run.facts.discrete
     num = settings.samples

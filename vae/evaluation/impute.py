@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae.columns import cells, own
+from vae.columns import cells, kept, own
 from vae.evaluation import inputs, missing_cells, outputs
 from vae.evaluation.trained import Trained, load
 
@@ -26,7 +26,8 @@ def impute(
         many of the draws of z a row rests on; .npz: the same as arrays.
       samples: draws of z an example.
       draws: if not 0, each row so many times, with draws of the missing cells given the observed
-        ones rather than their means and most probable levels; a first column `draw` counts them.
+        ones rather than their means and most probable levels, numbers in the range and with the
+        digits that the training set has; a first column `draw` counts them.
       seed: of all draws.
 
     Returns:
@@ -41,7 +42,8 @@ def impute(
     raw = np.asarray(given.raw, np.float64)
     found, effective = missing_cells.filled(run, run.prepare(raw), samples, draws, seed)
     missing = np.isnan(raw)
-    values = np.where(missing, own(found, kinds), raw)  # [M, N, D]
+    made = own(found, kinds)  # [M, N, D]
+    values = np.where(missing, kept(made, kinds) if draws else made, raw)
     columns = table(given, run, values, missing)
     if not draws:
         columns = {name: column[0] for name, column in columns.items()}

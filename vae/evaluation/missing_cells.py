@@ -28,7 +28,7 @@ class Imputing(Protocol):
     @property
     def column_names(self) -> list[str]: ...
 
-    def cells(self, x: np.ndarray) -> dict[str, np.ndarray]: ...
+    def cells(self, x: np.ndarray, drawn: bool = False) -> dict[str, np.ndarray]: ...
 
 
 def filled(
@@ -54,10 +54,10 @@ def filled(
     return np.where(np.isnan(x), found, x), effective
 
 
-def frame(run: Imputing, given: Any, x: np.ndarray, made: np.ndarray) -> Any:
+def frame(run: Imputing, given: Any, x: np.ndarray, made: np.ndarray, drawn: bool) -> Any:
     """A DataFrame with the missing cells of x [N, D], what a model sees of it, from another [N, D],
-    and all others as they are."""
-    found, own = given.copy(), run.cells(made)
+    which may be drawn, and all others as they are."""
+    found, own = given.copy(), run.cells(made, drawn)
     for d, name in enumerate(run.column_names):
         missing = np.isnan(x[:, d])
         if missing.any():

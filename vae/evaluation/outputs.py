@@ -29,12 +29,13 @@ def check(output: str | Path) -> Path:
 
 
 def examples(
-    path: Path, run: "Trained", x: np.ndarray
+    path: Path, run: "Trained", x: np.ndarray, drawn: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Examples [N, *shape] as the model sees them, as `write` takes them in the data's own units:
-    an array `x`, or, in a table, the run's columns of several kinds by their names."""
+    an array `x`, or, in a table, the run's columns of several kinds by their names; `drawn` as of
+    `cells`."""
     if path.suffix != ".npz" and "column_kinds" in run.described:
-        return run.cells(x), {}
+        return run.cells(x, drawn), {}
     found = np.asarray(run.restore(x), np.float32)
     return {"x": found}, {"x": run.described.get("columns")}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae.columns import Column, cells, of_described, own, seen
+from vae.columns import Column, cells, kept, of_described, own, seen
 from vae.data import again, arrowfiles, frames, mixed
 from vae.data.dataset import Dataset, Lazy
 from vae.data.observe import observed
@@ -105,12 +105,18 @@ class RunData:
             return mixed.taken(table, self.column_names, self.column_kinds)
         return frames.taken(table, self.described["columns"])
 
-    def cells(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def cells(self, x: np.ndarray, drawn: bool = False) -> dict[str, np.ndarray]:
         """x [N, D] as the model sees it in the columns' own units, by name: [N]; levels and dates
-        as texts."""
+        as texts.
+
+        Args:
+          drawn: x was drawn: of columns of several kinds, numbers are kept to the range and the
+            digits of the training set (`vae.columns.kept`).
+        """
         values = self.restore(x)
         if "column_kinds" not in self.described:
             return dict(zip(self.column_names, values.T, strict=True))
+        values = kept(values, self.column_kinds) if drawn else values
         pairs = zip(values.T, self.column_kinds, strict=True)
         return dict(zip(self.column_names, (cells(*pair) for pair in pairs), strict=True))
 

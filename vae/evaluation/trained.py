@@ -277,7 +277,7 @@ class Trained(RunData):
         seen_x = self.taken(x) if is_frame(x) else self.check(x)
         made, _ = missing_cells.filled(self, seen_x, samples, draws, seed)
         if is_frame(x):
-            found = [missing_cells.frame(self, x, seen_x, each) for each in made]
+            found = [missing_cells.frame(self, x, seen_x, each, bool(draws)) for each in made]
         else:
             found = list(made)
         return found if draws else found[0]

@@ -187,7 +187,8 @@ class poisson(Kind):  # noqa: N801
         return self._log_mean(1.0), np.zeros((len(self.columns), 0))
 
     def _log_mean(self, share: float) -> np.ndarray:
-        return unbounded(np.log(np.clip(self.start(1, 1.0) / share, LEAST, 1e6)))
+        mean = self.start(2, 1.0)[:, :1]
+        return unbounded(np.log(np.clip(mean / share, LEAST, 1e6)))
 
     def encode(self, x: jax.Array) -> jax.Array:
         return (jnp.log1p(x) - self.centre) / self.scale
@@ -210,7 +211,10 @@ class negative_binomial(poisson):  # noqa: N801
     """Counts, by their log mean and a learned log inverse dispersion."""
 
     def initial(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._log_mean(1.0), np.zeros((len(self.columns), 1))
+        return self._log_mean(1.0), self._log_r()
+
+    def _log_r(self) -> np.ndarray:
+        return unbounded(np.log(np.clip(self.start(2, 1.0)[:, 1:], 1e-2, 1e3)))
 
     def log_prob(self, x: jax.Array, outputs: jax.Array, scalars: jax.Array) -> jax.Array:
         return log_negative_binomial(x, bounded(outputs[..., 0]), bounded(scalars[..., 0]))
@@ -225,7 +229,7 @@ class zero_inflated_negative_binomial(negative_binomial):  # noqa: N801
     def initial(self) -> tuple[np.ndarray, np.ndarray]:
         log_mean = self._log_mean(0.9)  # a gate of one tenth
         gate = np.full_like(log_mean, -np.log(9.0))
-        return np.concatenate([log_mean, gate], axis=1), np.zeros_like(log_mean)
+        return np.concatenate([log_mean, gate], axis=1), self._log_r()
 
     def log_prob(self, x: jax.Array, outputs: jax.Array, scalars: jax.Array) -> jax.Array:
         return log_gated(x, outputs[..., 0], scalars[..., 0], outputs[..., 1])

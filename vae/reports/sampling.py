@@ -9,7 +9,7 @@ import numpy as np
 from vae import npz
 from vae.choices import choose
 from vae.errors import UserError
-from vae.evaluation import samplers, training_latents
+from vae.evaluation import outputs, samplers, training_latents
 from vae.reports import figures, mosaics
 from vae.reports.view import brightness_range, class_heads
 
@@ -27,6 +27,7 @@ def sample(
     draw: bool = False,
     of_class: str = "",
     guidance: float = 1.0,
+    output: str = "",
 ) -> list[Path]:
     """Draws z and writes the means of p(x|z), or draws of it: an .npz, and a grid for images.
 
@@ -40,12 +41,14 @@ def sample(
         default every class by turns. Of another model, by a sampler `OF_CLASSES` where the data
         have labels; by default its draws are of no class.
       guidance: of these samplers, how far draws of a class are driven: 1 as it is, 0 not at all.
+      output: a .csv, .parquet or .npz to write in the data's own units instead, of draws: of a
+        table with its own columns, levels by their names.
 
     Returns:
-      The paths: `samples.npz` with `mean` (or `draw`) [num, *shape], `seed`, `step`, `sampler` and,
-      where there is a class, `label` [num] with that of each; and, where the data are
-      images, `figures/samples.png`, or `figures/samples_NAME.png` of another sampler
-      than the prior.
+      The path of `output`, or the paths: `samples.npz` with `mean` (or `draw`) [num, *shape],
+      `seed`, `step`, `sampler` and, where there is a class, `label` [num] with that of each; and,
+      where the data are images, `figures/samples.png`, or `figures/samples_NAME.png` of another
+      sampler than the prior.
 
     Raises:
       UserError: no trained run there, no such sampler or class, a number or seed that cannot be,
@@ -56,6 +59,7 @@ def sample(
     from vae.evaluation import accepted
 
     accepted.draws(num, seed)
+    target = outputs.check(output) if output else Path()
     workdir = Path(workdir)
     run = vae.load(workdir)
     path = workdir / "samples.npz"
@@ -65,6 +69,12 @@ def sample(
     known = classes(run, num, of_class, sampler)
     if guidance != 1.0 and known is None:
         raise UserError(f"--guidance={guidance:g} is towards a class: give --class too")
+    if output:
+        x = np.concatenate(list(_Parts(run, num, seed, sampler, True, known, guidance)))
+        columns, names = outputs.examples(target, run, x, drawn=True)
+        label = {} if known is None else {"class": known}
+        outputs.write(target, {**label, **columns}, names)
+        return [target]
     parts = _Parts(run, num, seed, sampler, draw, known, guidance)
     about = {} if parts.classes is None else {"label": parts.classes}
     npz.write_in_parts(
