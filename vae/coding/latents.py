@@ -108,24 +108,24 @@ class Latents:
         """Numbers of bins [S, n] by q, in the units of N(0, 1): a Gaussian's mean and deviation
         [S, n], or those of a mixture [S, n, C] with its weights; and log2 of their probability."""
         mean, std = q
-        k, length = np.zeros(np.shape(mean)[:2], np.int64), np.zeros(self.streams)
+        k, tables, digits = np.zeros(np.shape(mean)[:2], np.int64), [], []
         for digit, bits in enumerate(self.bins.digits):
-            table = whole(self.bins.masses(mean, std, digit, k, weights))
-            found = stacks.pop(table, count)
-            k, length = k * 2**bits + found, length + log2(table, found)
-        return k, length
+            tables.append(whole(self.bins.masses(mean, std, digit, k, weights)))
+            digits.append(stacks.pop(tables[-1], count))
+            k = k * 2**bits + digits[-1]
+        return k, log2(tables, digits)
 
     def _push(
         self, stacks: Streams, k: np.ndarray, q: Any, count: int, weights: np.ndarray | None = None
     ) -> np.ndarray:
         """The reverse: log2 of their probability."""
-        (mean, std), length = q, np.zeros(self.streams)
+        (mean, std), tables, digits = q, [], []
         for digit in reversed(range(len(self.bins.digits))):
-            table = whole(self.bins.masses(mean, std, digit, self.bins.before(k, digit), weights))
-            found = self.bins.digit(k, digit)
-            stacks.push(found, table, count)
-            length += log2(table, found)
-        return length
+            before = self.bins.before(k, digit)
+            tables.append(whole(self.bins.masses(mean, std, digit, before, weights)))
+            digits.append(self.bins.digit(k, digit))
+            stacks.push(digits[-1], tables[-1], count)
+        return log2(tables, digits)
 
 
 class MixtureLatents(Latents):
