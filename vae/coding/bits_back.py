@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.coding.bins import Bins
-from vae.coding.latents import kind_of
+from vae.coding.kinds import kind_of
 from vae.coding.streams import WORD, Shortage, Streams, log2, whole
 from vae.errors import UserError
 from vae.models.base import image_shape
@@ -47,7 +47,7 @@ class Coder:
     it goes: what they compute may depend on the size of a batch in its last digits.
 
     Args:
-      model: with a discrete likelihood and latents that `latents.kind_of` knows.
+      model: with a discrete likelihood and latents that `kinds.kind_of` knows.
       variables: its weights.
       shape: of one example.
       bins: of the latents.
