@@ -240,8 +240,9 @@ def others(images: np.ndarray) -> dict[str, dict[str, float]]:
 def picture(rows: Sequence[Trial], directory: Path) -> Figure:
     """Bits per dimension of every method's file, a panel a set of images."""
     names = list(dict.fromkeys(row["values"]["images"] for row in rows))
-    figure = Figure(figsize=(2.0 * len(names), 2.4), layout="constrained")
-    for place, (name, axes) in enumerate(zip(names, figure.subplots(1, len(names)), strict=True)):
+    figure = Figure(figsize=(max(4.0, 2.0 * len(names)), 2.4), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for place, (name, axes) in enumerate(zip(names, panels, strict=True)):
         mine = [row for row in rows if row["values"]["images"] == name]
         mine.sort(key=lambda row: -row["metrics"]["file_bits"])
         lengths = [row["metrics"]["file_bits"] for row in mine]

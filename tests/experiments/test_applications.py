@@ -246,7 +246,8 @@ def test_every_density_of_latents_is_drawn_from_and_pictured(tmp_path, monkeypat
     assert [row["trial"] for row in rows] == names
     for row in rows:
         assert 0.0 <= row["metrics"]["coverage"] <= 1.0
-        assert ("class_right" in row["metrics"]) == (row["trial"] in apps_latents.GUIDED)
+        of_class = (*apps_latents.GUIDED, apps_latents.ENCODED)
+        assert ("class_right" in row["metrics"]) == (row["trial"] in of_class)
     assert study.picture(rows, tmp_path / "sweep").axes
 
 

@@ -34,6 +34,11 @@ KINDS = {
         "model__dense": 0, "model__prior_width": 8, "model__prior_depth": 1,
     },
     "autoencoder_kl": {"model__name": "autoencoder_kl"} | MAPS,
+    "adversarial": {
+        "model__name": "autoencoder_kl", "objective__name": "perceptual",
+        "objective__adversarial": 0.5, "objective__critic_start": 0.5,
+        "objective__critic_filters": (3,),
+    } | MAPS,
     "residual": {
         "model__name": "autoencoder_kl", "model__bottleneck": "residual", "objective__name": "vq",
         "model__codes": 8, "model__rotation": True,

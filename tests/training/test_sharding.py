@@ -116,6 +116,18 @@ def test_a_critic_is_trained_over_a_mesh_as_on_one_device():
     leaves_close(trained(mesh), trained(one), 1e-5)
 
 
+def test_a_critic_of_patches_is_trained_over_a_mesh_as_on_one_device():
+    """Its game, its penalty and the weight that follows two gradients are of the global batch."""
+    config = small_config(
+        objective__name="perceptual", objective__feature=0.0, objective__adversarial=0.5,
+        objective__critic_start=0.0, objective__r1=0.1,
+        objective__critic_filters=(3,), **SGD,
+    )  # fmt: skip
+    one, mesh = run(config, "jit"), run(config, "shard", 2)
+    assert float(one.sums["critic_loss"]) != 0.0
+    leaves_close(trained(mesh), trained(one), 1e-5)
+
+
 def test_masked_latents_over_a_mesh_are_those_of_one_device():
     def masked(program, hyper):
         return dataclasses.replace(program, masked=True), hyper | {"latent_size": np.float32(2.0)}

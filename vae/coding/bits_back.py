@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae.coding.bins import Bins
-from vae.coding.latents import kind_of
+from vae.coding.kinds import kind_of
 from vae.coding.streams import WORD, Shortage, Streams, log2, whole
 from vae.errors import UserError
 from vae.models.base import image_shape
@@ -47,7 +47,7 @@ class Coder:
     it goes: what they compute may depend on the size of a batch in its last digits.
 
     Args:
-      model: with a discrete likelihood and latents that `latents.kind_of` knows.
+      model: with a discrete likelihood and latents that `kinds.kind_of` knows.
       variables: its weights.
       shape: of one example.
       bins: of the latents.
@@ -75,7 +75,7 @@ class Coder:
         self.top = self.levels - 1 if {"binary", "grey"} & set(likelihood.kinds) else 1
         self.latents = kind_of(model)(model, self.variables, bins, streams)
         self._theta = jax.jit(self.latents.theta)
-        self._table = jax.jit(self._probabilities, static_argnums=3)
+        self._table = jax.jit(lambda *given: whole(self._probabilities(*given)), static_argnums=3)
 
     def push(self, levels: np.ndarray, seed: int = 0) -> Coded:
         """Images of whole numbers [N, *shape], onto stacks that begin with bits of `seed`: with
@@ -133,11 +133,11 @@ class Coder:
         drawn = self.latents.infer(stacks, x, count)
         theta = self._theta(self.variables, drawn.state)
         images = levels.reshape(self.streams, -1, self.channels)
-        length = drawn.length
+        tables = []
         for channel in reversed(range(self.channels)):
-            table = whole(self._table(self.variables, theta, x, channel))
-            stacks.push(images[..., channel], table, count)
-            length = length - log2(table, images[..., channel])
+            tables.append(np.asarray(self._table(self.variables, theta, x, channel)))
+            stacks.push(images[..., channel], tables[-1], count)
+        length = drawn.length - log2(tables, [*np.moveaxis(images, -1, 0)[::-1]])
         return (length - self.latents.store(stacks, drawn, count))[:count]
 
     def _pop(self, stacks: Streams, count: int) -> np.ndarray:
@@ -147,7 +147,7 @@ class Coder:
         images = levels.reshape(self.streams, -1, self.channels)
         for channel in range(self.channels):
             table = self._table(self.variables, theta, self._seen(levels), channel)
-            images[..., channel] = stacks.pop(whole(table), count)
+            images[..., channel] = stacks.pop(np.asarray(table), count)
         self.latents.restore(stacks, drawn, self._seen(levels), count)
         return levels[:count]
 

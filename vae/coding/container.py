@@ -1,6 +1,6 @@
 """The file of compressed data: what it takes to read it again, the bits, and a checksum.
 
-    bytes 0-7     "vaebits" and the version, 1
+    bytes 0-7     "vaebits" and the version, 2
     4             length of the header, H; all numbers are little-endian
     H             the header, JSON: see `Header`
     4 a word      the stacks' words, one stack after the other
@@ -17,7 +17,7 @@ import numpy as np
 from vae import npz
 from vae.errors import UserError
 
-MAGIC = b"vaebits\x01"
+MAGIC = b"vaebits\x02"
 SUM = 32  # bytes of the checksum
 
 

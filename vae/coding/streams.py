@@ -7,6 +7,8 @@ a symbol, in proportion to its values' probabilities: see `whole`.
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vae.errors import UserError
@@ -86,18 +88,27 @@ class Streams:
         return found
 
 
-def whole(probabilities: Any) -> np.ndarray:
-    """Probabilities [..., K] as whole numbers of 2^-WHOLE, of 1 at least: what both sides code by.
-    Most of a float's last digits are gone then."""
-    scaled = np.round(np.asarray(probabilities, np.float64) * 2**WHOLE)
-    return np.maximum(scaled, 1.0)
+def whole(probabilities: Any) -> Any:
+    """Probabilities [..., K] as whole numbers of 2^-WHOLE, of 1 at least, in single precision,
+    which has them exactly: what both sides code by. Most of a float's last digits are gone then."""
+    found = (probabilities * 2.0**WHOLE).round()
+    return found.clip(1.0).astype("float32")
 
 
-def log2(tables: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-    """log2 of the probabilities that symbols [S, n] are coded by, summed: [S], of tables [S, n, K].
+def log2(tables: Sequence[np.ndarray], symbols: Sequence[np.ndarray]) -> np.ndarray:
+    """log2 of the probabilities that symbols [S, n] are coded by, by tables [S, n, K], all summed:
+    [S].
 
     The coder gives every value one 2^-CODED before it shares out the rest.
     """
-    chosen = np.take_along_axis(tables, symbols[..., None], axis=-1)[..., 0]
-    rest = 1.0 - tables.shape[-1] / 2**CODED
-    return np.log2(rest * chosen / tables.sum(-1) + 2.0**-CODED).sum(-1)
+    return np.asarray(_log2(tuple(tables), tuple(symbols)), np.float64)
+
+
+@jax.jit
+def _log2(tables: Sequence[jax.Array], symbols: Sequence[jax.Array]) -> jax.Array:
+    found = jnp.zeros(len(tables[0]))
+    for table, symbol in zip(tables, symbols, strict=True):
+        chosen = jnp.take_along_axis(table, symbol[..., None].astype(jnp.int32), axis=-1)[..., 0]
+        rest = 1.0 - table.shape[-1] / 2**CODED
+        found += jnp.log2(rest * chosen / table.sum(-1) + 2.0**-CODED).sum(-1)
+    return found
