@@ -119,6 +119,13 @@ def kept(values: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
     return found
 
 
+def limits(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray]:
+    """The range of the training set's numbers as the model sees them: [D] each; of levels none."""
+    ends = np.array([column.span or (np.nan, np.nan) for column in columns]).T
+    low, high = seen(ends, columns)
+    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+
+
 def decimals(values: np.ndarray) -> int | None:
     """How many digits behind the point numbers [N] have; None where more than `MOST_DECIMALS`."""
     rounding = 4.0 * np.spacing(np.abs(values))

@@ -52,7 +52,7 @@ def test_a_table_becomes_columns_of_kinds_codes_and_holes(table, config):
     assert found.kind == "columns" and found.shape == (7,) and found.identifier == "name"
     kinds = dict(zip(found.columns, found.column_kinds, strict=True))
     assert {name: column.kind for name, column in kinds.items()} == {
-        "age": "negative_binomial", "sex": "bernoulli", "town": "categorical",
+        "age": "gaussian", "sex": "bernoulli", "town": "categorical",
         "when": "gaussian", "income": "log_normal", "share": "gaussian", "site": "categorical",
     }  # fmt: skip
     assert kinds["town"].levels == ("Bern", "Oslo", "Rome, IT") and kinds["site"].levels == (7.0,)
@@ -227,3 +227,15 @@ def test_dates_with_times_are_days_and_written_back(tmp_path):
     np.testing.assert_array_equal(read.x[:2, 0], [18_262.5, 18_264.0])
     written = of_table.cells(read.x[:, 0], read.columns[0])
     assert written[0] == "2020-01-01T12:00:00"
+
+
+def test_whole_numbers_are_counts_where_they_are_small_and_have_more_zeros_where_they_have():
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(2.0, 2.0, 2_000)
+    counts = rng.poisson(rate).astype(float)
+    assert mixed.guess(counts) == "negative_binomial"
+    gated = np.where(rng.random(2_000) < 0.4, 0.0, rng.poisson(20 + 5 * rate))
+    assert mixed.guess(gated) == "zero_inflated_negative_binomial"
+    assert mixed.guess(np.round(rng.normal(120.0, 30.0, 2_000))) == "gaussian"  # blood pressure
+    assert mixed.guess(np.round(np.exp(rng.normal(6.0, 1.5, 2_000)))) == "negative_binomial"
+    assert mixed.guess(np.exp(rng.normal(6.0, 1.5, 2_000))) == "log_normal"

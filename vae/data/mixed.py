@@ -18,6 +18,8 @@ from vae.data.misfits import Misfits
 from vae.errors import UserError
 
 MOST_COUNTED = 1e6  # larger whole numbers are not taken for counts
+SMALL = 30.0  # mean of whole numbers above which they are counts only where they are skewed
+MANY_ERRORS, FEW_ZEROS = 4.0, 0.1  # standard errors, and share, that zeros are to be more by
 SKEWED = 2.0  # skewness above which positive numbers are taken for log-normal ones
 _ASKED = re.compile(r"\s*(?P<name>.+?)\s*:\s*(?P<kind>\w+)\s*(\((?P<levels>[^()]*)\))?\s*")
 
@@ -170,8 +172,10 @@ def _of_text(
 
 def guess(values: np.ndarray) -> str:
     """What numbers without NaN are taken for: levels where there are one or two values; counts
-    where all are whole, from 0 to a million, and their variance is not below their mean; log-normal
-    ones where they are positive and strongly skewed; else Gaussian ones."""
+    where all are whole, from 0 to a million, small or strongly skewed, and their variance is not
+    below their mean; log-normal ones where they are positive and strongly skewed; else Gaussian
+    ones. Counts are zero-inflated where far more are 0 than of a negative binomial with their
+    mean and variance."""
     different = len(np.unique(values[:10_000])) if len(values) else 0
     if different < 3:
         different = len(np.unique(values))
@@ -179,10 +183,14 @@ def guess(values: np.ndarray) -> str:
         return "categorical" if different == 1 else "bernoulli"
     low, high, mean, variance = values.min(), values.max(), values.mean(), values.var()
     whole = bool((values == np.floor(values)).all())
-    if whole and 0 <= low and high <= MOST_COUNTED and variance >= mean:
-        return "negative_binomial"
-    skewness = ((values - mean) ** 3).mean() / max(variance, 1e-300) ** 1.5
-    return "log_normal" if low > 0 and skewness > SKEWED else "gaussian"
+    skewed = ((values - mean) ** 3).mean() / max(variance, 1e-300) ** 1.5 > SKEWED
+    counted = whole and 0 <= low and high <= MOST_COUNTED and variance >= mean
+    if counted and (mean <= SMALL or skewed):
+        r = mean**2 / max(variance - mean, 1e-9)  # the inverse dispersion
+        zeros, usual = (values == 0).mean(), np.exp(-r * np.log1p(mean / r))
+        more = zeros - usual > MANY_ERRORS * np.sqrt(usual * (1 - usual) / len(values)) + FEW_ZEROS
+        return "zero_inflated_negative_binomial" if more else "negative_binomial"
+    return "log_normal" if low > 0 and skewed else "gaussian"
 
 
 def check(

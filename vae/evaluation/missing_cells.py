@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vae.columns import Column
+from vae.columns import Column, limits
 from vae.errors import UserError
 from vae.estimators import conditional
 from vae.estimators.compiled import Compiled
@@ -35,8 +35,9 @@ def filled(
     run: Imputing, x: np.ndarray, samples: int, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """x [N, D] as the model sees it with its missing cells filled, [max(1, draws), N, D], and the
-    effective number of draws of each row [N]."""
-    run.column_kinds  # noqa: B018  (there are some, or it raises)
+    effective number of draws of each row [N]. Numbers are kept to the training set's range: means
+    of long tails lie far out where a model extrapolates."""
+    low, high = limits(run.column_kinds)
     if not 1 <= samples <= conditional.MOST:
         raise UserError(f"--samples={samples}: give a number from 1 to {conditional.MOST:,}")
     if not 0 <= draws <= samples:
@@ -51,7 +52,7 @@ def filled(
             f"{samples:,}: give --samples={min(10 * samples, conditional.MOST)}",
             stacklevel=3,
         )
-    return np.where(np.isnan(x), found, x), effective
+    return np.where(np.isnan(x), np.clip(found, low, high), x), effective
 
 
 def frame(run: Imputing, given: Any, x: np.ndarray, made: np.ndarray, drawn: bool) -> Any:
