@@ -115,7 +115,8 @@ def kept(values: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
         if column.decimals is not None:
             found[..., d] = np.round(found[..., d], column.decimals)
         if column.span:
-            found[..., d] = np.clip(found[..., d], *column.span)
+            low, high = column.span
+            found[..., d] = np.clip(found[..., d], low, high)
     return found
 
 
