@@ -115,7 +115,8 @@ def kept(values: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
         if column.decimals is not None:
             found[..., d] = np.round(found[..., d], column.decimals)
         if column.span:
-            found[..., d] = np.clip(found[..., d], *column.span)
+            low, high = column.span
+            found[..., d] = np.clip(found[..., d], low, high)
     return found
 
 
@@ -146,6 +147,11 @@ def cells(values: np.ndarray, column: Column) -> np.ndarray:
     if are_whole and not missing.any() and (values == np.floor(values)).all():
         return values.astype(np.int64)
     return values
+
+
+def shown(value: float, column: Column) -> str:
+    """An own number as messages show it: dates as such."""
+    return str(cells(np.array([value]), column)[0]) if column.date else f"{value:g}"
 
 
 def described(columns: Sequence[Column]) -> list[dict[str, Any]]:
