@@ -206,3 +206,17 @@ def test_flags_that_cannot_be_are_named(flags, words, run, tmp_path, capsys, mon
     assert main(command) == 2
     err = capsys.readouterr().err
     assert words in err and len(err.splitlines()) <= 2 and clean(err), err
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["compress", "--output=x.bin"], "compress takes .*"),
+        (["evaluate", "--metrics=samples"], "columns of several and holes: leave samples out"),
+    ],
+)
+def test_what_is_not_for_such_tables_is_refused(command, words, run, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, f"--workdir={run}"]) == 2
+    err = capsys.readouterr().err
+    assert re.search(words, err) and len(err.splitlines()) == 1 and clean(err), err
