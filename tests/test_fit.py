@@ -13,6 +13,8 @@ from vae.errors import UserError
 pandas = pytest.importorskip("pandas", reason="DataFrames need the extra frames")
 SMALL = {"hidden": (8,), "latent_size": 2, "epochs": 2, "iwae_samples": (5,)}
 
+ONE = {"likelihood": "gaussian_learned", "data__standardize": True}
+
 
 def frame(num=120, seed=0):
     rng = np.random.default_rng(seed)
@@ -25,8 +27,32 @@ def frame(num=120, seed=0):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
+    """Of text as zeros and ones beside numbers, under one Gaussian."""
     workdir = tmp_path_factory.mktemp("fit") / "run"
-    return vae.fit(frame(), labels="kind", workdir=workdir, **SMALL)
+    return vae.fit(frame(), labels="kind", workdir=workdir, **SMALL | ONE)
+
+
+def test_a_table_with_holes_comes_in_and_is_imputed(tmp_path):
+    table = frame().drop(columns="kind")
+    table.iloc[::5, 0], table.iloc[::7, 1] = np.nan, None
+    model = vae.fit(table, workdir=tmp_path / "run", **SMALL)
+    kinds = dict(zip(model.column_names, model.column_kinds, strict=True))
+    assert kinds["color"].levels == ("blue", "red") and kinds["size"].holes
+    missing = table.isna()
+    filled, drawn = model.impute(table, samples=50), model.impute(table, samples=50, draws=2)
+    for found in (filled, *drawn):
+        assert found.index.equals(table.index) and not found.isna().any(axis=None)
+        pandas.testing.assert_frame_equal(found.where(~missing), table.where(~missing),
+                                          check_dtype=False)  # fmt: skip
+        assert set(found["color"]) == {"red", "blue"}
+        assert found["size"].between(table["size"].min(), table["size"].max()).all()
+    assert not drawn[0]["size"].equals(drawn[1]["size"])
+    assert np.isfinite(model.elbo(table)).all() and model.encode(table)[0].index.equals(table.index)
+    assert set(model.reconstruct(table)["color"]) <= {"red", "blue"}
+    with pytest.raises(UserError, match="color: 'green' is none of its 2 levels"):
+        model.impute(table.assign(color="green"))
+    with pytest.raises(UserError, match="lacks 1 of the 3 columns .*: weight"):
+        model.impute(table.drop(columns="weight"))
 
 
 def test_a_table_comes_in_and_tables_go_out(model):
@@ -59,10 +85,10 @@ def test_the_run_has_its_data_and_is_evaluated_by_itself(model):
 
 def test_the_same_call_is_the_same_run_and_other_data_are_refused(model, capsys):
     before = last_state(model.workdir)
-    again = vae.fit(frame(), labels="kind", workdir=model.workdir, **SMALL)
+    again = vae.fit(frame(), labels="kind", workdir=model.workdir, **SMALL | ONE)
     assert "already finished" in capsys.readouterr().out and again.step == model.step
     with pytest.raises(UserError, match="holds a run of other data: give another workdir"):
-        vae.fit(frame(seed=1), labels="kind", workdir=model.workdir, **SMALL)
+        vae.fit(frame(seed=1), labels="kind", workdir=model.workdir, **SMALL | ONE)
     for name, value in last_state(model.workdir).items():
         np.testing.assert_array_equal(value, before[name])
 

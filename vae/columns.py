@@ -156,6 +156,11 @@ def cells(values: np.ndarray, column: Column) -> np.ndarray:
     return values
 
 
+def shown(value: float, column: Column) -> str:
+    """An own number as messages show it: dates as such."""
+    return str(cells(np.array([value]), column)[0]) if column.date else f"{value:g}"
+
+
 def described(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """For JSON."""
     return [dataclasses.asdict(column) for column in columns]

@@ -103,7 +103,7 @@ def test_other_separators_are_read_and_said(table, separator, called):
         ("a,b,a\n1,2,3\n", "two columns 'a'"),
         ("a,b,c\n1,2,3\n\n4,5\n", "example 1 has 2 cells and there are 3 columns"),
         ("1,2.5\n4,5\n6,7,8\n", "example 2 has 3 cells and there are 2 columns"),
-        ("a,b\n1,2\n3,\n", "example 1, b: 'nothing' is no number: fill or remove it"),
+        ("a,b\n1,2\n3,\n", "example 1, b: 'nothing' is no number: fill it, or set"),
         ("a,b\n1,2\nnan,3\n", "example 1, a: 'nan' is no number"),
         ("a,b\n1,1e400\n", "example 0, b: '1e400' is no number"),
         ("a,b\n1,1_000\n", "'1_000' is no number"),

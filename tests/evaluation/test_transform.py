@@ -65,7 +65,9 @@ def table(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
     write_table(folder / "t.csv", 200, 0)
     line = ["train", f"--data={folder}/t.csv", "--label=group", "--config.model.hidden=(8,)",
-            "--config.model.latent_size=3", "--config.train.epochs=3"]  # fmt: skip
+            "--config.model.latent_size=3", "--config.train.epochs=3",
+            "--config.model.likelihood=gaussian_learned",
+            "--config.data.standardize=True"]  # fmt: skip
     assert main([*line, f"--workdir={folder}/run"]) == 0
     return folder / "run"
 

@@ -53,7 +53,7 @@ KEYS = {
     "data.labelled": of(0, 6),
     "data.labelled_share": of(0.1, 0.6),
     "data.stream": of(False, True),
-    "data.standardize": of(False, True),
+    "data.standardize": of(False, True, "robust"),
     "data.split": of(0, 1),
     "data.left_out": of(-1, 0),
     "data.per_class": of(0, 2),
@@ -160,8 +160,8 @@ KEYS = {
     "data.id": of("none", "auto"),
 }
 SETTLED = (
-    "data.name", "data.dir", "data.path", "data.label", "data.kind", "data.binarization",
-    "data.context", "model.name", "model.bottleneck", "model.latent_size", "model.classifier",
+    "data.name", "data.dir", "data.path", "data.label", "data.kind", "data.columns",
+    "data.binarization", "data.context", "model.name", "model.bottleneck", "model.latent_size", "model.classifier",
     "model.regressor",
     "model.groups", "model.encoder", "model.decoder", "model.posterior", "model.prior",
     "model.likelihood", "model.filters", "objective.name", "objective.beta",

@@ -9,7 +9,9 @@ import pyarrow
 from PIL import Image
 from pyarrow import parquet
 
-KINDS = ("binary", "grey", "real", "counts", "tokens")
+from vae import columns
+
+KINDS = ("binary", "grey", "real", "counts", "tokens", "columns")
 CLASSES = 3
 IDS = 5
 TABLES = ("csv", "parquet")
@@ -51,9 +53,9 @@ class Source:
             np.save(path, x)
         elif self.form in TABLES:
             names = [f"c{number}" for number in range(x.shape[1])]
-            columns = [x, self.arrays["labels"][:, None]] if "labels" in self.arrays else [x]
-            names += ["label"] * (len(columns) - 1)
-            _write_table(path, names, np.hstack(columns))
+            parts = [x, self.arrays["labels"][:, None]] if "labels" in self.arrays else [x]
+            names += ["label"] * (len(parts) - 1)
+            _write_table(path, names, np.hstack(parts))
         elif self.form == "pictures":
             path.mkdir()
             for number, image in enumerate(x):
@@ -82,6 +84,9 @@ def draw(d: Drawing) -> Source:
     settings: dict[str, Any] = {"data.name": "files"}
     if kind in ("counts", "tokens") or d.chance(0.2):
         settings["data.kind"] = kind
+    if kind == "columns" and d.chance(0.3):
+        name = "c0" if form in TABLES else "0"
+        settings["data.columns"] = f"{name}:{d.pick(*columns.KINDS)}"
     if form == "pictures":
         settings["data.kind"] = d.pick("", "grey")
     if form in ("npz", *TABLES) and d.chance(0.5):
@@ -120,7 +125,7 @@ def suits(group: str, source: Source, settings: dict[str, Any]) -> bool:
         "anomaly": labels is not None and set(labels.tolist()) == {0, 1},
         "recommendation": settings["model.likelihood"] == "multinomial" and not context,
         "aggregate": not context,
-        "samples": source.testing > 10,
+        "samples": source.testing > 10 and source.kind != "columns",
         "table": False,  # too few rows
         "imputation": bool(settings.get("data.missing")),
         "code": not context and posterior == "diagonal" and _coded(settings),
@@ -141,7 +146,7 @@ def _coded(settings: dict[str, Any]) -> bool:
 
 
 def _shape(d: Drawing, kind: str) -> tuple[int, ...]:
-    if kind in ("counts", "tokens") or d.chance(0.4):
+    if kind in ("counts", "tokens", "columns") or d.chance(0.4):
         return (d.pick(1, 2, 4, 7),)
     height, width = d.pick(1, 2, 4, 5), d.pick(1, 3, 4, 6)
     return (height, width, d.pick(1, 1, 3)) if d.chance(0.7) else (height, width)
@@ -167,6 +172,13 @@ def _values(d: Drawing, kind: str, shape: tuple[int, ...]) -> np.ndarray:
         return x.astype(d.pick(np.float32, np.float64))
     if kind == "counts":
         return d.rng.poisson(d.pick(0.3, 2.0, 300.0), shape)
+    if kind == "columns":
+        ways = (lambda n: d.rng.normal(size=n), lambda n: d.rng.poisson(3.0, n) * 3.0,
+                lambda n: np.exp(3.0 * d.rng.normal(size=n)), lambda n: d.rng.integers(0, 2, n),
+                lambda n: np.full(n, 7.0))  # fmt: skip
+        x = np.stack([np.asarray(d.pick(*ways)(shape[0]), float) for _ in range(shape[1])], 1)
+        x[d.rng.random(shape) < d.pick(0.0, 0.1, 0.9)] = np.nan
+        return x
     return d.rng.integers(0, d.pick(1, 2, IDS), shape)
 
 

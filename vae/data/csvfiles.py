@@ -41,7 +41,8 @@ def read(path: Path, text: bool = False) -> Table:
         names = csvhead.names(path, first, second)
         skipped = int(names is not None)
         example = second if skipped else first
-        columns = None if text else _numbers(path, separator, example, skipped)
+        even = len(example) == len(first)
+        columns = _numbers(path, separator, example, skipped) if even and not text else None
         if columns is None:
             columns = _text(path, separator, len(first))
             columns = tuple(column.slice(skipped) for column in columns)
@@ -49,7 +50,9 @@ def read(path: Path, text: bool = False) -> Table:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, csv.Error) as error:  # ValueError: also pyarrow's, and of UTF-8
-        raise UserError(f"{path} cannot be read as a table of UTF-8 text ({error})") from None
+        raise UserError(
+            f"{path} cannot be read as a table of UTF-8 text: save it as one ({error})"
+        ) from None
     names = names or tuple(map(str, range(len(first))))
     twice = [name for name in names if name and names.count(name) > 1]
     if twice:

@@ -80,6 +80,8 @@ def uneven(path: Path, separator: str, width: int) -> UserError:
     if names(path, found[0], found[1]) is not None:
         number -= 1
     cause = ": remove lines that begin with #" if row[0].startswith("#") else ""
+    if any("\n" in cell for cell in row):
+        cause = ": a quotation mark in it is not closed"
     return UserError(
         f"{path}: example {number} has {len(row)} cells and there are {width} columns{cause}"
     )

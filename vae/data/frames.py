@@ -76,7 +76,7 @@ class Table:
         found = cast(self.columns[column])
         if found is None or not np.isfinite(found).all():
             raise self._no_number(column)
-        self._check_digits(column, found)
+        check_digits(self.cells(column), found, self.names[column], self.path)
         return found
 
     def is_text(self, column: int) -> bool:
@@ -94,7 +94,7 @@ class Table:
 
     def _words(self, cells: np.ndarray) -> bool:
         given = [cell for cell in np.unique(cells).tolist() if cell.lower() not in MISSING]
-        return bool(given) and not any(map(_like_a_number, given)) and not (
+        return bool(given) and not any(map(like_a_number, given)) and not (
             len(self.names) == 1 and any(len(cell.split()) > 1 for cell in given)
         )
 
@@ -118,20 +118,9 @@ class Table:
         elif cell.lower() in MISSING:
             cause = f"is no number: {FILL}"
         else:
-            cause = "is no number: correct or remove it"
+            cause = f"is no number: correct or remove it, or set data.columns={name}:categorical"
         more = f" ({sum(wrong):,} such cells in {name})" if sum(wrong) > 1 else ""
         return UserError(f"{self.path}: example {row}, {name}: {cell or 'nothing'!r} {cause}{more}")
-
-    def _check_digits(self, column: int, found: np.ndarray) -> None:
-        large = np.flatnonzero(np.abs(found) >= EXACT)
-        written = set(self.cells(column)[large])
-        kept = len(np.unique(found[large]))
-        if kept < len(written):
-            raise UserError(
-                f"{self.path}: {self.names[column]} has {len(written):,} different numbers above "
-                f"2^53, and double precision keeps {kept:,}: subtract an offset from the column"
-            )
-
 
 @dataclasses.dataclass(frozen=True)
 class Features:
@@ -323,7 +312,18 @@ def _names_rows(table: Table, number: int) -> bool:
     cells = table.text(number)
     if len(np.unique(cells)) < len(cells) or np.isin(np.char.lower(cells), MISSING).any():
         return False
-    return not all(map(is_date, cells.tolist()))
+    return not any(map(is_date, cells.tolist()))
+
+
+def check_digits(cells: np.ndarray, found: np.ndarray, name: str, path: Path) -> None:
+    """Raises UserError where cells [N] that differ are the same numbers `found` [N]."""
+    large = np.flatnonzero(np.abs(found) >= EXACT)
+    written, kept = len(set(cells[large])), len(np.unique(found[large]))
+    if kept < written:
+        raise UserError(
+            f"{path}: {name} has {written:,} different numbers above 2^53, and double precision "
+            f"keeps {kept:,}: subtract an offset from the column"
+        )
 
 
 def is_date(cell: str) -> bool:
@@ -331,7 +331,7 @@ def is_date(cell: str) -> bool:
     return bool(DATE.fullmatch(cell))
 
 
-def _like_a_number(cell: str) -> bool:
+def like_a_number(cell: str) -> bool:
     """Whether a cell is a number, or was meant for one or for a comment."""
     digits = cell.replace("_", "").replace(",", ".")
     return csvhead.is_number(digits) or bool(DECIMAL_COMMA.fullmatch(cell)) or cell[0] == "#"

@@ -10,10 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from vae.choices import nearest
-from vae.columns import CODED, COUNTS, KINDS, LINKS, Column, Level, code_of, decimals, seen
+from vae.columns import (
+    CODED,
+    COUNTS,
+    KINDS,
+    LINKS,
+    Column,
+    Level,
+    code_of,
+    decimals,
+    seen,
+    shown,
+)
 from vae.data import csvhead, precision
 from vae.data.dataset import Dataset
-from vae.data.frames import CATEGORIES, MISSING, Table, is_date
+from vae.data.frames import CATEGORIES, MISSING, Table, check_digits, is_date, like_a_number
 from vae.data.misfits import Misfits
 from vae.errors import UserError
 
@@ -124,9 +135,12 @@ def _column(
     if numbers is not None and np.isinf(numbers).any():
         raise UserError(f"{path}: example {np.argmax(np.isinf(numbers))}, {name} is infinite: "
                         "leave the cell empty, or write a number")  # fmt: skip
+    if numbers is not None:
+        check_digits(cells, numbers, name, path)
     if numbers is None or (kind in CODED and order):
         return _of_text(name, cells, missing, kind, order, path)
-    kind = kind or ("gaussian" if date else guess(numbers[~missing]))
+    varies = len(np.unique(numbers[~missing])) > 1
+    kind = kind or ("gaussian" if date and varies else guess(numbers[~missing]))
     levels: tuple[Level, ...] = ()
     if kind in CODED:
         levels = tuple(np.unique(numbers[~missing]).tolist())
@@ -142,16 +156,17 @@ def _of_text(
     """The same of a column that does not hold numbers alone, or has an order of its levels."""
     text = cells if cells.dtype.kind == "U" else np.array([f"{cell:.17g}" for cell in cells])
     found = np.unique(text[~missing]).tolist()
-    like_numbers = [cell for cell in found if csvhead.is_number(cell)]
     if kind and kind not in CODED:
         wrong = next(cell for cell in found if not csvhead.is_number(cell))
         raise UserError(f"data.columns: {kind!r} is for numbers, and {name} holds {wrong!r}: set "
                         f"{name}:categorical")  # fmt: skip
-    if like_numbers and not kind:
-        wrong = next(cell for cell in found if not csvhead.is_number(cell))
-        row = int(np.argmax(text == wrong))
-        raise UserError(f"{path}: example {row}, {name}: {wrong!r} is no number: leave the cell "
-                        f"empty, or set data.columns={name}:categorical")  # fmt: skip
+    for meant, fits, what in ((like_a_number, csvhead.is_number, "no number"),
+                              (is_date, _is_day, "no date (YYYY-MM-DD), as others are")):
+        if not kind and any(map(meant, found)):
+            wrong = next(cell for cell in found if not fits(cell))
+            row = int(np.argmax(text == wrong))
+            raise UserError(f"{path}: example {row}, {name}: {wrong!r} is {what}: correct it or "
+                            f"leave it empty, or set data.columns={name}:categorical")
     if not kind and len(found) > 2 and (len(found) > CATEGORIES or len(found) == len(text)):
         warnings.warn(
             f"{path}: {name} has {len(found):,} different texts in {len(text):,} rows and is left "
@@ -170,6 +185,10 @@ def _of_text(
     return column, numbers
 
 
+def _is_day(cell: str) -> bool:
+    return _days(np.array([cell]), np.array([False]))[0] is not None
+
+
 def guess(values: np.ndarray) -> str:
     """What numbers without NaN are taken for: levels where there are one or two values; counts
     where all are whole, from 0 to a million, small or strongly skewed, and their variance is not
@@ -181,16 +200,23 @@ def guess(values: np.ndarray) -> str:
         different = len(np.unique(values))
     if different < 3:
         return "categorical" if different == 1 else "bernoulli"
-    low, high, mean, variance = values.min(), values.max(), values.mean(), values.var()
+    low, high = values.min(), values.max()
     whole = bool((values == np.floor(values)).all())
-    skewed = ((values - mean) ** 3).mean() / max(variance, 1e-300) ** 1.5 > SKEWED
-    counted = whole and 0 <= low and high <= MOST_COUNTED and variance >= mean
-    if counted and (mean <= SMALL or skewed):
-        r = mean**2 / max(variance - mean, 1e-9)  # the inverse dispersion
-        zeros, usual = (values == 0).mean(), np.exp(-r * np.log1p(mean / r))
-        more = zeros - usual > MANY_ERRORS * np.sqrt(usual * (1 - usual) / len(values)) + FEW_ZEROS
-        return "zero_inflated_negative_binomial" if more else "negative_binomial"
+    sized = values / np.abs(values).max()  # whose powers neither overflow nor vanish
+    skewed = ((sized - sized.mean()) ** 3).mean() / max(sized.var(), 1e-300) ** 1.5 > SKEWED
+    if whole and 0 <= low and high <= MOST_COUNTED:
+        mean, variance = values.mean(), values.var()
+        if variance >= mean and (mean <= SMALL or skewed):
+            return _counts((values == 0).mean(), mean, variance, len(values))
     return "log_normal" if low > 0 and skewed else "gaussian"
+
+
+def _counts(zeros: float, mean: float, variance: float, size: int) -> str:
+    """The kind of counts of which that share is 0."""
+    r = mean**2 / max(variance - mean, 1e-9)  # the inverse dispersion
+    usual = np.exp(-r * np.log1p(mean / r))
+    more = zeros - usual > MANY_ERRORS * np.sqrt(usual * (1 - usual) / size) + FEW_ZEROS
+    return "zero_inflated_negative_binomial" if more else "negative_binomial"
 
 
 def check(
@@ -213,11 +239,13 @@ def check(
     elif kind in CODED and column.by_code:
         what, fits = "codes of its levels", np.isin(given, np.arange(len(column.levels)))
     elif kind in CODED:
-        shown = ", ".join(f"{level:g}" for level in column.levels[:8])
-        what, fits = f"its levels, {shown}", np.isin(given, column.levels)
+        levels = np.asarray(column.levels, np.float64)
+        first = ", ".join(shown(level, column) for level in levels[:8])
+        what, fits = f"its levels, {first}", np.isin(given, levels)
     if not fits.all():
         row = np.flatnonzero(~np.isnan(values))[np.argmin(fits)]
-        raise UserError(f"{where}: example {row}, {name}: {values[row]:g} is not one of {what}, "
+        wrong = shown(values[row], column)
+        raise UserError(f"{where}: example {row}, {name}: {wrong} is not one of {what}, "
                         f"which {kind} is for: {remedy}")  # fmt: skip
     least = 2 if kind == "ordinal" else 1
     if kind == "bernoulli" and len(column.levels) != 2 or len(column.levels) < least * (
@@ -238,7 +266,8 @@ def taken(table: Table, names: Sequence[str], columns: Sequence[Column]) -> np.n
     if lacking:
         raise UserError(
             f"{table.path} lacks {len(lacking)} of the {len(names)} columns that the run was "
-            f"trained on: {', '.join(lacking[:5])}{', ...' * (len(lacking) > 5)}"
+            f"trained on: {', '.join(lacking[:5])}{', ...' * (len(lacking) > 5)}: add them, empty "
+            "where nothing is known"
         )
     x, misfits = np.empty((len(table), len(names))), Misfits()
     for d, (name, column) in enumerate(zip(names, columns, strict=True)):
@@ -256,24 +285,31 @@ def _known(cells: np.ndarray, column: Column, name: str, path: Path) -> np.ndarr
         text = cells if cells.dtype.kind == "U" else np.array([f"{cell:.17g}" for cell in cells])
         numbers = np.where(missing, np.nan, code_of(text, column))
         wrong = np.isnan(numbers) & ~missing
-        shown = ", ".join(map(str, column.levels[:8])) + ", ..." * (len(column.levels) > 8)
-        what = f"none of its {len(column.levels):,} levels ({shown})"
+        few = ", ".join(map(str, column.levels[:8])) + ", ..." * (len(column.levels) > 8)
+        what = f"none of its {len(column.levels):,} levels ({few})"
     else:
-        found = numbers_of(cells)
-        if found is None and column.date:
-            found = _days(cells, missing)[0]
-        numbers = np.full(len(cells), np.nan) if found is None else found
-        wrong = (np.isnan(numbers) | np.isinf(numbers)) & ~missing
+        numbers, wrong = _finite(cells, missing, column)
         what = "no date (YYYY-MM-DD)" if column.date else "no number"
     if wrong.any():
         first = int(np.argmax(wrong))
-        if not column.by_code and not column.date and cells.dtype.kind == "U":
-            first = next(int(n) for n in np.flatnonzero(wrong) if numbers_of(cells[[n]]) is None)
         more = f" ({int(wrong.sum()):,} such cells)" if wrong.sum() > 1 and column.by_code else ""
         raise UserError(f"{path}: example {first}, {name}: {str(cells[first])!r} is {what}: leave "
                         f"the cell empty, or correct it{more}")  # fmt: skip
     check(numbers, column, name, path)
     return numbers
+
+
+def _finite(
+    cells: np.ndarray, missing: np.ndarray, column: Column
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells as numbers or days [N], NaN where one is missing, and which are neither."""
+    found = numbers_of(cells)
+    if column.date and not missing.all():
+        found = _days(cells, missing)[0] if cells.dtype.kind == "U" else None
+    if found is not None:
+        return found, ~missing & ~np.isfinite(found)
+    fits = _is_day if column.date else csvhead.is_number
+    return np.full(len(cells), np.nan), ~missing & [not fits(str(cell)) for cell in cells]
 
 
 def _missing(cells: np.ndarray) -> np.ndarray:
@@ -350,7 +386,8 @@ def _fitted(column: Column, values: np.ndarray, standardize: bool | str) -> Colu
     centre, scale = 0.0, 1.0
     if standardize:
         (centre,), (scale,) = precision.moments(y[:, None], standardize == "robust")
-    start = [(y.mean() - centre) / scale]
+    with np.errstate(invalid="ignore"):  # of numbers too small for a scale, which are refused
+        start = [(y.mean() - centre) / scale]
     if column.kind in COUNTS:
         mean, beyond = given.mean(), given.var() - given.mean()
         start = [mean, np.clip(mean**2 / max(beyond, 1e-6), 1e-2, 1e3)]

@@ -30,6 +30,8 @@ def facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> 
     binary, whole, extremes, low, high = True, True, True, np.inf, -np.inf
     missing, holes = 0, content.missing
     for array in arrays:
+        if misfits and 0 in array.shape[1:]:  # which was said of the table that it is of
+            return Facts("", (), own=True)
         if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or 0 in array.shape:
             misfits.append(
                 f"{path} holds {array.dtype} of shape {array.shape}: give numbers, "

@@ -67,7 +67,8 @@ def _carve(result: dict, split: str, count: int, draw: int | None, what: str) ->
     """Moves `count` rows of the training set into a new split: the last, or the draw's."""
     source, rows = result["train"]
     if not 1 <= count < len(rows):
-        raise UserError(f"{what} does not leave a training set: there are {len(rows)} examples")
+        have = f"{len(rows)} example{'s' * (len(rows) != 1)}"
+        raise UserError(f"{what} does not leave a training set: of {have}; give more")
     rows = rows if draw is None else _shuffled(rows, draw)
     result["train"] = (source, np.sort(rows[:-count]))
     result[split] = (source, np.sort(rows[-count:]))

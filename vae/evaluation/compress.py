@@ -129,8 +129,9 @@ def coder(run: Trained, precision: int, streams: int, counts: int) -> Coder:
 
 
 def highest(x: np.ndarray) -> int:
-    """How many values there are from 0 to the largest of x."""
-    return int(np.ceil(x.max(initial=0.0))) + 1
+    """How many values there are from 0 to the largest of x; missing cells, which no coder takes,
+    are none."""
+    return int(np.ceil(np.nanmax(x, initial=0.0))) + 1
 
 
 def levels(x: np.ndarray, top: int, source: str) -> np.ndarray:
