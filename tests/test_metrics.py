@@ -22,7 +22,8 @@ LOSS = Kind("a_loss_of_{:d}", "Loss of {:,}", "down", "nats, of a test")
 OF_EXPERIMENTS = {  # computed by an experiment, and not by `evaluate`
     "accuracy", "auroc", "aupr", "precision_at_n", "best_qed", "mean_of_best_10", "evaluations",
     "validation", "elbo_bits", "file_bits", "first_bits", "iwae_bits", "net_bits",
-    "network_per_second", "packed_per_second", "unpacked_per_second",
+    "network_per_second", "packed_per_second", "unpacked_per_second", "class_right",
+    "reconstructed", "seconds", "steps",
 }  # fmt: skip
 
 
