@@ -171,6 +171,12 @@ GROUPS: dict[str, dict[str, Key]] = {
         "likelihood": Key(AUTO, text,
             "the family of p(x|z): docs/models.md says for which data each is; auto: by the data",
             names="vae.probability.likelihoods", part=True, older="bernoulli"),
+        "library": Key("", one_of("", "observed", "latent"),
+            "negative binomials: the mean is a share of a cell's counts: of their sum as it is, or "
+            'a latent (docs/cells.md); "": the mean is an output'),
+        "dispersion": Key("cell", one_of("cell", "gene", "gene_batch"),
+            "negative binomials: an output; or one learned number a gene, or a gene and class of "
+            "the context"),
         "sigma": Key(1.0, above_zero,
             "Gaussians, laplace: the standard deviation, or where it starts"),
         "mixtures": Key(5, whole(1), "discretized_logistic_mixture: components of a pixel"),

@@ -46,6 +46,8 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         table["mean"], table["std"] = (values.tolist() for values in dataset.scaler)
     if dataset.column_kinds:
         table["column_kinds"] = columns.described(dataset.column_kinds)
+    if config.model.library:
+        table["libraries"] = list(setup.libraries(config, dataset))
     if dataset.context_scaler is not None:
         scaler = (values.tolist() for values in dataset.context_scaler)
         table["context_mean"], table["context_std"] = scaler
