@@ -196,7 +196,8 @@ def comparison(line: dict[str, Any]) -> dict[str, str]:
 APPLICATIONS = (
     "apps_generation", "apps_generation_color", "apps_latents", "apps_images",
     "apps_augmentation", "apps_augmentation_table", "apps_anomaly", "apps_left_out",
-    "apps_molecules", "apps_recommendation", "bits", "bits_color",
+    "apps_molecules", "apps_recommendation", "apps_cells", "bits",
+    "bits_color",
 )  # fmt: skip
 TABLES = {
     "runs": runs_table, "benchmark": benchmark_table, "papers": papers_table,

@@ -150,6 +150,7 @@ STAND_INS = {  # kind, levels and shape of each data set, and how many examples 
     "freyfaces": ("grey", 256, (28, 20, 1), 1_565),
     "sprites": ("grey", 256, (64, 64, 1), 10_000),
     "dsprites": ("binary", 2, (64, 64, 1), 10_000),
+    "experiments.applications.apps_cells:cells": ("counts", 0, (1000,), 8_000),
     "movielens": ("counts", 0, (1682,), 500),
     "qm9": ("tokens", 30, (24,), 10_000),
     "adbench/": ("real", 0, (21,), 500),

@@ -75,6 +75,8 @@ KEYS = {
     "model.flow_bins": of(2, 3),
     "model.flow_columns": of(0, 1, 2, 5),
     "model.flow_reflections": of(1, 2, 5),
+    "model.library": of("", "observed", "latent"),
+    "model.dispersion": of("cell", "gene", "gene_batch"),
     "model.sigma": of(1.0, 0.1, 30.0),
     "model.mixtures": of(1, 2, 4),
     "model.hidden": of((), (1,), (4,), (3, 5)),

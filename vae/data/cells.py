@@ -1,5 +1,8 @@
-"""Cells of AnnData, `.h5ad`: the matrix X, a cell an example, read without AnnData itself."""
+"""Cells: the matrix X of AnnData, `.h5ad`, a cell an example, read without AnnData itself; and
+counts of an .npz beside the names of genes and cells."""
 
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ def content(path: Path, label: str, identifier: str, misfits: Misfits) -> Conten
             raise UserError(f"{path} holds no X, but {', '.join(file)}: write AnnData's X")
         arrays: dict[str, Any] = {"x": _matrix(file["X"], path)}
         if "var" in file:
-            arrays["columns"] = _index(file["var"])
+            arrays["columns"] = distinct(_index(file["var"]), path)
         obs: Any = file["obs"] if "obs" in file else {}
         names = [name for name in obs if name not in ("__categories", obs.attrs["_index"])]
         chosen = ""
@@ -41,6 +44,41 @@ def content(path: Path, label: str, identifier: str, misfits: Misfits) -> Conten
     return Content(
         arrays, chosen, ids=ids, identifier=NAMES if ids is not None else "", counts=True
     )
+
+
+def of_arrays(arrays: Mapping[str, Any], path: Path, identifier: str) -> Content:
+    """Counts `x` [N, D] of an .npz, its `genes` [D] and, if it has them, its `cells` [N]."""
+    found = {key: arrays[key] for key in arrays if key not in ("genes", "cells")}
+    found["columns"] = distinct(np.asarray(arrays["genes"]).astype(str), path)
+    names = arrays["cells"] if "cells" in arrays and identifier != frames.NONE else None
+    if names is not None and np.shape(names) != (len(found["x"]),):
+        raise UserError(
+            f"{path} holds cells of shape {np.shape(names)} beside {len(found['x']):,} examples: "
+            "give each a name"
+        )
+    ids = None if names is None else np.asarray(names).astype(str)
+    return Content(found, ids=ids, identifier="cells" if ids is not None else "", counts=True)
+
+
+def distinct(names: Sequence[str] | np.ndarray, path: Path) -> np.ndarray:
+    """Names of genes, of which a second one of a name becomes NAME-1, as AnnData's
+    `var_names_make_unique` has it; which is said."""
+    taken, found = set(map(str, names)), []
+    seen: set[str] = set()
+    for name in map(str, names):
+        unique, number = name, 0
+        while unique in seen or (number and unique in taken):
+            number += 1
+            unique = f"{name}-{number}"
+        seen.add(unique)
+        found.append(unique)
+    renamed = sum(old != new for old, new in zip(map(str, names), found, strict=True))
+    if renamed:
+        warnings.warn(
+            f"{path}: genes of one name become NAME, NAME-1, ...: {renamed:,} are renamed",
+            stacklevel=3,
+        )
+    return np.array(found, str)
 
 
 def _matrix(stored: Any, path: Path) -> Any:

@@ -4,7 +4,8 @@
   or `train_labels`, ... (also `y_train`, ...);
   any other numbers of each example [N, C], for a conditional model, in `context`, or
   `train_context`, ...; names of the D columns in `columns`, and of token ids
-  in `vocabulary`; or a sparse matrix of SciPy's `save_npz`;
+  in `vocabulary`; or counts `x` beside the names in `genes` and `cells`; or a sparse matrix of
+  SciPy's `save_npz`;
 - `.npy`: one array;
 - `.csv`, `.parquet`, `.arrow`, `.feather`: a row an example (`vae.data.frames`); one column may be
   labels, which `data.label` names, or it is called `label`, `labels`, `y`, `class` or `target`;
