@@ -102,6 +102,9 @@ GROUPS: dict[str, dict[str, Key]] = {
             "levels of brightness become 2^bits, neighbours merged; 0: as they are"),
         "context": Key("", one_of("", "labels", "factors", "array", "scaled"),
             'seen beside x: labels, factors, array (your own) as it is or scaled; "": nothing'),
+        "covariates": Key((), texts,
+            "columns of obs, or of a table, as the context: texts one-hot, numbers standardised; "
+            "NAME:categorical for numbers that are names (docs/cells.md)"),
         "labelled": Key(0, whole(0), "training examples that keep their context, for m2; 0: all"),
         "labelled_share": Key(0.1, Number(0.0, 0.99, open_low=True),
             "of the training set that they are repeated to"),

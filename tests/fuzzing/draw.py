@@ -50,6 +50,7 @@ KEYS = {
     "data.size": of(0, 15),
     "data.image_size": of(0, 2, 5),
     "data.bits": of(0, 1, 3),
+    "data.covariates": of((), ("label",)),
     "data.labelled": of(0, 6),
     "data.labelled_share": of(0.1, 0.6),
     "data.stream": of(False, True),
@@ -173,7 +174,7 @@ SETTLED = (
 NARROW = (
     "data.validation_size", "data.size", "data.image_size", "data.bits", "data.labelled",
     "data.stream", "data.standardize", "data.split", "data.left_out", "data.per_class",
-    "data.leave_items",
+    "data.leave_items", "data.covariates",
     "train.model_axis",
 )  # fmt: skip
 LONG = ("epochs", "steps", "temperatures", "leapfrogs", "chains", "draws", "samples")

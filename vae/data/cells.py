@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from vae.choices import nearest
 from vae.data import frames, labels
 from vae.data.content import Content, rows
 from vae.data.misfits import Misfits
@@ -58,6 +59,38 @@ def of_arrays(arrays: Mapping[str, Any], path: Path, identifier: str) -> Content
         )
     ids = None if names is None else np.asarray(names).astype(str)
     return Content(found, ids=ids, identifier="cells" if ids is not None else "", counts=True)
+
+
+def obs(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of `obs` by name: numbers [N], NaN where one is missing, or texts [N], "" likewise.
+
+    Raises:
+      UserError: h5py is missing, the file is damaged, or a column is not there.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise UserError(f"{path} needs h5py: pip install 'vae[cells]'") from None
+    try:
+        with h5py.File(path) as file:
+            table = file["obs"] if "obs" in file else {}
+            there = [name for name in table if name != "__categories"]
+            for name in names:
+                if name not in there:
+                    raise UserError(
+                        f"{path}: obs has no column {name!r}{nearest(name, there)}; it has "
+                        f"{', '.join(there[:10]) or 'none'}{', ...' * (len(there) > 10)}"
+                    )
+            return {name: _filled(*_values(table, name)) for name in names}
+    except OSError as error:
+        raise UserError(f"{path} is damaged or no .h5ad ({error}): write it again") from None
+
+
+def _filled(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Values with "" or NaN where they are missing."""
+    if values.dtype.kind == "U":
+        return np.where(missing, "", values)
+    return np.where(missing, np.nan, values.astype(np.float64)) if missing.any() else values
 
 
 def distinct(names: Sequence[str] | np.ndarray, path: Path) -> np.ndarray:
@@ -115,6 +148,17 @@ def _column(table: Any, name: str, path: Path) -> np.ndarray:
     Raises:
       UserError: a value is missing.
     """
+    values, missing = _values(table, name)
+    if missing.any():
+        raise UserError(
+            f"{path}: {name} is missing of {int(missing.sum()):,} cells, first of example "
+            f"{int(np.argmax(missing))}: fill it, or set data.label=none"
+        )
+    return values
+
+
+def _values(table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A column of `obs`, and where it is missing: [N] each."""
     import h5py
 
     stored = table[name]
@@ -130,9 +174,4 @@ def _column(table: Any, name: str, path: Path) -> np.ndarray:
     else:
         values = _text(stored) if stored.dtype.kind in "OS" else stored[:]
         missing = np.zeros(len(values), bool)
-    if missing.any():
-        raise UserError(
-            f"{path}: {name} is missing of {int(missing.sum()):,} cells, first of example "
-            f"{int(np.argmax(missing))}: fill it, or set data.label=none"
-        )
-    return values
+    return values, missing

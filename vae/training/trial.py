@@ -51,6 +51,8 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     if dataset.context_scaler is not None:
         scaler = (values.tolist() for values in dataset.context_scaler)
         table["context_mean"], table["context_std"] = scaler
+    if dataset.covariates and dataset.context_size:
+        table["covariates"] = list(dataset.covariates)
     if dataset.vocabulary:
         table["vocabulary"] = list(dataset.vocabulary)
         table["never_first"] = list(dataset.never_first)
