@@ -196,7 +196,7 @@ def comparison(line: dict[str, Any]) -> dict[str, str]:
 APPLICATIONS = (
     "apps_generation", "apps_generation_color", "apps_latents", "apps_images",
     "apps_augmentation", "apps_augmentation_table", "apps_anomaly", "apps_left_out",
-    "apps_molecules", "apps_recommendation", "apps_imputation", "apps_tables", "bits",
+    "apps_molecules", "apps_recommendation", "apps_imputation", "apps_tables", "apps_cells", "bits",
     "bits_color",
 )  # fmt: skip
 TABLES = {

@@ -23,7 +23,8 @@ OF_EXPERIMENTS = {  # computed by an experiment, and not by `evaluate`
     "accuracy", "auroc", "aupr", "precision_at_n", "best_qed", "mean_of_best_10", "evaluations",
     "validation", "elbo_bits", "file_bits", "first_bits", "iwae_bits", "net_bits",
     "network_per_second", "packed_per_second", "unpacked_per_second", "class_right",
-    "reconstructed", "seconds", "steps",
+    "reconstructed", "seconds", "steps", "seconds_to_bound", "epochs_to_bound",
+    "seconds_per_epoch",
 }  # fmt: skip
 
 

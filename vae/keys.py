@@ -106,6 +106,9 @@ GROUPS: dict[str, dict[str, Key]] = {
             "levels of brightness become 2^bits, neighbours merged; 0: as they are"),
         "context": Key("", one_of("", "labels", "factors", "array", "scaled"),
             'seen beside x: labels, factors, array (your own) as it is or scaled; "": nothing'),
+        "covariates": Key((), texts,
+            "columns of obs, or of a table, as the context: texts one-hot, numbers standardised; "
+            "NAME:categorical for numbers that are names (docs/cells.md)"),
         "labelled": Key(0, whole(0), "training examples that keep their context, for m2; 0: all"),
         "labelled_share": Key(0.1, Number(0.0, 0.99, open_low=True),
             "of the training set that they are repeated to"),
@@ -175,6 +178,12 @@ GROUPS: dict[str, dict[str, Key]] = {
         "likelihood": Key(AUTO, text,
             "the family of p(x|z): docs/models.md says for which data each is; auto: by the data",
             names="vae.probability.likelihoods", part=True, older="bernoulli"),
+        "library": Key("", one_of("", "observed", "latent"),
+            "negative binomials: the mean is a share of a cell's counts: of their sum as it is, or "
+            'a latent (docs/cells.md); "": the mean is an output'),
+        "dispersion": Key("cell", one_of("cell", "gene", "gene_batch"),
+            "negative binomials: an output; or one learned number a gene, or a gene and class of "
+            "the context"),
         "sigma": Key(1.0, above_zero,
             "Gaussians, laplace: the standard deviation, or where it starts"),
         "mixtures": Key(5, whole(1), "discretized_logistic_mixture: components of a pixel"),

@@ -124,6 +124,16 @@ class Likelihood(Protocol):
         return shape
 
     @property
+    def own_latents(self) -> int:
+        """How many of the first latents are the likelihood's, unseen by the decoder."""
+        return 0
+
+    @property
+    def scalars_by_context(self) -> bool:
+        """Whether the learned numbers are [C S], S for each of the context's C numbers."""
+        return False
+
+    @property
     def num_scalars(self) -> int:
         """How many numbers are learned beside the decoder."""
         return len(self.initial_scalars())
@@ -134,9 +144,15 @@ class Likelihood(Protocol):
 
     def joined(self, theta: jax.Array, scalars: jax.Array) -> jax.Array:
         """A decoder's outputs [..., H, W, channels] and the learned numbers [num_scalars] as theta:
-        a further block of channels each."""
+        a further block of channels each. Where `scalars_by_context`, those of each example [B, S]:
+        its context times [C, S]."""
         each = [jnp.broadcast_to(scalar, theta.shape) for scalar in scalars]
         return jnp.concatenate([theta, *each], axis=-1)
+
+    def with_latents(self, theta: jax.Array, z: jax.Array) -> jax.Array:
+        """theta [..., B, H, W, channels], joined, and the `own_latents` z [..., B, own] as theta.
+        Only where there are some."""
+        raise TypeError(f"{type(self).__name__} takes no latents")
 
     def encoder_input(self, x: jax.Array) -> jax.Array:
         """What the encoder sees of x [B, *shape]."""

@@ -86,6 +86,7 @@ DATA_OF_SOME = {
     "columns": _list_of(lambda v: _text(v) or is_number(v)),  # numbers: of older runs
     "vocabulary": _list_of(_text), "never_first": _list_of(_whole(0)), "contents": _text,
     "done": _list_of(_text), "id": _text, "column_kinds": _list_of(lambda v: isinstance(v, dict)),
+    "covariates": _list_of(_text), "libraries": lambda v: _FINITE(v) and len(v) == 2,
 }  # fmt: skip
 EVALUATION = {
     "split": _one_of(("validation", "test")),

@@ -34,6 +34,7 @@ def config():
             size=0,
             standardize=False,
             columns="",
+            covariates=(),
             left_out=-1,
             per_class=0,
             leave_items=False,

@@ -50,6 +50,7 @@ KEYS = {
     "data.size": of(0, 15),
     "data.image_size": of(0, 2, 5),
     "data.bits": of(0, 1, 3),
+    "data.covariates": of((), ("label",)),
     "data.labelled": of(0, 6),
     "data.labelled_share": of(0.1, 0.6),
     "data.stream": of(False, True),
@@ -77,6 +78,8 @@ KEYS = {
     "model.flow_bins": of(2, 3),
     "model.flow_columns": of(0, 1, 2, 5),
     "model.flow_reflections": of(1, 2, 5),
+    "model.library": of("", "observed", "latent"),
+    "model.dispersion": of("cell", "gene", "gene_batch"),
     "model.sigma": of(1.0, 0.1, 30.0),
     "model.mixtures": of(1, 2, 4),
     "model.hidden": of((), (1,), (4,), (3, 5)),
@@ -173,7 +176,7 @@ SETTLED = (
 NARROW = (
     "data.validation_size", "data.size", "data.image_size", "data.bits", "data.labelled",
     "data.stream", "data.standardize", "data.split", "data.left_out", "data.per_class",
-    "data.leave_items", "data.missing", "data.missingness",
+    "data.leave_items", "data.missing", "data.missingness", "data.covariates",
     "train.model_axis",
 )  # fmt: skip
 LONG = ("epochs", "steps", "temperatures", "leapfrogs", "chains", "draws", "samples")

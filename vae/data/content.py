@@ -24,6 +24,7 @@ class Content:
     missing: int = 0  # cells of a table without anything in them
     counts: bool = False  # whole numbers are counts, however small
     table: frames.Table | None = None  # that x is of
+    covariates: tuple[str, ...] = ()  # names of the context's numbers, made of columns
     kept: tuple[int, ...] = ()  # the columns of it that x is of
     plain: Misfits = dataclasses.field(default_factory=Misfits)  # what is wrong with x itself
 

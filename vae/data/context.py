@@ -1,24 +1,30 @@
 """What a conditional model is given of each example, as numbers: `Split.context`."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from vae.data import covariates as beside
 from vae.data import precision
 from vae.data.dataset import Dataset, Rows, Split
 from vae.data.table import SEED
 from vae.errors import UserError, needed
 
 
-def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1) -> Dataset:
+def attach(
+    dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1,
+    covariates: Sequence[str] = (),
+) -> Dataset:  # fmt: skip
     """The data set with a context of each example, float32 [N, C].
 
     Args:
-      source: "labels" or "factors", one-hot; "array", the user's own `context` as it is; or
-        "scaled", the same standardised by the training set.
+      source: "labels" or "factors", one-hot; "array", the user's own `context` as it is;
+        "scaled", the same standardised by the training set; or "covariates", of which numbers are.
       labelled: if not 0, the training set becomes all its examples without context (zeros), plus
         this many with it: a fixed draw, as even over the classes as can be, repeated so that it is
         `share` of the whole.
+      covariates: `config.data.covariates`.
 
     Raises:
       UserError: the data have no such thing, or not so many of it.
@@ -45,7 +51,10 @@ def attach(dataset: Dataset, source: str, labelled: int = 0, share: float = 0.1)
         }
     else:
         own = {name: np.asarray(split.context) for name, split in splits.items()}
-        scaler = precision.moments(own["train"]) if source == "scaled" else None
+        if source == "covariates":
+            scaler = beside.scaler(own["train"], dataset.covariates, covariates)
+        elif source == "scaled":
+            scaler = precision.moments(own["train"])
         context = _single(own, scaler)
     splits = {
         name: dataclasses.replace(split, context=context[name]) for name, split in splits.items()

@@ -104,6 +104,7 @@ class Dataset:
     categories: tuple[str, ...] = ()  # names of columns of text, now a column a value
     vocabulary: tuple[str, ...] = ()  # what token ids stand for
     never_first: tuple[int, ...] = ()  # ids that no sequence begins with, whatever the examples
+    covariates: tuple[str, ...] = ()  # names of the context's numbers, of `data.covariates`
     context_scaler: tuple[np.ndarray, np.ndarray] | None = None  # as `scaler`, of the context: [C]
     scaler: tuple[np.ndarray, np.ndarray] | None = None  # what was taken off x, and divided by: [D]
     contents: str = ""  # checksum of what was read (`vae.data.identity`); "": made by the code

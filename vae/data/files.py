@@ -4,7 +4,8 @@
   or `train_labels`, ... (also `y_train`, ...);
   any other numbers of each example [N, C], for a conditional model, in `context`, or
   `train_context`, ...; names of the D columns in `columns`, and of token ids
-  in `vocabulary`; or a sparse matrix of SciPy's `save_npz`;
+  in `vocabulary`; or counts `x` beside the names in `genes` and `cells`; or a sparse matrix of
+  SciPy's `save_npz`;
 - `.npy`: one array;
 - `.csv`, `.parquet`, `.arrow`, `.feather`: a row an example (`vae.data.frames`); one column may be
   labels, which `data.label` names, or it is called `label`, `labels`, `y`, `class` or `target`;
@@ -29,7 +30,7 @@ All that is wrong with a file is said together (`vae.data.misfits`).
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from numpy.typing import DTypeLike
 
 from vae import npz
 from vae.choices import choose
+from vae.data import covariates as beside
 from vae.data import labels, layout, mixed, numbers, pictures, qm9
 from vae.data.content import Content
 from vae.data.dataset import Dataset, Lazy, Split
@@ -131,6 +133,7 @@ class Found:
             label=self.content.label, classes=self.content.classes or classes,
             vocabulary=self.vocabulary, never_first=qm9.never_first(self.vocabulary),
             identifier=self.content.identifier, categories=self.content.categories,
+            covariates=self.content.covariates,
         )  # fmt: skip
 
     def _of_columns(self) -> Dataset:
@@ -150,6 +153,7 @@ class Found:
             "files", "local", "columns", 0, splits, columns=self.mixed.names,
             column_kinds=self.mixed.columns, label=self.content.label,
             classes=self.content.classes or classes, identifier=self.content.identifier,
+            covariates=self.content.covariates,
         )  # fmt: skip
 
     @property
@@ -161,7 +165,7 @@ class Found:
 
 def load(
     path: str, image_size: int, kind: str = "", label: str = "", identifier: str = NONE,
-    columns: str = "",
+    columns: str = "", covariates: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
     """Returns what is at `path`, with the splits it has: 'train' at least. Real numbers stay of the
     type they have there: what is done with them decides what of it is left.
@@ -173,17 +177,19 @@ def load(
       label: column of a table that is labels; "" to see it from the names, "none" for none.
       identifier: column that names the rows; "auto" to find it, "none" for none.
       columns: `config.data.columns`.
+      covariates: `config.data.covariates`.
 
     Raises:
       UserError: nothing there, damaged, or not data for a VAE (NaN, unequal shapes, ...),
         or not of that kind.
     """
-    return look(path, image_size, kind, label, identifier, columns).dataset(kind)
+    found = look(path, image_size, kind, label, identifier, columns, covariates)
+    return found.dataset(kind)
 
 
 def look(
     path: str, image_size: int = 0, kind: str = "", label: str = "", identifier: str = NONE,
-    columns: str = "",
+    columns: str = "", covariates: Sequence[str] = (),
 ) -> Found:  # fmt: skip
     """Looks at every number of what is at `path`. Arguments as those of `load`.
 
@@ -212,6 +218,8 @@ def look(
     misfits = Misfits()
     try:
         content = read.read(where, label, identifier, misfits)
+        if covariates:
+            content = beside.attached(content, where, covariates)
         arrays = layout.arrays(content.arrays, where)
         return _found(where, read.what, content, arrays, misfits, columns)
     except npz.NOT_ARRAYS as error:

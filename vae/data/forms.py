@@ -24,6 +24,8 @@ def _arrays(path: Path, label: str, identifier: str, misfits: Misfits) -> Conten
     content = npz.opened(path)
     if {"format", "shape", "data"} <= set(content):
         return Content({"x": sparse(path)})
+    if {"x", "genes"} <= set(content):
+        return cells.of_arrays(content, path, identifier)
     return Content(content)
 
 

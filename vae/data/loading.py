@@ -53,10 +53,12 @@ def opened(data: Any) -> Opened:
         )
     if entry.source != "files":
         tabular = entry.source == "arrays" and data.kind in ("", "columns")
-        for key in ("label",) if tabular else ("kind", "label", "columns"):
+        of_files = ("label", "covariates") if tabular else ("kind", "label", "columns", "covariates")
+        for key in of_files:
             if data[key]:
                 raise UserError(
-                    f"data.{key}={data[key]!r} is for data.name=files: set data.{key}=''"
+                    f"data.{key}={data[key]!r} is for data.name=files: set "
+                    f"data.{key}={type(data[key])()!r}"
                 )
         if data.id not in (AUTO, "none"):
             raise UserError(f"data.id={data.id!r} is for data.name=files: set data.id=auto")
@@ -67,8 +69,9 @@ def opened(data: Any) -> Opened:
         found = files.of_arrays(made, data.name, data.columns)
     else:
         found = files.look(
-            data.path, data.image_size, data.kind, data.label, data.id, data.columns
-        )
+            data.path, data.image_size, data.kind, data.label, data.id, data.columns,
+            tuple(data.covariates),
+        )  # fmt: skip
     return Opened(found.facts, found.dataset, found)
 
 
@@ -91,8 +94,14 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
     """
     ways = ("none", "static", "dynamic", AUTO)
     choose(dict.fromkeys(ways), data.binarization, "data.binarization")
-    if data.stream and data.context:
-        raise UserError("data.stream reads x alone: set data.stream=False, or data.context=''")
+    if data.covariates and data.context:
+        raise UserError("data.covariates are the context: set data.context='', or covariates=()")
+    given = "covariates" if data.covariates else data.context
+    if data.stream and given:
+        raise UserError(
+            "data.stream reads x alone: set data.stream=False, or data.context='' and "
+            "data.covariates=()"
+        )
     source = source or opened(data)
     if AUTO in (data.binarization, data.standardize, data.id):
         values = fitting.settled(data, source.facts) | {"kind": data.kind}
@@ -125,10 +134,12 @@ def load(data: Any, source: Opened | None = None) -> Dataset:
     if binarize == set(splits):
         whole = dataclasses.replace(whole, kind="binary", levels=2)
     whole = subsets.changed(whole, data)
-    if not data.context:  # what a file has beside x is for those who ask for it
+    if not given:  # what a file has beside x is for those who ask for it
         splits = {k: dataclasses.replace(s, context=None) for k, s in whole.splits.items()}
         return dataclasses.replace(whole, splits=splits)
-    return context.attach(whole, data.context, data.labelled, data.labelled_share)
+    return context.attach(
+        whole, given, data.labelled, data.labelled_share, tuple(data.covariates)
+    )
 
 
 def is_own(name: str) -> bool:

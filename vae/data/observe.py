@@ -8,6 +8,7 @@ import numpy as np
 from vae.data import binarization
 from vae.data.dataset import Dataset, Lazy
 from vae.data.table import SEED
+from vae.errors import UserError
 
 Array = TypeVar("Array", jax.Array, np.ndarray)
 
@@ -54,3 +55,19 @@ def training_mean(dataset: Dataset, most: int = 20_000) -> np.ndarray:
     mean = raw.mean(0, dtype=np.float64)
     levels = 2 if dataset.splits["train"].binarized else dataset.grey_levels
     return mean / (levels - 1) if levels else mean
+
+
+def training_libraries(dataset: Dataset) -> tuple[float, float]:
+    """Mean and standard deviation of the logs of the training examples' sums, of those with any
+    count: the prior of scVI's library size.
+
+    Raises:
+      UserError: there is no count at all.
+    """
+    x = dataset.splits["train"].x
+    parts = (x[first : first + 4096] for first in range(0, len(x), 4096))
+    sums = np.concatenate([part.sum(1, dtype=np.float64) for part in parts])
+    if not (sums > 0).any():
+        raise UserError(f"{dataset.name} holds no count above 0: set model.library=''")
+    logs = np.log(sums[sums > 0])
+    return float(logs.mean()), float(logs.std())

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vae import npz
-from vae.data import arrowfiles, csvfiles, files, forms, frames
+from vae.data import arrowfiles, covariates, csvfiles, files, forms, frames
 from vae.data.dataset import Dataset, Lazy, Rows, Split
 from vae.data.observe import observed
 from vae.errors import UserError
@@ -46,6 +46,9 @@ def given(source: str | Path, run: Trained) -> tuple[Given, Rows, np.ndarray | N
         found = of_run(str(source), run)
         return found, found.raw, run.context(str(source))
     found = read(source, run)
+    if run.facts.conditional and run.config.data.covariates:
+        wanted = tuple(run.config.data.covariates)
+        return found, seen(found, run), covariates.of_file(Path(source), wanted, run.described)
     if run.facts.conditional:
         raise UserError(
             f"{run.workdir} is of a conditional model: give --input=train, validation or test, "

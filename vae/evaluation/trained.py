@@ -56,12 +56,14 @@ def load(
     sources = parts.origins(configs.outside(config))
     given = (config.model.to_dict(), shape, levels, kind, context_size, first)
     given += (described.get("column_kinds"),) if "column_kinds" in described else ()
-    key = json.dumps([*given, *sources.items()])
+    libraries = tuple(described.get("libraries", (0.0, 1.0)))
+    key = json.dumps([*given, *described.get("libraries", ()), *sources.items()])
 
     def build() -> "models.Model":
         return models.from_config(
             config.model, shape, levels=levels, kind=kind, context_size=context_size,
             never_first=first, columns=of_described(described.get("column_kinds", ())),
+            libraries=libraries,
         )  # fmt: skip
 
     own = Compiled(build, shape, key=key)

@@ -60,7 +60,12 @@ class Model(nn.Module, protocols.Model, kw_only=True):
 
     def with_scalars(self, theta: jax.Array) -> jax.Array:
         """theta [..., channels] and the likelihood's learned numbers."""
-        return self.likelihood.joined(theta, self.scalars) if self.likelihood.num_scalars else theta
+        if not self.likelihood.num_scalars:
+            return theta
+        scalars = self.scalars
+        if self.likelihood.scalars_by_context:
+            scalars = self.context @ scalars.reshape(self.context_size, -1)
+        return self.likelihood.joined(theta, scalars)
 
     def through_decoder(
         self, z: jax.Array, keys: jax.Array | None, *given: jax.Array

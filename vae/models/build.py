@@ -136,15 +136,42 @@ def check_place(config: ConfigDict, model: type[Model], context_size: int) -> No
         raise UserError("model.name='top_down' has no dropout: set model.dropout=0.0")
 
 
+def check_library(config: ConfigDict, model: type[Model], classes: int) -> None:
+    """Raises UserError where conventions of counts are asked of what has none, or no place for
+    them."""
+    likelihood = choose(likelihoods, config.likelihood, "model.likelihood")
+    for key, default in (("library", ""), ("dispersion", "cell")):
+        if config[key] != default and key not in fields(likelihood):
+            raise UserError(
+                f"model.{key}={config[key]!r} is for model.likelihood=negative_binomial and "
+                f"zero_inflated_negative_binomial: set model.{key}={default!r}"
+            )
+    if config.dispersion == "gene_batch" and not classes:
+        raise UserError(
+            "model.dispersion='gene_batch' is by the context, and the model is given none: set "
+            "data.context, or model.dispersion=gene"
+        )
+    if config.library != "latent":
+        return
+    if not issubclass(model, VAE) or config.prior == "sphere":
+        raise UserError(
+            "model.library='latent' takes one of the latents of model.name=vae, any number: set "
+            "model.library=observed"
+        )
+    if config.latent_size < 2:
+        raise UserError("model.library='latent' takes one of the latents: set model.latent_size "
+                        "above 1")  # fmt: skip
+
+
 def ends(config: ConfigDict) -> tuple[type[Network], type[Network]]:
     """The networks that model.encoder and model.decoder choose."""
     encoder = choose(networks.encoders, config.encoder, "model.encoder")
     return encoder, choose(networks.decoders, config.decoder, "model.decoder")
 
 
-def fields(model: type[Model]) -> set[str]:
-    """Names of what a model is built of."""
-    return {field.name for field in dataclasses.fields(model)}
+def fields(part: type[Any]) -> set[str]:
+    """Names of what a model, or another part, is built of."""
+    return {field.name for field in dataclasses.fields(part)}
 
 
 def map_of(config: ConfigDict, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -217,6 +244,7 @@ def from_config(
     context_size: int = 0,
     never_first: tuple[int, ...] = (),
     columns: tuple[Column, ...] = (),
+    libraries: tuple[float, float] = (0.0, 1.0),
 ) -> Model:
     """Builds the model for examples of `shape`.
 
@@ -231,18 +259,22 @@ def from_config(
       context_size: numbers of an example's context; 0 where there is none.
       never_first: ids that no sequence of tokens begins with, for decoders along sequences.
       columns: of a table whose columns are of several kinds; by default all are Gaussian.
+      libraries: of counts: mean and deviation of the training examples' log sums.
 
     Raises:
       UserError: a name that is no choice, or parts that do not go together.
     """
     values = dict(config.items()) | {"levels": levels, "never_first": never_first}
     values["columns"] = columns or (Column(),) * math.prod(shape)
+    classes = 0 if config.regressor else context_size
+    values |= {"genes": math.prod(shape), "classes": classes, "libraries": libraries}
     likelihood = build(likelihoods, config.likelihood, "model.likelihood", values)
     kind = kind or likelihood.kinds[0]
     chosen = choose(KINDS, config.name, "model.name")
     wanted = fields(chosen)
     check_sequence(config, chosen, kind)
     check_place(config, chosen, context_size)
+    check_library(config, chosen, classes)
     if "prior" in wanted:
         posterior = choose(posteriors, config.posterior, "model.posterior")
         prior = choose(priors, config.prior, "model.prior")

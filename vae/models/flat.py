@@ -56,15 +56,17 @@ class VAE(Model, kw_only=True):
 
     def decode(self, z: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """The likelihood's parameters theta [..., H, W, channels] for z [..., L]."""
-        return self.through_decoder(self._seen(z), keys)
+        return self._theta(z, keys)
 
     def theta(self, z: jax.Array, x: jax.Array, keys: jax.Array | None = None) -> jax.Array:
         """theta [..., B, H, W, channels] for z [..., B, L]; a sequential decoder is given x too."""
         if not self.decoder.sequential:
             return self.decode(z, keys)
-        return self.through_decoder(
-            self._seen(z), keys, jnp.broadcast_to(x, (*z.shape[:-1], x.shape[-1]))
-        )
+        return self._theta(z, keys, jnp.broadcast_to(x, (*z.shape[:-1], x.shape[-1])))
+
+    def _theta(self, z: jax.Array, keys: jax.Array | None, *given: jax.Array) -> jax.Array:
+        theta, own = self.through_decoder(self._seen(z), keys, *given), self.likelihood.own_latents
+        return self.likelihood.with_latents(theta, z[..., :own]) if own else theta
 
     def draw(self, keys: jax.Array, z: jax.Array) -> jax.Array:
         """One x of p(x|z) a key, for z [B, L]: [B, H, W, C]; ids of a sequence one by one."""
@@ -73,9 +75,9 @@ class VAE(Model, kw_only=True):
         return self.decoder.sample(keys, self._seen(z))[..., None].astype(jnp.float32)
 
     def _seen(self, z: jax.Array) -> jax.Array:
-        """What the decoder sees [..., D] of z [..., L]: the latents that are not masked, and the
-        context."""
-        z = z if self.mask is None else z * self.mask
+        """What the decoder sees [..., D] of z [..., L]: the latents that are not masked and not the
+        likelihood's own, and the context."""
+        z = (z if self.mask is None else z * self.mask)[..., self.likelihood.own_latents :]
         if self.conditional:
             c = jnp.broadcast_to(self.context, (*z.shape[:-1], self.context_size))
             z = jnp.concatenate([c, z], axis=-1)  # the axis grows with L at its end

@@ -5,12 +5,15 @@ dimension are not given for them: with no bound on a value there is no code leng
 """
 
 import dataclasses
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae.errors import UserError
 from vae.probability.elementwise import (
+    BOUND,
     HALF_LOG_2PI,
     bounded,
     flat,
@@ -20,6 +23,15 @@ from vae.probability.elementwise import (
     unbounded,
 )
 from vae.protocols import Likelihood
+
+LEAST = -18.420681  # log of 1e-8, which scVI adds to a mean: no count is impossible
+MOST = 20.0  # of a log library: 5e8 transcripts
+
+
+def _log_shares(mean: np.ndarray) -> np.ndarray:
+    """Logs of the data's shares, but a hundredth of an equal share at least."""
+    shares = mean / max(mean.sum(), 1e-12)
+    return np.log(np.maximum(shares, 0.01 / mean.size))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +57,8 @@ class multinomial(Likelihood):  # noqa: N801  (the name is the config value)
         return data_channels
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
-        """Logs of the data's shares, but a hundredth of an equal share at least."""
-        shares = mean / max(mean.sum(), 1e-12)
-        return np.log(np.maximum(shares, 0.01 / mean.size))
+        """Logs of the data's shares."""
+        return _log_shares(mean)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
         """By Stirling's formula and what it leaves: exact, and precise for millions of draws."""
@@ -89,10 +100,19 @@ def log_negative_binomial(x: jax.Array, log_mean: jax.Array, log_r: jax.Array) -
     return jnp.where(x > 0, rest - deviance + 0.5 * (log_r - jnp.log(n * some)), none)
 
 
+def log_counts(
+    x: jax.Array, log_mean: jax.Array, log_r: jax.Array, gate: jax.Array | None
+) -> jax.Array:
+    """log p of each value, with the zeros of a gate where there is one."""
+    counted = log_negative_binomial(x, log_mean, log_r)
+    if gate is None:
+        return counted
+    return jnp.where(x > 0, counted, jnp.logaddexp(gate, counted)) - softplus(gate)
+
+
 def log_gated(x: jax.Array, log_mean: jax.Array, log_r: jax.Array, gate: jax.Array) -> jax.Array:
     """log p of each value with the gate's zeros, of raw outputs."""
-    counted = log_negative_binomial(x, bounded(log_mean), bounded(log_r))
-    return jnp.where(x > 0, counted, jnp.logaddexp(gate, counted)) - softplus(gate)
+    return log_counts(x, bounded(log_mean), bounded(log_r), gate)
 
 
 def draw_negative_binomial(key: jax.Array, log_mean: jax.Array, log_r: jax.Array) -> jax.Array:
@@ -118,81 +138,150 @@ def _log1p(x: jax.Array) -> jax.Array:
 class negative_binomial(Likelihood):  # noqa: N801
     """Independent counts, each Poisson with a Gamma-distributed rate.
 
-    theta [..., D, 2]: log mean and log inverse dispersion, both `bounded`.
+    theta [..., D, channels], block after block: log mean, log inverse dispersion, both `bounded`.
+    Or by the conventions of scVI (Lopez et al. 2018, online methods):
+
+    - `library`: the first block are logits, and the mean is the library l times their softmax.
+      "observed": l is the sum of x, and the density is p(x | l, z); `mean` and `sample`, which see
+      no x, are of the training set's typical l, the geometric mean. "latent": log l is m + s times
+      the first latent, which the decoder does not see, where m and s are the mean and deviation of
+      the training set's log libraries; so l has their log-normal prior where latents have N(0, 1).
+      scVI has a further encoder for l; here the one encoder gives all latents.
+    - `dispersion`: "gene": the log inverse dispersion is no output but a learned number a gene, the
+      block after the outputs; "gene_batch": one a gene and class of the context. A context of
+      several columns contributes the sum over them.
     """
 
     levels: int = 0  # that `log_table` is of, though counts have no highest
+    library: str = ""
+    dispersion: str = "cell"
+    genes: int = 1  # D, for learned numbers
+    classes: int = 0  # C, numbers of the context
+    libraries: tuple[float, float] = (0.0, 1.0)  # m and s
 
     kinds = ("counts",)
     encoder_input = staticmethod(_log1p)
+    gates: ClassVar[int] = 0  # blocks of a gate's logits
+
+    @property
+    def own_latents(self) -> int:
+        """One, where the library is one."""
+        return int(self.library == "latent")
+
+    @property
+    def scalars_by_context(self) -> bool:
+        """Whether there are learned numbers of each class."""
+        return self.dispersion == "gene_batch"
 
     def channels(self, data_channels: int) -> int:
-        """A log mean and a log inverse dispersion for each count."""
-        return 2 * data_channels
+        """A log mean or a logit for each count, its log inverse dispersion unless that is shared,
+        and a gate where there are gates."""
+        return (1 + (self.dispersion == "cell") + self.gates) * data_channels
+
+    def initial_scalars(self) -> np.ndarray:
+        """Log inverse dispersions of 1: none, [D] or [C D]."""
+        sets = {"cell": 0, "gene": 1, "gene_batch": self.classes}[self.dispersion]
+        return np.zeros(sets * self.genes, np.float32)
+
+    def joined(self, theta: jax.Array, scalars: jax.Array) -> jax.Array:
+        """theta [..., D, channels] and the log inverse dispersions [D] or [B, D], a block more."""
+        if self.dispersion == "cell":
+            return theta
+        shared = jnp.broadcast_to(scalars[..., None], theta[..., :1].shape)
+        return jnp.concatenate([theta, shared], axis=-1)
+
+    def with_latents(self, theta: jax.Array, z: jax.Array) -> jax.Array:
+        """theta and the log library of the first latent [..., 1], a block more."""
+        mean, deviation = self.libraries
+        log_library = jnp.clip(mean + deviation * z, -BOUND, MOST)
+        block = jnp.broadcast_to(log_library[..., None], theta[..., :1].shape)
+        return jnp.concatenate([theta, block], axis=-1)
 
     def output_bias(self, mean: np.ndarray) -> np.ndarray:
-        """Raw outputs [D, 2] that give the data's mean [D, 1] and inverse dispersion 1."""
-        return np.concatenate(_start(mean), axis=-1)
+        """Raw outputs [D, channels] that give the data's mean [D, 1], or its shares, and inverse
+        dispersion 1, beside gates of one tenth."""
+        log_mean, log_r = _start(np.asarray(mean) / 0.9**self.gates)
+        first = _log_shares(np.asarray(mean)) if self.library else log_mean
+        own = [log_r] if self.dispersion == "cell" else []
+        return np.concatenate(
+            [first, *own, *[np.full_like(log_r, -np.log(9.0))] * self.gates], axis=-1
+        )
+
+    def _read(
+        self, blocks: list[jax.Array], log_library: Any, axis: int
+    ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+        """Log mean, log inverse dispersion and, where there are gates, the gate's logit.
+
+        Args:
+          blocks: of theta.
+          log_library: of each example, or of all; a latent one is a block.
+          axis: of the genes.
+        """
+        own = self.dispersion == "cell"
+        gate = blocks[1 + own] if self.gates else None
+        # A learned number is its log inverse dispersion itself, up to where `bounded` ends.
+        log_r = bounded(blocks[1]) if own else jnp.clip(blocks[1 + self.gates], -BOUND, BOUND)
+        if not self.library:
+            return bounded(blocks[0]), log_r, gate
+        log_library = blocks[-1] if self.library == "latent" else log_library
+        log_mean = log_library + jax.nn.log_softmax(blocks[0], axis)
+        return jnp.logaddexp(log_mean, LEAST), log_r, gate
+
+    def _typical(self, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+        """The same without x, [..., D, 1] each: an observed library is the training set's."""
+        return self._read(jnp.split(theta, theta.shape[-1], -1), self.libraries[0], -2)
 
     def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
-        """log p(x|z): [..., B] nats."""
-        log_mean, log_r = (bounded(flat(part, x)) for part in jnp.split(theta, 2, axis=-1))
-        return log_negative_binomial(flat(x, x), log_mean, log_r).sum(-1)
+        """log p(x|z), given the sum of x where that is the library: [..., B] nats. Then an example
+        without any count has probability 1."""
+        blocks = [flat(block, x) for block in jnp.split(theta, theta.shape[-1], -1)]
+        x = flat(x, x)
+        n = x.sum(-1)
+        log_library = jnp.log(jnp.maximum(n, 1.0))[..., None]
+        log_p = log_counts(x, *self._read(blocks, log_library, -1)).sum(-1)
+        return jnp.where(n > 0, log_p, 0.0) if self.library == "observed" else log_p
 
     def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
-        """log p of the counts 0..levels-1: [..., D, levels]."""
+        """log p of the counts 0..levels-1: [..., D, levels].
+
+        Raises:
+          UserError: counts have no probability before their sum is known.
+        """
+        if self.library == "observed":
+            raise UserError(
+                "a library that is the sum of x is not known before x: train with "
+                "model.library=latent, or ''"
+            )
         counts = jnp.arange(self.levels, dtype=jnp.float32)
-        return log_negative_binomial(counts, *map(bounded, jnp.split(theta, 2, axis=-1)))
+        return log_counts(counts, *self._typical(theta))
 
     def mean(self, theta: jax.Array) -> jax.Array:
         """The expected count: [..., D, 1]."""
-        return jnp.exp(bounded(jnp.split(theta, 2, axis=-1)[0]))
+        log_mean, _, gate = self._typical(theta)
+        there = 1.0 if gate is None else jax.nn.sigmoid(-gate)
+        return there * jnp.exp(log_mean)
+
+    def shares_of(self, theta: jax.Array) -> jax.Array:
+        """Each gene's share of the counts before any gate: [..., D, 1]; they sum to 1. What scVI
+        calls normalised expression."""
+        return jax.nn.softmax(self._typical(theta)[0], axis=-2)
 
     def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
         """Counts [..., D, 1]."""
-        return draw_negative_binomial(key, *map(bounded, jnp.split(theta, 2, axis=-1)))
+        log_mean, log_r, gate = self._typical(theta)
+        if gate is None:
+            return draw_negative_binomial(key, log_mean, log_r)
+        gate_key, count_key = jax.random.split(key)
+        counted = draw_negative_binomial(count_key, log_mean, log_r)
+        return jnp.where(jax.random.bernoulli(gate_key, jax.nn.sigmoid(gate)), 0.0, counted)
 
 
 @dataclasses.dataclass(frozen=True)
-class zero_inflated_negative_binomial(Likelihood):  # noqa: N801
+class zero_inflated_negative_binomial(negative_binomial):  # noqa: N801
     """Counts that are 0 with a gate's probability, and otherwise negative binomial (scVI: Lopez et
     al. 2018, eq. 3).
 
-    theta [..., D, 3]: log mean and log inverse dispersion, both `bounded`, and the gate's logit.
+    theta is as of `negative_binomial`, with the gate's logit as the last of the outputs.
     """
 
-    levels: int = 0  # that `log_table` is of, though counts have no highest
-
-    kinds = ("counts",)
-    encoder_input = staticmethod(_log1p)
-
-    def channels(self, data_channels: int) -> int:
-        """A log mean, a log inverse dispersion and a gate for each count."""
-        return 3 * data_channels
-
-    def output_bias(self, mean: np.ndarray) -> np.ndarray:
-        """A gate of one tenth."""
-        log_mean, log_r = _start(np.asarray(mean) / 0.9)
-        return np.concatenate([log_mean, log_r, np.full_like(log_r, -np.log(9.0))], axis=-1)
-
-    def log_prob(self, theta: jax.Array, x: jax.Array) -> jax.Array:
-        """log p(x|z): [..., B] nats."""
-        log_mean, log_r, gate = (flat(part, x) for part in jnp.split(theta, 3, axis=-1))
-        return log_gated(flat(x, x), log_mean, log_r, gate).sum(-1)
-
-    def log_table(self, theta: jax.Array, x: jax.Array, channel: int) -> jax.Array:
-        """log p of the counts 0..levels-1: [..., D, levels]."""
-        counts = jnp.arange(self.levels, dtype=jnp.float32)
-        return log_gated(counts, *jnp.split(theta, 3, axis=-1))
-
-    def mean(self, theta: jax.Array) -> jax.Array:
-        """The expected count, with the gate's zeros: [..., D, 1]."""
-        log_mean, _, gate = jnp.split(theta, 3, axis=-1)
-        return jax.nn.sigmoid(-gate) * jnp.exp(bounded(log_mean))
-
-    def sample(self, key: jax.Array, theta: jax.Array) -> jax.Array:
-        """Counts [..., D, 1]."""
-        log_mean, log_r, gate = jnp.split(theta, 3, axis=-1)
-        gate_key, count_key = jax.random.split(key)
-        counted = draw_negative_binomial(count_key, bounded(log_mean), bounded(log_r))
-        return jnp.where(jax.random.bernoulli(gate_key, jax.nn.sigmoid(gate)), 0.0, counted)
+    gates = 1

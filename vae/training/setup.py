@@ -19,7 +19,7 @@ from vae import keys, models, parts, programs, rules
 from vae.choices import choose
 from vae.data import order
 from vae.data.dataset import Dataset
-from vae.data.observe import observed_kind, training_mean
+from vae.data.observe import observed_kind, training_libraries, training_mean
 from vae.errors import UserError
 from vae.probability import likelihoods
 from vae.protocols import Likelihood
@@ -143,14 +143,20 @@ def static(config: ConfigDict) -> dict[str, Any]:
     return {k: v for k, v in fixed.items() if k not in traced and not k.startswith(keys.HOST)}
 
 
+def libraries(config: ConfigDict, dataset: Dataset) -> tuple[float, float]:
+    """What a likelihood is told of the sums of counts, where it models shares of them."""
+    counted = config.model.library and dataset.kind == "counts"
+    return training_libraries(dataset) if counted else (0.0, 1.0)
+
+
 def key(config: ConfigDict, dataset: Dataset) -> str:
     """All that the programs of a run depend on beside traced values, for `vae.programs`."""
     train = dataset.splits["train"]
     data = (
         *(dataset.shape, str(train.x.dtype), train.binarized, len(train), dataset.kind),
         *(dataset.levels, dataset.context_size, dataset.vocabulary, dataset.never_first),
-        dataset.column_kinds,
-    )
+        dataset.column_kinds, libraries(config, dataset),
+    )  # fmt: skip
     mean = hashlib.sha256(training_mean(dataset).tobytes()).hexdigest()
     sources = parts.origins(configs.outside(config))
     return json.dumps([static(config), repr(data), mean, *sources.items()], sort_keys=True)
@@ -233,7 +239,7 @@ def build(config: ConfigDict, dataset: Dataset) -> Parts:
     model = models.from_config(
         config.model, dataset.shape, training_mean(dataset), critic, dataset.levels,
         observed_kind(dataset.kind, config.data.binarization), dataset.context_size,
-        dataset.never_first, dataset.column_kinds,
+        dataset.never_first, dataset.column_kinds, libraries(config, dataset),
     )  # fmt: skip
     chosen = chosen_objective.build(config, feature_maps.of(config, dataset))
     chosen_objective.check(config, len(dataset.splits["train"]))

@@ -46,9 +46,13 @@ def describe_data(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         table["mean"], table["std"] = (values.tolist() for values in dataset.scaler)
     if dataset.column_kinds:
         table["column_kinds"] = columns.described(dataset.column_kinds)
+    if config.model.library:
+        table["libraries"] = list(setup.libraries(config, dataset))
     if dataset.context_scaler is not None:
         scaler = (values.tolist() for values in dataset.context_scaler)
         table["context_mean"], table["context_std"] = scaler
+    if dataset.covariates and dataset.context_size:
+        table["covariates"] = list(dataset.covariates)
     if dataset.vocabulary:
         table["vocabulary"] = list(dataset.vocabulary)
         table["never_first"] = list(dataset.never_first)
