@@ -53,8 +53,8 @@ def opened(data: Any) -> Opened:
         )
     if entry.source != "files":
         tabular = entry.source == "arrays" and data.kind in ("", "columns")
-        of_files = ("label", "covariates") if tabular else ("kind", "label", "columns", "covariates")
-        for key in of_files:
+        of_files = () if tabular else ("kind", "columns")
+        for key in (*of_files, "label", "covariates"):
             if data[key]:
                 raise UserError(
                     f"data.{key}={data[key]!r} is for data.name=files: set "
