@@ -155,6 +155,20 @@ def detect(values: Any) -> None:
     )
 
 
+def differential(values: Any) -> None:
+    """Writes how genes differ between two groups of cells, and prints how many surely do."""
+    from vae.evaluation.differential import differential
+
+    found = differential(
+        values.workdir, values.input, values.groups, values.a, values.b, values.output,
+        values.delta, values.pairs, values.seed,
+    )  # fmt: skip
+    print(
+        f"{found['a']:,} cells of {values.a}, {found['b']:,} of {values.b or 'all others'}: "
+        f"{found['genes']:,} genes differ with probability above 0.95\n{values.output}"
+    )
+
+
 def encode(values: Any) -> None:
     """Writes the latents of examples, and prints the path."""
     from vae.evaluation.transform import encode
@@ -305,6 +319,7 @@ EXTEND = Flag(
 WORKDIR = Flag("workdir", "run directory", required=True)
 INPUT = Flag("input", "a file or folder like the run's data; or train, validation, test", "test")
 OUTPUT = Flag("output", "the .csv, .parquet or .npz to write", required=True)
+OR_CELLS = Flag("output", "the .csv, .parquet or .npz to write; of cells also .h5ad", required=True)
 SWEEP = Flag("sweep", "KEY=V1,V2,... or KEY=log(LOW,HIGH,COUNT); repeat it for a product", ())
 SEEDS = Flag("seeds", "seeds of each point, counted from the config's", 1)
 SLOTS = Flag("slots", "trials at a time; 0: as many as fit", 0)
@@ -424,12 +439,12 @@ VERBS = {
     ),
     "encode": Verb(
         "latents of examples by a trained run: mean and standard deviation of q(z|x)",
-        (WORKDIR, INPUT, OUTPUT),
+        (WORKDIR, INPUT, OR_CELLS),
         encode,
     ),
     "reconstruct": Verb(
         "the mean of p(x|z) at the latents of examples, in the data's own units",
-        (WORKDIR, INPUT, OUTPUT),
+        (WORKDIR, INPUT, OR_CELLS),
         reconstruct,
     ),
     "interpolate": Verb(
@@ -514,6 +529,21 @@ VERBS = {
             Flag("share", "of ordinary examples, that may be marked: false alarms", 0.01),
         ),
         detect,
+    ),
+    "differential": Verb(
+        "how genes differ between two groups of cells, by a run trained on counts",
+        (
+            WORKDIR,
+            Flag("input", "an .h5ad or a table like the run's data", required=True),
+            OUTPUT,
+            Flag("groups", "column of obs, or of the table, that tells the groups", required=True),
+            Flag("a", "a value of it", required=True),
+            Flag("b", "another; by default all cells that are not of a", ""),
+            Flag("delta", "of log2 fold changes, above which one counts", 0.25),
+            Flag("pairs", "of cells and draws of z", 5000),
+            Flag("seed", "seed of the draws", 0),
+        ),
+        differential,
     ),
     "generate": Verb(
         "molecules drawn from the prior of a run trained on them, as SMILES",

@@ -182,6 +182,10 @@ class Likelihood(Protocol):
     def mean(self, theta: jax.Array) -> jax.Array:
         """E[x|z]: [..., H, W, C]."""
 
+    def shares_of(self, theta: jax.Array) -> jax.Array:
+        """Each value's share of all counts: [..., D, 1]. Only of counts that have such."""
+        raise TypeError(f"{type(self).__name__} has no shares")
+
     def expected(self, theta: jax.Array) -> jax.Array:
         """What to take an average of, over theta at several z, where one is wanted of `mean`:
         [..., *], such as the probabilities whose mode `mean` is."""

@@ -65,6 +65,8 @@ class Compiled:
         self.encode = self._own("_encode")
         self.decode = self._own("_decode")
         self.draw = self._own("_draw")
+        self.posterior = self._own("_posterior")
+        self.shares = self._own("_shares")
         self.prior = self._own("_prior")
         self.codes = self._own("_codes")
         self.classify = self._own("_classify")
@@ -131,6 +133,12 @@ class Compiled:
 
     def _decode(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
         return self.model.bind(weights).mean(z)
+
+    def _posterior(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.bind(weights).encode(x).sample(keys)[0]
+
+    def _shares(self, weights: Any, z: jax.Array, keys: jax.Array) -> jax.Array:
+        return self.model.likelihood.shares_of(self.model.bind(weights).decode(z))[..., 0]
 
     def _codes(self, weights: Any, x: jax.Array, keys: jax.Array) -> jax.Array:
         indices = self.model.bind(weights).encode(x).indices

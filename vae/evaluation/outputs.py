@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet", ".npz")
 
 
-def check(output: str | Path) -> Path:
+def check(output: str | Path, more: tuple[str, ...] = ()) -> Path:
     """The path, where it names something that can be written.
+
+    Args:
+      more: suffixes that this verb writes beside the others.
 
     Raises:
       UserError: it has another suffix.
     """
     path = Path(output)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"--output={output}: give a name that ends in {', '.join(SUFFIXES)}")
+    if path.suffix not in (*SUFFIXES, *more):
+        known = ", ".join((*SUFFIXES, *more))
+        raise UserError(f"--output={output}: give a name that ends in {known}")
     return path
 
 

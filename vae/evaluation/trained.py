@@ -24,6 +24,7 @@ from vae.evaluation.run_data import RunData
 from vae.in_memory import is_frame
 
 BATCH = 500  # examples a device holds at a time
+SHARED = ("negative_binomial", "zero_inflated_negative_binomial")  # have shares of genes
 PART = 50_000  # examples that are drawn, and then written, at a time
 Context = np.ndarray | None
 
@@ -169,6 +170,25 @@ class Trained(RunData):
         """One x of p(x|z) for each z [N, latent_size]: [N, *shape]; `first` as of `sample`."""
         z, key = self._latents(z), accepted.key(seed)
         return self._images(self._apply(self.compiled.draw, z, context, key, first=first))
+
+    def posterior_draws(self, x: Any, seed: int = 0, context: Context = None) -> np.ndarray:
+        """A draw of q(z|x) for each of x [N, *shape]: [N, latent_size]."""
+        z = self._apply(self.compiled.posterior, self.check(x), context, accepted.key(seed))
+        return z[:, : self.latent_size]
+
+    def shares(self, z: np.ndarray, context: Context = None) -> np.ndarray:
+        """Each gene's share of the counts of p(x|z), before any gate, for z [N, latent_size]:
+        [N, D], which sum to 1: scVI's normalised expression.
+
+        Raises:
+          UserError: the likelihood is no negative binomial.
+        """
+        if self.config.model.likelihood not in SHARED:
+            raise UserError(
+                f"model.likelihood={self.config.model.likelihood!r} has no shares of genes: train "
+                "with --config=configs/cells.py"
+            )
+        return self._apply(self.compiled.shares, self._latents(z), context)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Probabilities [N, C] of the classes, by the model's classifier.

@@ -8,8 +8,8 @@ import numpy as np
 
 from vae.data.dataset import Rows
 from vae.errors import UserError
-from vae.evaluation import inputs, outputs
-from vae.evaluation.trained import load
+from vae.evaluation import cell_files, inputs, outputs
+from vae.evaluation.trained import Trained, load
 
 PART = 10_000  # examples at a time
 LONGEST = 1000  # steps between two examples
@@ -21,7 +21,8 @@ def encode(workdir: str | Path, source: str, output: str | Path) -> tuple[int, i
     Args:
       source: a file or folder, as what the run was trained on; or train, validation or test.
       output: .csv or .parquet: what stands beside the examples (ids, labels, other columns), then
-        `mean_0`, ..., `std_0`, ...; .npz: the same as arrays, `mean` and `std` [N, L].
+        `mean_0`, ..., `std_0`, ...; .npz: the same as arrays, `mean` and `std` [N, L]; .h5ad: the
+        mean as obsm["X_vae"], in a copy of an input that is one (`vae.evaluation.cell_files`).
 
     Returns:
       Numbers of examples and of latents.
@@ -29,11 +30,14 @@ def encode(workdir: str | Path, source: str, output: str | Path) -> tuple[int, i
     Raises:
       UserError: no run, no such file, or one that does not fit; nothing is written.
     """
-    path, run = outputs.check(output), load(workdir)
+    path, run = outputs.check(output, (cell_files.SUFFIX,)), load(workdir)
     given, x, context = inputs.given(source, run)
     mean, std = np.empty((len(x), run.latent_size)), np.empty((len(x), run.latent_size))
     for rows, c in _parts(x, context):
         mean[rows], std[rows] = run.encode(x[rows], c)
+    if path.suffix == cell_files.SUFFIX:
+        _to_cells(path, source, run, given, "obsm", cell_files.LATENTS, iter([mean]), mean.shape)
+        return len(x), run.latent_size
     latents = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
     outputs.write(path, {**given.beside_of(latents), **latents})
     return len(x), run.latent_size
@@ -45,7 +49,8 @@ def reconstruct(workdir: str | Path, source: str, output: str | Path) -> int:
     Args:
       source: as of `encode`.
       output: .csv or .parquet: what stands beside the examples, then the run's columns (or
-        `x_0`, ...); .npz: `x` [N, *shape].
+        `x_0`, ...); .npz: `x` [N, *shape]; .h5ad, of counts: normalised expression, shares of a
+        library of 10,000, as layers["vae_normalized"], in a copy of an input that is one.
 
     Returns:
       The number of examples.
@@ -53,8 +58,14 @@ def reconstruct(workdir: str | Path, source: str, output: str | Path) -> int:
     Raises:
       UserError: as `encode`.
     """
-    path, run = outputs.check(output), load(workdir)
+    path, run = outputs.check(output, (cell_files.SUFFIX,)), load(workdir)
     given, x, context = inputs.given(source, run)
+    if path.suffix == cell_files.SUFFIX:
+        shares = (cell_files.LIBRARY * run.shares(run.encode(x[rows], c)[0], c)
+                  for rows, c in _parts(x, context))  # fmt: skip
+        shape = (len(x), run.shape[0])
+        _to_cells(path, source, run, given, "layers", cell_files.NORMALIZED, shares, shape)
+        return len(x)
     found = np.empty((len(x), *run.shape), np.float32)
     for rows, c in _parts(x, context):
         found[rows] = run.reconstruct(x[rows], c)
@@ -93,6 +104,16 @@ def interpolate(
     columns, names = outputs.examples(path, run, found)
     outputs.write(path, {"share": share, **columns}, names)
     return steps
+
+
+def _to_cells(
+    path: Path, source: str | Path, run: Trained, given: inputs.Given, group: str, name: str,
+    parts: Iterator[np.ndarray], shape: tuple[int, ...],
+) -> None:  # fmt: skip
+    """Numbers of each cell as `cell_files.write` has them."""
+    cells = given.beside.get(run.described.get("id", ""))
+    cell_files.write(path, source, group, name, parts, (shape[0], shape[1]), cells,
+                     run.column_names)  # fmt: skip
 
 
 def _parts(x: Rows, context: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray | None]]:
