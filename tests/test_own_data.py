@@ -107,7 +107,7 @@ def test_all_misfits_are_said_at_once_by_both(tmp_path, capsys):
         said.append(capsys.readouterr().err)
     assert said[0] == said[1] and f"{path} does not fit in 3 ways" in said[0]
     for words in ("data.label='e'", "example 8, b is infinite: leave the cell empty, or",
-                  "example 9, c: 'x' is no number: leave the cell empty, or"):
+                  "example 9, c: 'x' is no number: correct it or leave it empty"):
         assert words in said[0]
     assert not (tmp_path / "run").exists()
 

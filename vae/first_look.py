@@ -64,8 +64,8 @@ def _line(text: str) -> str:
 def _keys(config: Any) -> Iterator[str]:
     """The keys that the data decided, as flags."""
     found = dict(configs.flatten(config))
-    of_table = tuple(f"data.{name}" for name in ("label", "columns"))
-    for key in (*LEFT, *of_table, "train.batch_size"):
+    said = (f"data.{name}" for name in ("label", "columns"))
+    for key in (*LEFT, *said, "train.batch_size"):
         if found[key] != "":
             yield f"--config.{key}={found[key]}"
 
@@ -92,7 +92,7 @@ def _seen(found: files.Found, seen_as: str) -> Iterator[str]:
         yield f"  ids: column {found.content.identifier!r}"
     for name in found.content.categories:
         yield f"  text: column {name!r}, a column of zeros and ones for each value"
-    if not found.misfits:
+    if not found.wrong(seen_as):
         x = found.arrays["train"][0]
         yield f"  the same as one before: {_twice(x) or 'none'}"
         yield from _columns(x, found.columns, facts)

@@ -164,8 +164,8 @@ KEYS = {
 }
 SETTLED = (
     "data.name", "data.dir", "data.path", "data.label", "data.kind", "data.columns",
-    "data.binarization", "data.context", "model.name", "model.bottleneck",
-    "model.latent_size", "model.classifier", "model.regressor",
+    "data.binarization", "data.context", "model.name", "model.bottleneck", "model.latent_size",
+    "model.classifier", "model.regressor",
     "model.groups", "model.encoder", "model.decoder", "model.posterior", "model.prior",
     "model.likelihood", "model.filters", "objective.name", "objective.beta",
     "objective.beta_schedule", "objective.beta_epochs", "objective.capacity_epochs",

@@ -28,7 +28,7 @@ def _chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
 def facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> Facts:
     """Looks at every number once; notes which arrays are none, and where numbers are not finite."""
     binary, whole, extremes, low, high = True, True, True, np.inf, -np.inf
-    missing, holes = 0, content.missing
+    missing, holes, first_hole = 0, 0, -1
     for array in arrays:
         if misfits and 0 in array.shape[1:]:  # which was said of the table that it is of
             return Facts("", (), own=True)
@@ -56,14 +56,17 @@ def facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> 
             low, high = min(low, chunk.min()), max(high, chunk.max())
         missing += bad[0]
         if bad[0]:
-            more = f" ({bad[0]:,} such numbers)" if bad[0] > 1 else ""
-            are_holes = array.ndim == 2 and not beyond
-            remedy = FILL if are_holes else "fill or remove such values"
-            (content.plain if are_holes else misfits).append(
-                f"{path} holds {'NaN' if are_holes else 'NaN, infinity or numbers beyond 3e38'}, "
-                f"first in example {bad[1]}: {remedy}{more}"
+            if array.ndim == 2 and not beyond:
+                holes, first_hole = holes + bad[0], first_hole if holes else bad[1]
+                continue
+            misfits.append(
+                f"{path} holds NaN, infinity or numbers beyond 3e38, first in example {bad[1]}: "
+                f"fill or remove such values{_more(bad[0])}"
             )
-            holes += bad[0] * are_holes
+    if holes:
+        content.plain.append(
+            f"{path} holds NaN, first in example {first_hole}: {FILL}{_more(holes)}"
+        )
     if low > high:  # no number is finite
         return Facts("", (), own=True)
     ndim, shape = arrays[0].ndim, tuple(arrays[0].shape[1:])
@@ -81,8 +84,12 @@ def facts(arrays: list[Any], path: Path, content: Content, misfits: Misfits) -> 
         identifier=content.identifier,
         axes=ndim,
         missing=missing,
-        holes=holes > 0,
+        holes=holes + content.missing > 0,
     )
+
+
+def _more(count: int) -> str:
+    return f" ({count:,} such numbers)" if count > 1 else ""
 
 
 def _kind(
