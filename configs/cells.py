@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.model.library, config.model.dispersion = "observed", "gene"
     config.model.latent_size, config.model.hidden = 10, (128,)
     config.model.activation = "relu"
-    config.optimizer.learning_rate = 1e-3
-    config.train.epochs, config.train.batch_size = 200, 128
+    config.optimizer.learning_rate = 3e-3
+    config.train.epochs, config.train.batch_size = 100, 128
     config.train.eval_epochs, config.train.patience = 5.0, 10
     return config
