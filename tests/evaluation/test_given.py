@@ -1,6 +1,6 @@
 """What verbs read of a file for a run, and what they carry into their output."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +8,12 @@ import pytest
 from tests.helpers import small_config
 from vae.errors import UserError
 from vae.evaluation import inputs
+from vae.evaluation.run_data import RunData
 
 
 def run_of(columns=None, **keys):
-    described = {} if columns is None else {"columns": list(columns)}
-    return SimpleNamespace(described=described, config=small_config(**keys))
+    described = {"shape": ()} if columns is None else {"shape": (), "columns": list(columns)}
+    return RunData(Path("run"), small_config(**keys), described)
 
 
 def test_other_columns_are_carried_as_they_are_written(tmp_path):

@@ -98,6 +98,8 @@ def test_chunks_of_draws_leave_none_out_and_count_none_twice(linear):
     model, variables, x, *_ = linear
     found = conditional(model, 130)(variables, x, noise.key_for(0, "sample"), N)
     assert (found["effective"] <= 130 * (1 + 1e-5)).all() and np.isfinite(found["x"]).all()
+    fewer = conditional(model, 130)(variables, x, noise.key_for(0, "sample"), 7)
+    np.testing.assert_allclose(fewer["x"], found["x"], rtol=1e-4, atol=1e-5)
 
 
 def run_of(linear):

@@ -24,7 +24,15 @@ from vae.columns import (
 )
 from vae.data import csvhead, precision
 from vae.data.dataset import Dataset
-from vae.data.frames import CATEGORIES, MISSING, Table, check_digits, is_date, like_a_number
+from vae.data.frames import (
+    CATEGORIES,
+    DECIMAL_COMMA,
+    MISSING,
+    Table,
+    check_digits,
+    is_date,
+    like_a_number,
+)
 from vae.data.misfits import Misfits
 from vae.errors import UserError
 
@@ -165,8 +173,9 @@ def _of_text(
         if not kind and any(map(meant, found)):
             wrong = next(cell for cell in found if not fits(cell))
             row = int(np.argmax(text == wrong))
-            raise UserError(f"{path}: example {row}, {name}: {wrong!r} is {what}: correct it or "
-                            f"leave it empty, or set data.columns={name}:categorical")
+            comma = " with its decimal comma" * (DECIMAL_COMMA.fullmatch(wrong) is not None)
+            raise UserError(f"{path}: example {row}, {name}: {wrong!r} is {what}{comma}: correct "
+                            f"it or leave it empty, or set data.columns={name}:categorical")
     if not kind and len(found) > 2 and (len(found) > CATEGORIES or len(found) == len(text)):
         warnings.warn(
             f"{path}: {name} has {len(found):,} different texts in {len(text):,} rows and is left "

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 CHUNK = 100  # draws decoded at once for each example of a batch
 MOST = 1_000_000  # draws of z an example
-BATCH = 100  # examples at a time
+HELD = 1_000_000  # draws of z of all examples of a batch, unless one has more
+BATCH = 100  # examples at a time, at most
+
+
+def batch_size(samples: int) -> int:
+    """Examples at a time, of so many draws each."""
+    return max(1, min(BATCH, HELD // samples))
 
 
 def conditional(model: "Model", samples: int, draws: int = 0) -> PerExample:

@@ -43,7 +43,8 @@ def filled(
     if not 0 <= draws <= samples:
         raise UserError(f"--draws={draws}: give a number from 0 to --samples={samples}")
     evaluator = run.compiled(conditional.conditional, samples, draws)
-    given = evaluator(run.variables, x, accepted.key(seed), conditional.BATCH)
+    size = conditional.batch_size(samples)
+    given = evaluator(run.variables, x, accepted.key(seed), size)
     found, effective = given["x"].swapaxes(0, 1), given["effective"]
     few = int((effective < min(FEW, samples)).sum())
     if few:
