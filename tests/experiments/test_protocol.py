@@ -168,7 +168,8 @@ def stand_in(config):
     width = {"": 0, "labels": 10, "scaled": 3}[config.data.context]
     context = np.zeros((num, width), np.float32) if width else None
     dtype = np.float32 if kind == "real" else np.uint8
-    split = Split(np.broadcast_to(dtype(0), (num, *shape)), context=context)
+    value = dtype(kind == "counts")  # a library of none has no logarithm
+    split = Split(np.broadcast_to(value, (num, *shape)), context=context)
     whole = Dataset(config.data.name, "1", kind, levels, dict.fromkeys(SPLITS, split))
     if config.model.likelihood == "columns":
         return dataclasses.replace(whole, kind="columns", column_kinds=(Column(),) * shape[0])
