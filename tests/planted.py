@@ -97,8 +97,7 @@ FAULTS = [
     ),
     fault(
         "the decoder sees masked latents", "vae/models/flat.py",
-        "z = z if self.mask is None else z * self.mask\n        if self.conditional",
-        "if self.conditional",
+        "(z if self.mask is None else z * self.mask)[...,", "z[...,",
         "tests/training/test_population.py",
     ),
     fault(

@@ -57,9 +57,9 @@ CASES = {  # what writes it, the flags, the first line of training, and what is 
     "photos": (write_photos, [], "photos: 60 RGB images of 6x6, as levels of each colour "
                "(discretized_logistic_mixture), labels (2 classes)",
                ("", "none", False, "discretized_logistic_mixture", "none")),
-    "patients": (write_patients, ["--label=diagnosis"], "patients.csv: 60 rows, 1 gaussian, 1 "
-                 "negative_binomial, 1 bernoulli columns, id column 'patient' kept, label "
-                 "'diagnosis' (2 classes)", ("columns", "none", True, "columns", "patient")),
+    "patients": (write_patients, ["--label=diagnosis"], "patients.csv: 60 rows, 2 gaussian, "
+                 "1 bernoulli columns, id column 'patient' kept, label 'diagnosis' (2 classes)",
+                 ("columns", "none", True, "columns", "patient")),
 }  # fmt: skip
 
 

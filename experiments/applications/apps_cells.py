@@ -41,6 +41,7 @@ from vae.configs import cells as config_file
 from vae.errors import RunError, UserError
 from vae.evaluation.trained import Trained, load
 from vae.paths import data_dir
+from vae.tied import tied
 
 FILE = "cells/mouse_brain_10k.npz"
 LIKELIHOODS = {"negative_binomial": "nb", "zero_inflated_negative_binomial": "zinb"}
@@ -186,7 +187,7 @@ def timed(run: Trained) -> dict[str, np.ndarray]:
         env["PYTHONPATH"] = os.pathsep.join([*sys.path])
         began = None
         process = subprocess.Popen(
-            [sys.executable, "-u", "-c", program, str(run.workdir), f"{folder}/run"],
+            tied([sys.executable, "-u", "-c", program, str(run.workdir), f"{folder}/run"]),
             stdout=subprocess.PIPE, text=True, env=env,
         )  # fmt: skip
         assert process.stdout
@@ -223,7 +224,7 @@ def scvis(run: Trained, likelihood: str, warmups: Sequence[int]) -> dict[str, np
             output = Path(folder) / f"{warmup}.npz"
             text = json.dumps(settings | {"plan": {"n_epochs_kl_warmup": warmup}})
             subprocess.run(
-                [sys.executable, "-m", scvi_cells.__name__, str(arrays), str(output), text],
+                tied([sys.executable, "-m", scvi_cells.__name__, str(arrays), str(output), text]),
                 check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env,
             )  # fmt: skip
             tried.append(npz.read(output))
