@@ -143,6 +143,9 @@ def stand_ins(folder: Path) -> None:
     for name in ("table.csv", "new.csv"):
         table.to_csv(folder / name, index=False)
     table[table.diagnosis == "benign"].to_csv(folder / "ordinary.csv", index=False)
+    holes = rng.random(measured.data.shape) < 0.05
+    table[measured.data.columns] = table[measured.data.columns].mask(holes)
+    table.to_csv(folder / "survey.csv", index=False)
     for n in range(60):
         place = folder / "photos" / ("cats" if n % 2 else "dogs")
         place.mkdir(parents=True, exist_ok=True)
@@ -174,6 +177,7 @@ def cells(path: Path, counts: np.ndarray) -> None:
             group.attrs["_index"] = "_index"
             group["_index"] = [f"{name} {n}" for n in range(size)]
         file["obs"]["cell_type"] = ["B", "T"] * (len(counts) // 2)
+        file["obs"]["batch"] = ["one", "one", "two"] * (len(counts) // 3)
 
 
 @pytest.mark.slow
