@@ -6,6 +6,7 @@ numbers k and s follow from where they start, `initial`. Log scales, log means a
 through `elementwise.bounded`.
 """
 
+import abc
 from collections.abc import Sequence
 
 import jax
@@ -28,7 +29,7 @@ LEAST = 1e-3  # share of a level, and mean of a count, that training starts with
 FARTHEST = 60.0  # log of a log-normal's mean, in its column's geometric mean
 
 
-class Kind:
+class Kind(abc.ABC):
     """n columns of one kind. x is as the model sees it [..., n]."""
 
     def __init__(self, columns: Sequence[Column]):
@@ -46,29 +47,29 @@ class Kind:
         """Where training starts, by column: float64 [n, size]."""
         return np.array([c.start or (otherwise,) * size for c in self.columns], np.float64)
 
+    @abc.abstractmethod
     def initial(self) -> tuple[np.ndarray, np.ndarray]:
         """Outputs [n, k] and scalars [n, s] to start at."""
-        raise NotImplementedError
 
     def encode(self, x: jax.Array) -> jax.Array:
         """What an encoder sees of cells, [..., n] or [..., n, levels]; NaN stays NaN."""
         return x
 
+    @abc.abstractmethod
     def log_prob(self, x: jax.Array, outputs: jax.Array, scalars: jax.Array) -> jax.Array:
         """log p of each cell in its own unit: [..., n] nats."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def expected(self, outputs: jax.Array, scalars: jax.Array) -> jax.Array:
         """What an average over z is taken of: means, or probabilities of levels, [..., n, m]."""
-        raise NotImplementedError
 
     def mean(self, expected: jax.Array) -> jax.Array:
         """The cells of such an average [..., n, m]: means, or the most probable codes."""
         return expected[..., 0]
 
+    @abc.abstractmethod
     def sample(self, key: jax.Array, outputs: jax.Array, scalars: jax.Array) -> jax.Array:
         """A draw of each cell: [..., n]."""
-        raise NotImplementedError
 
 
 class gaussian_(Kind):  # noqa: N801  (names are those of the config, here and below)
