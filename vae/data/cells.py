@@ -17,16 +17,26 @@ from vae.errors import UserError
 NAMES = "obs_names"  # what `data.id` calls the names of the cells
 
 
+def library(path: Path) -> Any:
+    """The module h5py, for a file.
+
+    Raises:
+      UserError: it is missing.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise UserError(f"{path} needs h5py: pip install 'vae[cells]'") from None
+    return h5py
+
+
 def content(path: Path, label: str, identifier: str, misfits: Misfits) -> Content:
     """X, the names of genes and of cells, and a column of `obs` as labels.
 
     Raises:
       UserError: h5py is missing, or there is no X.
     """
-    try:
-        import h5py
-    except ModuleNotFoundError:
-        raise UserError(f"{path} needs h5py: pip install 'vae[cells]'") from None
+    h5py = library(path)
     with h5py.File(path) as file:
         if "X" not in file:
             raise UserError(f"{path} holds no X, but {', '.join(file)}: write AnnData's X")
@@ -67,10 +77,7 @@ def obs(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     Raises:
       UserError: h5py is missing, the file is damaged, or a column is not there.
     """
-    try:
-        import h5py
-    except ModuleNotFoundError:
-        raise UserError(f"{path} needs h5py: pip install 'vae[cells]'") from None
+    h5py = library(path)
     try:
         with h5py.File(path) as file:
             table = file["obs"] if "obs" in file else {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vae import npz
-from vae.errors import UserError
+from vae.data.cells import library
 
 SUFFIX = ".h5ad"
 LATENTS = "X_vae"  # of obsm
@@ -37,10 +37,7 @@ def write(
     Raises:
       UserError: h5py is missing.
     """
-    try:
-        import h5py
-    except ModuleNotFoundError:
-        raise UserError(f"{path} needs h5py: pip install 'vae[cells]'") from None
+    h5py = library(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with npz.replacing(path) as temporary:
         if Path(source).suffix == SUFFIX:
@@ -63,11 +60,11 @@ def _begin(
     file: Any, count: int, cells: Sequence[str] | np.ndarray | None, genes: Sequence[str]
 ) -> None:
     """Names of cells and genes in an empty file."""
+    import h5py
+
     _said(file, "anndata", "0.1.0")
     names = [str(n) for n in range(count)] if cells is None else [str(cell) for cell in cells]
     for table, index in (("obs", names), ("var", list(map(str, genes)))):
-        import h5py
-
         made, text = file.create_group(table), h5py.string_dtype()
         _said(made, "dataframe", "0.2.0")
         made.attrs["_index"] = "_index"
