@@ -220,9 +220,14 @@ def guess(values: np.ndarray) -> str:
     return "log_normal" if low > 0 and skewed else "gaussian"
 
 
+def _inverse_dispersion(mean: float, variance: float) -> float:
+    """That of the negative binomial with this mean and variance."""
+    return mean**2 / max(variance - mean, 1e-6)
+
+
 def _counts(zeros: float, mean: float, variance: float, size: int) -> str:
     """The kind of counts of which that share is 0."""
-    r = mean**2 / max(variance - mean, 1e-9)  # the inverse dispersion
+    r = _inverse_dispersion(mean, variance)
     usual = np.exp(-r * np.log1p(mean / r))
     more = zeros - usual > MANY_ERRORS * np.sqrt(usual * (1 - usual) / size) + FEW_ZEROS
     return "zero_inflated_negative_binomial" if more else "negative_binomial"
@@ -398,8 +403,8 @@ def _fitted(column: Column, values: np.ndarray, standardize: bool | str) -> Colu
     with np.errstate(invalid="ignore"):  # of numbers too small for a scale, which are refused
         start = [(y.mean() - centre) / scale]
     if column.kind in COUNTS:
-        mean, beyond = given.mean(), given.var() - given.mean()
-        start = [mean, np.clip(mean**2 / max(beyond, 1e-6), 1e-2, 1e3)]
+        mean = given.mean()
+        start = [mean, np.clip(_inverse_dispersion(mean, given.var()), 1e-2, 1e3)]
     return dataclasses.replace(
         column, centre=float(centre), scale=float(scale), start=tuple(map(float, start)),
         holes=holes, span=(float(given.min()), float(given.max())),
