@@ -43,7 +43,7 @@ RMSE, COVERAGE = imputation.RMSE.name, imputation.COVERAGE.name
 def study(scale: str) -> Study:
     """A run of each table, share and way."""
     config = adbench.get_config()
-    config.model.likelihood, config.eval.metrics = "columns", ("imputation",)
+    config.model.likelihood, config.eval.metrics = "columns", ()
     config.objective.name, config.objective.samples = "iwae", 20
     tables, shares, ways = TABLES, SHARES, WAYS if scale == "full" else WAYS[:1]
     if scale == "quick":
