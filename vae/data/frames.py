@@ -122,6 +122,7 @@ class Table:
         more = f" ({sum(wrong):,} such cells in {name})" if sum(wrong) > 1 else ""
         return UserError(f"{self.path}: example {row}, {name}: {cell or 'nothing'!r} {cause}{more}")
 
+
 @dataclasses.dataclass(frozen=True)
 class Features:
     """What of a table is examples, and what is said of them."""
